@@ -1,12 +1,11 @@
-"""Language models behind one protocol, in PyTorch.
+"""Language models in PyTorch, behind one protocol.
 
     logits_BTV, state = model(ids_BT, state)
     state = model.initial_state(B)
     loss, state = model.loss(ids_BT, targets_BT, state)
 
-Trainer and evaluation know this and nothing about LSTMs. Models know nothing of files or text. Which
-architectures there are is in `scriptforge.architectures`, and what reads a model without PyTorch is in
-`scriptforge.inference`.
+Trainer and evaluation use only this protocol and know nothing of LSTMs. Models know nothing of files or text.
+`scriptforge.architectures` lists the architectures, and `scriptforge.inference` runs models without PyTorch.
 """
 
 from torch.random import fork_rng
@@ -28,10 +27,10 @@ __all__ = [
 
 
 def build(config: ModelConfig, members: int = 1) -> TrainableModel:
-    """Build the untrained model that a config describes, perhaps divided into `Members`.
+    """Build the untrained model that a config describes, divided into `Members` if there are several.
 
     Raises:
-        UsageError: it cannot be divided into as many.
+        UsageError: it cannot be divided into that many.
     """
     if members > 1:
         return Members(config, members)
@@ -40,8 +39,8 @@ def build(config: ModelConfig, members: int = 1) -> TrainableModel:
 
 
 def build_with(config: ModelConfig, weights: Weights) -> TrainableModel:
-    """Build a model with weights that are there, which are not copied, in evaluation mode."""
-    with fork_rng(devices=()):  # a new model draws its weights: not from the caller's generator
+    """Build a model with given weights, which are not copied, in evaluation mode."""
+    with fork_rng(devices=()):  # a new model draws random weights, but not from the caller's generator
         model = build(config)
     model.take_weights(weights)
     return model.eval()

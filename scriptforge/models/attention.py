@@ -1,17 +1,17 @@
-"""Attention to a bounded memory: each step looks at itself and at exactly the M steps before it.
+"""Attention with a bounded memory: each step attends to itself and to exactly the M steps before it.
 
-So a text can be read at once, in pieces or token by token with the same result. What is remembered of a step
-is computed once, when it is read, and kept as a row of the memory; time is the first dimension here, so that
-a memory can be part of a model's state. The M rows are filled from the end, and empty ones are masked.
+So a text gives the same result whether it is read at once, in pieces or token by token. The row of a step is
+computed once, when the step is read, and then kept in the memory; time is the first dimension here, so that a
+memory can be part of a model's state. The M rows are filled from the end, and empty ones are masked.
 
-`LSTMAttention` is an LSTM that looks back: one head of attention over its own states of the last M steps.
+`LSTMAttention` is an LSTM with one attention head over its own states of the last M steps.
 
-After Merity 2019, arXiv:1911.11423 ("Single Headed Attention RNN"), simplified. What is remembered of a step
-is its state, nothing else. With one head, a matrix for the keys can be multiplied with the query instead, and
-one for the values with the weighted sum: once a step, not once a row. So there are only those two matrices.
-Order is left to the LSTM: attention does not know how long ago something was.
+It is simplified from Merity 2019, arXiv:1911.11423 ("Single Headed Attention RNN"). The row of a step is just
+its state. With one head, the key matrix can be applied to the query instead, and the value matrix to the
+weighted sum: once per step, not once per row. So there are only these two matrices. Order is left to the
+LSTM: attention does not know the distance of a row.
 
-Shape letters: B streams, T steps, M memory, K = M + T rows that can be looked at, E numbers of a row or of an
+Shape letters: B streams, T steps, M memory, K = M + T rows to attend to, E numbers of a row or of an
 embedding, N heads, D numbers of a head, V vocabulary, H hidden, L layers.
 """
 
@@ -28,15 +28,15 @@ from scriptforge.models.layers import HeadedModel, dropout
 from scriptforge.models.recurrent import open_forget_gates, read, recurrent_blocks
 
 STEPS_AT_ONCE = 256
-"""Longer texts are read in pieces of so many steps, so that a mask stays small."""
+"""Longer texts are read in pieces of this many steps, so that the mask stays small."""
 
 
 class AttentiveModel(HeadedModel):
-    """A model that looks back on a memory, and reads texts of any length `STEPS_AT_ONCE` at a time."""
+    """A model with attention over a memory, which reads texts of any length `STEPS_AT_ONCE` at a time."""
 
     @abstractmethod
     def read_piece(self, ids_TB: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read at most `STEPS_AT_ONCE` steps: return `features_BTE` and the state after them."""
+        """Read at most `STEPS_AT_ONCE` steps, and return `features_BTE` and the state after them."""
 
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Read without scoring; see `LanguageModel.features`."""
@@ -48,10 +48,10 @@ class AttentiveModel(HeadedModel):
 
 
 def attention_mask(filled_1B1: Tensor, steps: int, memory: int) -> Tensor:
-    """Return what is added to the scores of rows, in every head: 0 for those that a step looks at.
+    """Return the mask to add to the attention scores of every head: 0 for the rows that a step attends to.
 
-    With M = 2 and T = 3 there are K = 5 rows. Step t stands in row M + t and looks at rows t to M + t. If
-    one row of the memory is filled, the first is masked besides (0 is seen, . is not):
+    With M = 2 and T = 3 there are K = 5 rows. Step t is row M + t and attends to rows t to M + t. If only one
+    row of the memory is filled, row 0 is masked as well (0 is visible, . is masked):
 
         row      0 1 2 3 4
         step 0   . 0 0 . .
@@ -59,7 +59,7 @@ def attention_mask(filled_1B1: Tensor, steps: int, memory: int) -> Tensor:
         step 2   . . 0 0 0
 
     Args:
-        filled_1B1: how many rows of the memory are filled.
+        filled_1B1: number of filled rows of the memory.
         steps: T.
         memory: M.
 
@@ -75,23 +75,23 @@ def attention_mask(filled_1B1: Tensor, steps: int, memory: int) -> Tensor:
 
 
 def filled_after(filled_1B1: Tensor, steps: int, memory: int) -> Tensor:
-    """Return how many rows of a memory are filled after so many more steps."""
+    """Return the number of filled rows of a memory after some more steps."""
     return (filled_1B1 + steps).clamp(max=memory)
 
 
 def attend(query_TBE: Tensor, keys_KBE: Tensor, values_KBE: Tensor, mask_B1TK: Tensor, heads: int) -> Tensor:
-    """Return the values of the rows that each step looks at, weighted by how well their keys fit its query.
+    """Return the values of the rows that each step attends to, weighted by the match of key and query.
 
     On a CPU this is always computed in fp32: in bf16 its gradient takes several times as long there.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762.
 
     Args:
-        query_TBE: what each step looks for.
-        keys_KBE: what there is to be found, remembered rows first.
-        values_KBE: what is found there.
-        mask_B1TK: as `attention_mask` returns it.
-        heads: N, each with its own part of the numbers.
+        query_TBE: the query of each step.
+        keys_KBE: the key of each row, those of the memory first.
+        values_KBE: the value of each row.
+        mask_B1TK: as returned by `attention_mask`.
+        heads: N, each with its own part of the E numbers.
     """
     with torch.autocast("cpu", enabled=False):
         query_BNTD, keys_BNKD, values_BNKD = (
@@ -103,17 +103,16 @@ def attend(query_TBE: Tensor, keys_KBE: Tensor, values_KBE: Tensor, mask_B1TK: T
 
 
 class Rotation(nn.Module):
-    """Rotary position embedding: rotates queries and keys by their places.
+    """Rotary position embedding: rotates queries and keys by their positions.
 
-    Their product then depends on the distance, and on nothing else of the places. So the memory keeps keys
-    that are not rotated, and a row is rotated by its place among the K rows at hand: the angles stay small
-    however long the text is.
+    Their product then depends only on the distance between the positions. So the memory keeps keys unrotated,
+    and a row is rotated by its position among the K current rows: angles stay small in texts of any length.
 
     Source: Su et al. 2021, arXiv:2104.09864.
 
     Args:
         head_size: D, an even number.
-        places: how many there are.
+        places: number of positions.
     """
 
     cosine_KD: Tensor
@@ -127,9 +126,9 @@ class Rotation(nn.Module):
         self.register_buffer("sine_KD", angles_KD.sin(), persistent=False)
 
     def forward(self, rows_KBE: Tensor, first: int = 0) -> Tensor:
-        """Rotate rows, of which the first one stands at place `first`.
+        """Rotate rows, the first of which is at position `first`.
 
-        Number d of a head and number d + D/2 are a pair (x, y), which becomes (x cos - y sin, y cos + x sin).
+        Numbers d and d + D/2 of a head are a pair (x, y), which becomes (x cos - y sin, y cos + x sin).
         """
         places = slice(first, first + len(rows_KBE))
         cosine_KD, sine_KD = self.cosine_KD[places], self.sine_KD[places]
@@ -140,7 +139,7 @@ class Rotation(nn.Module):
 
 
 class LSTMAttention(AttentiveModel):
-    """An LSTM whose features are its normalised state plus what attention finds among its earlier ones."""
+    """An LSTM whose features are its normalised state plus the result of attention over earlier states."""
 
     def __init__(self, config: LSTMAttentionConfig) -> None:
         super().__init__()
@@ -161,7 +160,7 @@ class LSTMAttention(AttentiveModel):
         open_forget_gates(self.recurrent)
 
     def initial_state(self, streams: int) -> State:
-        """Return empty hidden and cell states, (L, streams, H), fill level and memory, (M, streams, H)."""
+        """Return zero hidden and cell states, (L, streams, H), fill level, and memory, (M, streams, H)."""
         config = self.config
         zero = self.head.bias.new_zeros
         hidden_LBH, cell_LBH = (zero((config.layers, streams, config.hidden_size)) for _ in range(2))
@@ -187,5 +186,5 @@ class LSTMAttention(AttentiveModel):
         return features_BTH, (*carried, filled_1B1, rows_KBH[-memory:], *embedded.after)
 
     def orthogonal_blocks(self) -> dict[str, int]:
-        """Return a block for each gate and projection; see `TrainableModel.orthogonal_blocks`."""
+        """Return one block per gate and projection; see `TrainableModel.orthogonal_blocks`."""
         return {**recurrent_blocks(self.recurrent), "q_proj.weight": 1, "out_proj.weight": 1}

@@ -1,4 +1,4 @@
-"""What every model offers: its sizes, reading and scoring, and a state that goes from call to call.
+"""The protocol of all models: sizes, reading, scoring, and a state passed from call to call.
 
 Shape letters: B streams, T steps, V vocabulary, H hidden.
 """
@@ -23,28 +23,27 @@ from scriptforge.inference import (
 from scriptforge.inference import State as ArrayState
 
 State: TypeAlias = tuple[Tensor, ...]
-"""All that a model remembers of the text before: tensors of three dimensions, of which the second is B.
+"""All that a model remembers of earlier text: tensors of three dimensions, the second of which is B.
 
-Zeros, and only they, mean that nothing was read; so multiplying by a mask resets streams.
+Zeros, and only zeros, mean that nothing was read; so multiplying by a mask resets streams.
 """
 
 
 class LanguageModel(Protocol):
-    """A model that reads tokens in order and says, after each, what may come next."""
+    """A model that reads tokens in order and scores, after each, all possible next tokens."""
 
     config: ModelConfig
-    """The sizes it was built from."""
+    """The sizes of the model."""
 
     def __call__(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read T tokens on each of B streams, and score what may come next.
+        """Read T tokens on each of B streams, and score the next token after each.
 
         Args:
             ids_BT: token ids, int64, in 0 … V-1.
-            state: as `initial_state` or the previous call returned it.
+            state: as returned by `initial_state` or the previous call.
 
         Returns:
-            `logits_BTV`, `score` of what `features` gives, whose row t scores the token after `ids_BT[:, t]`;
-            and the state after step T.
+            `logits_BTV`, whose row t scores the token after `ids_BT[:, t]`, and the state after step T.
         """
         ...
 
@@ -53,13 +52,13 @@ class LanguageModel(Protocol):
         """Read T tokens on each of B streams, as `__call__` does, without scoring.
 
         Returns:
-            `features_BTH`, whose row t sums up the text up to `ids_BT[:, t]`, and the state after step T.
+            `features_BTH`, whose row t summarises the text up to `ids_BT[:, t]`, and the state after step T.
         """
         ...
 
     @abstractmethod
     def score(self, features_BTH: Tensor) -> Tensor:
-        """Return `logits_BTV` for features; B and T may be any dimensions."""
+        """Return `logits_BTV` for features, which may have any dimensions before H."""
         ...
 
     @abstractmethod
@@ -74,7 +73,7 @@ class LanguageModel(Protocol):
 
 
 class TrainableModel(nn.Module, LanguageModel):
-    """A `LanguageModel` that is a module: its weights can be trained, saved, and moved to another device."""
+    """A `LanguageModel` as a PyTorch module, which can be trained, saved, and moved to another device."""
 
     def forward(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """Read and score; see `LanguageModel.__call__`."""
@@ -82,35 +81,35 @@ class TrainableModel(nn.Module, LanguageModel):
         return self.score(features_BTH), state
 
     def orthogonal_blocks(self) -> dict[str, int]:
-        """Return which matrices map one space to another, and so may take orthogonal steps (`muon`).
+        """Return the weights that map one space to another, and so may take orthogonal steps (`muon`).
 
         Returns:
-            By the name of each such weight, how many matrices of as many rows lie in it one below the other:
-            one for each gate, or query, key and value. A model may have none.
+            By the name of each such weight, the number of equally large matrices that are stacked in it: one
+            per gate, or query, key and value. A model may have none.
         """
         return {}
 
     def whole(self) -> "TrainableModel":
-        """Return the model that is saved and used, with the weights as they are now: itself, in general."""
+        """Return the model to save and use, with its current weights: itself, unless a subclass differs."""
         return self
 
     def inference(self, arithmetic: Arithmetic = "fp32") -> InferenceModel:
         """Return an inference model of these weights, on the CPU; see `Readable.inference`.
 
-        The weights are not copied if they are there. An architecture that can only be read with PyTorch is
-        read as it is, and must be in evaluation mode.
+        Weights in fp32 on the CPU are not copied. A model of an architecture that needs PyTorch is wrapped as
+        it is, on its device, and must be in evaluation mode.
         """
         weights = {name: _array(weight) for name, weight in self.named_parameters()}
         return new_inference(self.config, weights, arithmetic) or _InArrays(self)
 
     def take_weights(self, weights: Weights) -> None:
-        """Set the weights to some arrays of the right shapes, which are not copied."""
+        """Set the weights to arrays of the right shapes, which are not copied."""
         for name, parameter in self.named_parameters():
             parameter.data = torch.from_numpy(weights[name])
 
 
 class InTensors(LanguageModel):
-    """An inference model behind the protocol of models, to be evaluated."""
+    """An inference model as a `LanguageModel`, for evaluation."""
 
     def __init__(self, inference: InferenceModel) -> None:
         self.config = inference.config
@@ -141,7 +140,7 @@ class InTensors(LanguageModel):
 
 
 class _InArrays(InferenceModel):
-    """A model, wherever it is, as it is."""
+    """A PyTorch model, on any device, as an inference model."""
 
     def __init__(self, model: TrainableModel) -> None:
         self.config = model.config
@@ -174,28 +173,28 @@ def _array(tensor: Tensor) -> Numbers:
 
 
 def detach(state: State) -> State:
-    """Return the same numbers cut off from the graph that made them, where back-propagation ends."""
+    """Return the state detached from its computation graph, so that back-propagation ends there."""
     return tuple(tensor.detach() for tensor in state)
 
 
 def reset_state(
     ids_BT: Tensor, state: State, resets_B: Tensor, opens_B: Tensor, first: int
 ) -> tuple[Tensor, State]:
-    """Reset some streams, which read their next tokens as if they had read nothing before.
+    """Reset some streams, so that they read their next tokens as if they had read nothing before.
 
-    A model that always continues a text never learns to begin one: it may come to rely on a state that it
-    never leaves, and write nonsense from a zero one. Yet every prompt starts from a zero state.
+    A model that always continues a text never learns to begin one: it may come to rely on a state that is
+    never zero, and write nonsense from a zero state. Yet every prompt starts from a zero state.
 
     Args:
-        ids_BT: the tokens about to be read.
-        state: what the streams remember.
-        resets_B: which streams are reset, as booleans.
-        opens_B: which streams read `first` in place of their first token, as at the start of a text; others
-            that are reset begin in the middle of one.
+        ids_BT: the tokens to read next.
+        state: the state of the streams.
+        resets_B: which streams to reset, as booleans.
+        opens_B: which streams read `first` in place of their first token, as at the start of a text; the
+            other reset streams begin in the middle of one.
         first: the token with which a text begins.
 
     Returns:
-        Copies of the tokens and of the state, with those changes.
+        Changed copies of the tokens and the state.
     """
     keeps_1B1 = ~resets_B[None, :, None]
     ids_BT = ids_BT.clone()

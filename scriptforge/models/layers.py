@@ -1,9 +1,9 @@
-"""What networks over tokens have in common: dropout, a linear head, and its cross-entropy.
+"""Common parts of networks over tokens: dropout, a linear head, and its cross-entropy.
 
-The scores of a large vocabulary take more memory than the model: at V = 20,000, a batch of 4,096 tokens has
-330 MB of them, and plain automatic differentiation holds them three times. So `linear_cross_entropy` scores a
+The scores of a large vocabulary take more memory than the model: at V = 20,000, those of a batch of 4,096
+tokens take 330 MB, and plain automatic differentiation holds three copies. So `linear_cross_entropy` scores a
 few hundred tokens at a time, and turns the scores into gradients while they are still in the processor's
-cache. `SampledSoftmax` is cheaper still: it scores a fair sample of the vocabulary while training.
+cache. `SampledSoftmax` is cheaper still: in training it scores only a sample of the vocabulary.
 
 Shape letters: B streams, T steps, N tokens, C tokens in a chunk, V vocabulary, M sampled tokens, E embedding,
 H features.
@@ -26,15 +26,15 @@ _NUMBERS_IN_WORD = 4
 
 
 def dropout(units: Tensor, share: float, is_training: bool) -> Tensor:
-    """Return the units, of which in training some are zero and the others so much larger that the mean stays.
+    """Return units, some of which are zeroed in training, the others scaled up to keep the mean.
 
-    On the CPU PyTorch draws a number for each unit, which takes a tenth of the time of a training run. Here
-    one number of 64 bits serves four units.
+    On the CPU, PyTorch draws a random number for each unit, which takes a tenth of the training time. Here a
+    random number of 64 bits serves four units.
 
     Args:
-        units: in any shape.
-        share: how many are dropped, 0 … 1, in 65536ths on a CPU.
-        is_training: otherwise they stay as they are.
+        units: the units, in any shape.
+        share: the share to drop, 0 … 1; in steps of 1/65536 on a CPU.
+        is_training: if false, nothing is dropped.
 
     Source: Srivastava et al. 2014, jmlr.org/papers/v15/srivastava14a.html.
     """
@@ -43,8 +43,8 @@ def dropout(units: Tensor, share: float, is_training: bool) -> Tensor:
     if units.device.type != "cpu":
         return F.dropout(units, share)
     dropped = min(round(share * _VALUES), _VALUES - 1)
-    # The numbers have a sign, so those that drop a unit begin at -_VALUES / 2. A unit is kept with the
-    # probability (_VALUES - dropped) / _VALUES, and is divided by that.
+    # The 16-bit numbers are signed: the lowest `dropped` of them, from -_VALUES / 2 on, drop their unit. A
+    # unit is kept with probability (_VALUES - dropped) / _VALUES, and is divided by that.
     words = torch.empty(-(-units.numel() // _NUMBERS_IN_WORD), dtype=torch.int64)
     words.random_(-(2**63), None)  # no upper bound means all 64 bits
     numbers = words.view(torch.int16)[: units.numel()].view(units.shape)
@@ -53,16 +53,16 @@ def dropout(units: Tensor, share: float, is_training: bool) -> Tensor:
 
 
 SCORES_AT_ONCE = 1 << 21
-"""How many scores a chunk has, unless that leaves it fewer than `FEWEST_TOKENS`: they fit into a cache."""
+"""Number of scores in a chunk, which fits into a cache, unless that means fewer than `FEWEST_TOKENS`."""
 FEWEST_TOKENS = 512
-"""Smaller chunks would spend their time on adding up the gradient of the head's weight."""
+"""Minimum tokens in a chunk; smaller ones would spend their time adding up the head's weight gradient."""
 
 
 def linear_cross_entropy(features_NH: Tensor, weight_VH: Tensor, bias_V: Tensor, targets_N: Tensor) -> Tensor:
     """Compute `F.cross_entropy(F.linear(features_NH, weight_VH, bias_V), targets_N)` in less time and memory.
 
-    Under autocast the products take its type; scores are compared, and gradients added up, in fp32 at
-    least. The gradient itself cannot be differentiated. Targets are int64, in 0 … V-1.
+    Under autocast, products use its dtype; softmax and sums of gradients use at least fp32. The gradient
+    itself cannot be differentiated. Targets are int64, in 0 … V-1.
 
     Returns:
         The mean over the N tokens, in nats.
@@ -78,7 +78,7 @@ def linear_cross_entropy(features_NH: Tensor, weight_VH: Tensor, bias_V: Tensor,
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """The cross-entropy whose gradients are computed on the way forward, where the scores are at hand."""
+    """Cross-entropy whose gradients are computed in the forward pass, while the scores are available."""
 
     @staticmethod
     def forward(
@@ -89,7 +89,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         targets_N: Tensor,
         dtype: torch.dtype,
     ) -> Tensor:
-        """Return the mean loss, and keep the gradients of the sum."""
+        """Return the mean loss, and save the gradients of the sum."""
         wide = torch.promote_types(dtype, torch.float32)
         chunk = max(FEWEST_TOKENS, SCORES_AT_ONCE // len(weight_VH))
         low_weight_VH, wide_bias_V = weight_VH.to(dtype), bias_V.to(wide)
@@ -102,7 +102,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             part = slice(first, first + chunk)
             features_CH, targets_C = low_features_NH[part], targets_N[part]
             scores_CV = (features_CH @ low_weight_VH.T).to(wide).add_(wide_bias_V)
-            # The gradient of -log p(target) in the scores is the probabilities, less one at the target.
+            # The gradient of -log p(target) for the scores is the probabilities, minus one at the target.
             error_CV = scores_CV.log_softmax(1)
             total -= error_CV.gather(1, targets_C[:, None]).sum()
             error_CV.exp_()
@@ -129,9 +129,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 FLATTENING = 0.75
-"""Power of its count by which a token is drawn: rare tokens are drawn more often than they occur."""
+"""Exponent of a token's count in its sampling weight: rare tokens are drawn more often than they occur."""
 ROUNDED_TO = 128
-"""Samples have a multiple of so many tokens, so that the products meet few different shapes."""
+"""Sample sizes are rounded up to a multiple of this, so that products have few different shapes."""
 _IDS_AT_ONCE = 1 << 22
 
 
@@ -139,7 +139,7 @@ def count_tokens(ids: NDArray[np.unsignedinteger], vocabulary_size: int) -> Tens
     """Count how often each token occurs: `counts_V`, float32.
 
     Args:
-        ids: every token of the training split; may be memory-mapped, and is read in parts.
+        ids: all token ids of the training split; may be memory-mapped, and are read in parts.
         vocabulary_size: V.
     """
     counts_V = np.zeros(vocabulary_size, dtype=np.int64)
@@ -149,25 +149,26 @@ def count_tokens(ids: NDArray[np.unsignedinteger], vocabulary_size: int) -> Tens
 
 
 class SampledSoftmax(nn.Module):
-    """The cross-entropy of a linear head, estimated from the targets and a sample of the other tokens.
+    """Cross-entropy of a linear head, estimated from the targets and a sample of the other tokens.
 
-    Only training changes: the network and its weights are the same, and every token is scored by whoever
-    evaluates the model or generates with it, or where the vocabulary is no larger than the sample.
+    It affects training only: the network and its weights are the same. All tokens are scored in evaluation
+    and generation, and in training if the vocabulary is no larger than the sample.
 
-    The sum over the vocabulary in the softmax's denominator is taken over the sample, in which each token is
-    weighted by how unlikely it was to be drawn. That sum is right on average, whatever the scores are; its
-    logarithm, and so the loss, comes out a little low. Frequent tokens nearly always are, with weight 1.
+    The softmax's denominator, a sum over the vocabulary, is estimated from the sample, with each token
+    weighted by the inverse of its probability of being drawn. The estimate is unbiased, whatever the scores
+    are; its logarithm, and so the loss, is a little low on average. Frequent tokens are nearly always in the
+    sample, with weight 1.
 
-    The sample is drawn by priority sampling: of all ways to draw M tokens, almost none has less variance. It
-    takes one random number a token and one partial sort, the same work on every device, and nothing waits for
-    the host.
+    The sample is drawn by priority sampling, which has almost the least variance of all ways to draw M
+    tokens. It takes one random number per token and one partial sort, the same work on every device, and
+    never waits for the host.
 
     Source: Botev, Zheng and Barber (2017), proceedings.mlr.press/v54/botev17a.html, on the sum; Duffield,
     Lund and Thorup (2007), doi:10.1145/1314690.1314696, on the draw.
 
     Args:
-        counts_V: how often each token occurs in the training split.
-        samples: how many tokens are scored beside the batch's targets, at the least.
+        counts_V: count of each token in the training split.
+        samples: minimum number of tokens to score besides the targets of a batch.
     """
 
     weight_V: Tensor
@@ -178,7 +179,7 @@ class SampledSoftmax(nn.Module):
         self.register_buffer("weight_V", (counts_V.float() + 1) ** FLATTENING, persistent=False)
 
     def forward(self, features_NH: Tensor, weight_VH: Tensor, bias_V: Tensor, targets_N: Tensor) -> Tensor:
-        """Estimate `linear_cross_entropy`; draw from PyTorch's default generator."""
+        """Estimate `linear_cross_entropy`, with random numbers from PyTorch's default generator."""
         size = self._size(targets_N)
         if not self.training or size >= len(weight_VH):
             return linear_cross_entropy(features_NH, weight_VH, bias_V, targets_N)
@@ -191,14 +192,13 @@ class SampledSoftmax(nn.Module):
     def draw(self, targets_N: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Draw a sample of the vocabulary.
 
-        A token's priority is its weight divided by a random number in 0 … 1, so that the targets, whose
-        weight is made infinite, come first. With the highest priority p that was not drawn as a threshold,
-        a token of weight w is drawn with the probability min(1, w / p), and counts as many times as its
-        inverse: max(1, p / w).
+        A token's priority is its weight divided by a random number in 0 … 1; the targets' weight is set to
+        infinity, so that they come first. Let p be the highest priority that was not drawn. Then a token of
+        weight w is drawn with probability min(1, w / p), and is weighted by the inverse, max(1, p / w).
 
         Args:
-            targets_N: tokens that must be in it.
-            size: M, at least as many as there are different targets and less than V.
+            targets_N: tokens that the sample must contain.
+            size: M, at least the number of different targets and less than V.
 
         Returns:
             `ids_M`, all different, and `log_weight_M`: for any numbers x, the sum of x[id] · weight over the
@@ -210,24 +210,24 @@ class SampledSoftmax(nn.Module):
         return ids_M, (priority[size] / weight_V[ids_M]).clamp(min=1.0).log()
 
     def _size(self, targets_N: Tensor) -> int:
-        """Return M. Only a CPU counts the different targets: elsewhere the host would have to wait for it."""
+        """Return M. Different targets are only counted on a CPU; on a GPU, the host would have to wait."""
         targets = len(torch.unique(targets_N)) if targets_N.device.type == "cpu" else len(targets_N)
         return -(-(self.samples + targets) // ROUNDED_TO) * ROUNDED_TO
 
 
 CrossEntropy: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""The mean loss from features_NH, the head's weight_VH and bias_V, and targets_N."""
+"""A function from features_NH, the head's weight_VH and bias_V, and targets_N to the mean loss."""
 
 
 class HeadedModel(TrainableModel):
     """A model whose scores are a linear function of its features.
 
-    A subclass makes an `embedding` and a network, calls `add_head`, and says what the features are. One that
-    is told who speaks calls `add_speakers` and uses all that `embed` returns.
+    A subclass makes an `embedding` and a network, calls `add_head`, and defines `features`. One with a
+    speaker embedding also calls `add_speakers`, and uses all that `embed` returns.
 
     Attributes:
-        cross_entropy: computes the loss of the head; scores all tokens unless it is replaced.
-        speaker_embedding: says who speaks; None in a model without one.
+        cross_entropy: the loss function of the head; it scores all tokens unless replaced.
+        speaker_embedding: the embedding of who speaks; None in a model without one.
     """
 
     cross_entropy: CrossEntropy
@@ -241,11 +241,11 @@ class HeadedModel(TrainableModel):
         self.speaker_embedding = None
 
     def add_head(self, *, tied: bool) -> None:
-        """Put a head on the features, its weights uniform and small.
+        """Add a linear head with small uniform weights on the features.
 
         A tied head's weight is the embedding (Press and Wolf 2017, arXiv:1608.05859), which becomes as small;
-        where E and H differ, a projection stands between. An embedding that is not tied keeps the unit normal
-        values of `nn.Embedding`, since smaller ones learn more slowly.
+        if E and H differ, a projection comes before it. An untied embedding keeps the standard normal values
+        of `nn.Embedding`, since smaller ones learn more slowly.
         """
         embedding_size, feature_size = self.embedding.embedding_dim, self.config.feature_size
         head_size = embedding_size if tied else feature_size
@@ -259,21 +259,21 @@ class HeadedModel(TrainableModel):
         self.cross_entropy = linear_cross_entropy
 
     def add_speakers(self, layout_size: int, speakers: int) -> None:
-        """Add a speaker embedding, if anybody has a token; see `SpeakerEmbedding`."""
+        """Add a speaker embedding, if any speaker has a token; see `SpeakerEmbedding`."""
         if speakers:
             sizes = self.embedding.embedding_dim, self.config.feature_size
             self.speaker_embedding = SpeakerEmbedding(layout_size, speakers, *sizes)
 
     def initial_speakers(self, streams: int) -> State:
-        """Return what `embed` remembers of streams that have read nothing: one tensor, or none."""
+        """Return the initial state of the speaker embedding: one tensor, or none without one."""
         return (self.speaker_embedding.initial_state(streams),) if self.speaker_embedding is not None else ()
 
     def embed(self, ids_BT: Tensor, state: State) -> EmbeddedTokens:
-        """Return what the network reads of tokens, and what becomes of it.
+        """Embed tokens, and who speaks at each.
 
         Args:
             ids_BT: the tokens.
-            state: the model's, at whose end is that of `initial_speakers`.
+            state: the model's state, which ends with that of `initial_speakers`.
         """
         embedded_BTE: Tensor = self.embedding(ids_BT)
         if self.speaker_embedding is None:

@@ -1,14 +1,14 @@
-"""Members: small recurrent models that learn side by side, and are one large model for everybody else.
+"""Members: small recurrent models that train side by side, and are used as one large model.
 
-They read the same text, and each learns as if it were alone; they begin with other weights, and drop other
-units. What one has learnt by heart or got wrong by chance the others have not, so the mean of their scores is
-better than the scores of any. A recurrent model that is as large as all of them together computes just that
-mean, if each of its matrices has theirs along the diagonal, gate by gate, and zeros beside them:
+They read the same text, and each learns as if it were alone; they start from different weights, and drop
+different units. Each memorises and errs differently, so the mean of their scores is better than the scores of
+any. A recurrent model as large as all of them together computes exactly that mean if each of its matrices has
+theirs along the diagonal, gate by gate, and zeros elsewhere:
 
     A 0
     0 B
 
-So members are a way to train, not another kind of model: what is saved is the large one.
+So members are a way to train, not another architecture: what is saved is the large model.
 
 Shape letters: B streams, T steps, E embedding, H hidden, M members.
 """
@@ -30,13 +30,13 @@ class Members(TrainableModel):
     """M recurrent models that are trained together; their scores are the mean of all.
 
     Args:
-        config: of the whole model, which has M times the units of a member.
+        config: config of the whole model, which has M times the units of a member.
         count: M.
 
     Raises:
-        UsageError: such a model cannot be divided into as many.
+        UsageError: the model cannot be divided into that many.
 
-    Source: Lakshminarayanan et al. 2017, arXiv:1612.01474, on what the mean of several networks gains.
+    Source: Lakshminarayanan et al. 2017, arXiv:1612.01474, on the gain from averaging several networks.
     """
 
     def __init__(self, config: ModelConfig, count: int) -> None:
@@ -81,7 +81,7 @@ class Members(TrainableModel):
         return torch.stack(scores).mean(0)
 
     def loss(self, ids_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return the mean of the members' losses, each by itself; see `LanguageModel.loss`."""
+        """Return the mean of the members' separate losses; see `LanguageModel.loss`."""
         learnt = [
             member.loss(ids_BT, targets_BT, part)
             for member, part in zip(self.members, self._parts(state), strict=True)
@@ -97,8 +97,8 @@ class Members(TrainableModel):
         }
 
     def whole(self) -> Recurrent:
-        """Return the one model that the members are now; see `TrainableModel.whole`."""
-        with fork_rng(devices=()):  # the weights that it begins with are all replaced
+        """Return one model equal to the members as they are now; see `TrainableModel.whole`."""
+        with fork_rng(devices=()):  # its random initial weights are all replaced
             whole = Recurrent(self.config)
         members = [dict(member.named_parameters()) for member in self.members]
         with torch.no_grad():
@@ -107,10 +107,10 @@ class Members(TrainableModel):
         return whole.to(self.members[0].head.bias.device).train(self.training)
 
     def _whole_weight(self, name: str, parts: Sequence[Tensor]) -> Tensor:
-        """Return a weight of the whole model, from those of the members.
+        """Return a weight of the whole model, joined from those of the members.
 
-        The head divides by M, so that scores are a mean. A head that is the embedding makes the input smaller
-        by that, too, and the first matrix makes up for it.
+        The head is divided by M, so that scores are a mean. With a tied head this divides the input as well,
+        so the first layer's input matrix is multiplied by M.
         """
         count, (kind, _, of_network) = len(parts), name.partition(".")
         if name == "head.bias":
@@ -127,7 +127,7 @@ class Members(TrainableModel):
         return _beside(*parts) / (count if is_divided else 1)
 
     def _parts(self, state: State) -> list[State]:
-        """Return the state of each member; at its end is who speaks, the same for all."""
+        """Return the state of each member, which ends with who speaks, the same for all."""
         carried, speakers = self._carried(state)
         parts = zip(*(tensor.chunk(len(self.members), dim=-1) for tensor in carried), strict=True)
         return [(*(tensor.contiguous() for tensor in part), *speakers) for part in parts]
@@ -137,7 +137,7 @@ class Members(TrainableModel):
         return (*(_beside(*tensors) for tensors in zip(*carried, strict=True)), *speakers[0])
 
     def _carried(self, state: State) -> tuple[State, State]:
-        """Return what the networks carry, and who speaks."""
+        """Return the two parts of a state: that of the networks, and who speaks."""
         count = len(state) - bool(self.config.speakers)
         return state[:count], state[count:]
 

@@ -1,7 +1,7 @@
 """The network of `numpy_rnn.py` as a model like the others.
 
-PyTorch keeps its weights, NumPy does its arithmetic. A weight is one array with two names, a parameter here
-and a member of `Weights` there: optimizers, checkpoints and files know it, and nothing is copied on the way.
+PyTorch holds its weights, and NumPy computes with them. A weight is one array with two names, a parameter
+here and a field of `Weights` there: optimizers and checkpoints use the parameter, and nothing is copied.
 
 Shape letters: B streams, T steps, V vocabulary, H hidden.
 """
@@ -20,9 +20,9 @@ from scriptforge.models.numpy_rnn import Ids, Numbers, Weights
 
 
 class NumPyRNN(TrainableModel):
-    """A model that computes in NumPy, in the precision of its weights, on the CPU alone.
+    """A model that computes in NumPy, in the precision of its weights, on the CPU only.
 
-    Only `loss` can be differentiated, and only in the weights: through a state nothing is propagated back.
+    Only `loss` has gradients, and only for the weights: nothing is back-propagated through a state.
     """
 
     def __init__(self, config: NumPyRNNConfig) -> None:
@@ -41,7 +41,7 @@ class NumPyRNN(TrainableModel):
         return (torch.from_numpy(np.zeros(shape, self._weights().recurrent.dtype)),)
 
     def features(self, ids_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return what the units are; see `LanguageModel.features`."""
+        """Return the values of the units; see `LanguageModel.features`."""
         hidden_TBH = numpy_rnn.forward(self._weights(), _by_time(ids_BT), _array(state[0])[0])
         return torch.from_numpy(hidden_TBH).transpose(0, 1), _as_state(hidden_TBH[-1])
 
@@ -64,7 +64,11 @@ class NumPyRNN(TrainableModel):
         return {"recurrent": 1}
 
     def _weights(self) -> Weights:
-        """Return the parameters as `numpy_rnn` knows them, which must be on the CPU."""
+        """Return the parameters as `numpy_rnn.Weights`.
+
+        Raises:
+            UsageError: they are not on the CPU.
+        """
         parameters = list(self.parameters())
         if any(parameter.device.type != "cpu" for parameter in parameters):
             raise UsageError(
@@ -75,7 +79,7 @@ class NumPyRNN(TrainableModel):
 
 
 class _KnownGradients(torch.autograd.Function):
-    """A number whose gradients were computed along with it: backward only scales them."""
+    """A number whose gradients are already known: `backward` only scales them."""
 
     @staticmethod
     def forward(ctx: Any, value: float, gradients: Weights, *parameters: Tensor) -> Tensor:
@@ -85,22 +89,22 @@ class _KnownGradients(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of what was made of the number."""
+        """Return the known gradients, scaled by that of the number."""
         scale = float(grad)
         return None, None, *(torch.from_numpy(gradient * scale) for gradient in ctx.gradients)
 
 
 def _array(tensor: Tensor) -> Numbers:
-    """Return the same numbers in the same memory."""
+    """Return a tensor as an array in the same memory."""
     array: Numbers = tensor.detach().numpy()
     return array
 
 
 def _by_time(ids_BT: Tensor) -> Ids:
-    """Return `ids_TB`, the streams of a step side by side."""
+    """Return `ids_TB`, with the ids of a step next to each other in memory."""
     return np.ascontiguousarray(ids_BT.numpy().T)
 
 
 def _as_state(hidden_BH: Numbers) -> State:
-    """Return a copy with a layer's dimension, so that the steps before need not stay in memory."""
+    """Return a copy, with a dimension for layers; a view would keep all earlier steps in memory."""
     return (torch.from_numpy(hidden_BH[None].copy()),)

@@ -1,6 +1,6 @@
-"""A recurrent network written out in NumPy: how it reads, how wrong it is, and how it learns from that.
+"""A recurrent network written out in NumPy: how it reads, how its error is measured, and how it learns.
 
-To be read from top to bottom; docs/explanation/an-rnn-in-numpy.md walks along and derives each gradient.
+Read it from top to bottom; docs/explanation/an-rnn-in-numpy.md explains each part and derives each gradient.
 
     weights = new_weights(vocabulary_size, hidden_size, np.random.default_rng(1))
     memories = [np.zeros_like(weight) for weight in weights]
@@ -8,10 +8,10 @@ To be read from top to bottom; docs/explanation/an-rnn-in-numpy.md walks along a
     for weight, gradient, memory in zip(weights, gradients, memories):
         adagrad(weight, gradient, memory, rate=0.1, largest=LARGEST_GRADIENT / T)
 
-The network is Elman's (1990, doi:10.1207/s15516709cog1402_1): one layer of units, which hear the token that
-comes and each other. It has no gates, so it forgets sooner than an LSTM, and every line of it fits on a page.
-B streams are read side by side, each a row of the same products; time is the first dimension, so that the
-numbers of a step lie together.
+The network is Elman's (1990, doi:10.1207/s15516709cog1402_1): one layer of units, whose input is the current
+token and all units at the previous step. It has no gates, so it forgets sooner than an LSTM, but all of it
+fits on a page. B streams are read in parallel, each a row of the same products; time is the first dimension,
+so that the numbers of a step are next to each other in memory.
 
 Shape letters: B streams, T steps, N = T·B tokens, V vocabulary, H hidden.
 """
@@ -22,25 +22,25 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Numbers: TypeAlias = NDArray[np.floating[Any]]
-"""Of single or double precision; what goes in decides what comes out."""
+"""An array in single or double precision; results have the precision of the inputs."""
 Ids: TypeAlias = NDArray[np.integer[Any]]
 
 LARGEST_GRADIENT = 5.0
-"""The largest gradient of a weight, where a stream's loss is the sum over its T steps."""
+"""The limit to which gradients are clipped, for a loss that is summed over the T steps of a stream."""
 
 _SPREAD = 0.01
 _EPSILON = 1e-8
 
 
 class Weights(NamedTuple):
-    """All that the network knows; or, in the same places, the gradient of each.
+    """The weights of the network; or, in the same fields, the gradient of each.
 
     Attributes:
-        input: (V, H), what a token tells each unit.
-        recurrent: (H, H), what each unit tells every other, a step later.
-        output: (H, V), what each unit says for each token that may come next.
-        hidden_bias: (H,), what a unit hears anyway.
-        output_bias: (V,), how likely a token is anyway.
+        input: (V, H), from each token to each unit.
+        recurrent: (H, H), from each unit to each unit at the next step.
+        output: (H, V), from each unit to the score of each next token.
+        hidden_bias: (H,), added to the input of each unit.
+        output_bias: (V,), added to the score of each next token.
     """
 
     input: Numbers
@@ -53,7 +53,7 @@ class Weights(NamedTuple):
 def new_weights(
     vocabulary_size: int, hidden_size: int, rng: np.random.Generator, dtype: DTypeLike = np.float32
 ) -> Weights:
-    """Return small random weights, so that every unit is a little different and none is sure of anything."""
+    """Return small random weights: all units differ a little, and all tokens are about equally likely."""
 
     def small(*shape: int) -> Numbers:
         return (_SPREAD * rng.standard_normal(shape)).astype(dtype)
@@ -70,16 +70,16 @@ def new_weights(
 def forward(weights: Weights, ids_TB: Ids, hidden_BH: Numbers) -> Numbers:
     """Compute the units after each token: h[t] = tanh(input[token] + h[t-1] · recurrent + hidden_bias).
 
-    A token as a vector would be zeros and a single one; its product with `input` is a row of it, which is
-    picked here, for all tokens at once. Only the product with the units before has to wait for its turn.
+    The product of a one-hot vector with `input` is one of its rows, which is looked up here, for all tokens
+    at once. Only the product with the previous units must be computed step by step.
 
     Args:
-        weights: of the network.
+        weights: the weights.
         ids_TB: the tokens, in 0 … V-1.
-        hidden_BH: what the units are before the first of them; zeros if nothing was read.
+        hidden_BH: the units before the first token; zeros if nothing was read.
 
     Returns:
-        `hidden_TBH`; the last of them is what the next tokens are to be read with.
+        `hidden_TBH`, the last step of which is `hidden_BH` for the tokens that follow.
     """
     hidden_TBH = weights.input[ids_TB] + weights.hidden_bias
     for now_BH in hidden_TBH:
@@ -90,22 +90,22 @@ def forward(weights: Weights, ids_TB: Ids, hidden_BH: Numbers) -> Numbers:
 
 
 def score(weights: Weights, hidden_NH: Numbers) -> Numbers:
-    """Score each token that may come next: `logits_NV` = hidden · output + output_bias."""
+    """Score each possible next token: `logits_NV` = hidden · output + output_bias."""
     logits_NV: Numbers = hidden_NH @ weights.output
     logits_NV += weights.output_bias
     return logits_NV
 
 
 def cross_entropy(logits_NV: Numbers, targets_N: Ids) -> tuple[float, Numbers]:
-    """Measure how little the tokens that came were expected, and how the scores should change.
+    """Compute the loss, a measure of how unexpected the actual next tokens were, and its gradient.
 
     Args:
         logits_NV: the scores, which are overwritten.
-        targets_N: the tokens that came.
+        targets_N: the actual next tokens.
 
     Returns:
-        The mean of -log p(target) in nats, and its gradient in the scores, `error_NV`: the probabilities,
-        less one at the token that came, divided by N.
+        The mean of -log p(target) in nats, and its gradient with respect to the scores, `error_NV`: the
+        probabilities, minus one at the target, divided by N.
     """
     tokens_N = np.arange(len(targets_N))
     logits_NV -= logits_NV.max(axis=1, keepdims=True)  # the same probabilities, and no exponential overflows
@@ -122,21 +122,21 @@ def cross_entropy(logits_NV: Numbers, targets_N: Ids) -> tuple[float, Numbers]:
 def backward(
     weights: Weights, ids_TB: Ids, before_BH: Numbers, hidden_TBH: Numbers, error_NV: Numbers
 ) -> Weights:
-    """Compute the gradient of the loss in every weight: go through `score` and `forward` from end to start.
+    """Compute the gradient of the loss for every weight, going backward through `score` and `forward`.
 
     Args:
-        weights: of the network.
-        ids_TB: as `forward` was given them.
-        before_BH: what the units were before the first of them; the gradient goes no further back.
-        hidden_TBH: as `forward` returned it.
-        error_NV: the gradient of the loss in the scores, as `cross_entropy` returned it.
+        weights: the weights.
+        ids_TB: the tokens, as given to `forward`.
+        before_BH: the units before the first token; the gradient goes no further back.
+        hidden_TBH: the units, as returned by `forward`.
+        error_NV: the gradient with respect to the scores, as returned by `cross_entropy`.
 
     Returns:
         A gradient for each weight.
     """
     hidden_NH = hidden_TBH.reshape(-1, hidden_TBH.shape[-1])
     blame_TBH = (error_NV @ weights.output.T).reshape(hidden_TBH.shape)
-    slope_TBH = 1 - hidden_TBH * hidden_TBH  # of tanh, told from its value
+    slope_TBH = 1 - hidden_TBH * hidden_TBH  # derivative of tanh, from its value
     from_later_BH = np.zeros_like(before_BH)
     for blame_BH, slope_BH in zip(blame_TBH[::-1], slope_TBH[::-1], strict=True):
         blame_BH += from_later_BH
@@ -156,8 +156,8 @@ def backward(
 def sum_by_token(rows_NH: Numbers, ids_N: Ids, vocabulary_size: int) -> Numbers:
     """Add up the rows of each token: `sums_VH`.
 
-    `np.add.at` does the same in a line and takes several times as long. So the rows of a token are brought
-    together first, and then added up in one call.
+    `np.add.at` does the same in a line but takes several times as long. So the rows are sorted by token
+    first, and then added up in one call.
     """
     order_N = np.argsort(ids_N, kind="stable")
     sorted_N = ids_N[order_N]
@@ -170,16 +170,16 @@ def sum_by_token(rows_NH: Numbers, ids_N: Ids, vocabulary_size: int) -> Numbers:
 def learn(
     weights: Weights, ids_TB: Ids, targets_TB: Ids, hidden_BH: Numbers
 ) -> tuple[float, Weights, Numbers]:
-    """Read tokens, and compute in which direction the weights were wrong.
+    """Read tokens, and compute the loss and its gradients.
 
     Args:
-        weights: of the network; they stay as they are.
+        weights: the weights, which are not changed.
         ids_TB: the tokens to read.
-        targets_TB: the token that came after each.
+        targets_TB: the next token after each.
         hidden_BH: as in `forward`.
 
     Returns:
-        The mean loss in nats per token, its gradient in every weight, and what the units are in the end.
+        The mean loss in nats per token, its gradient for every weight, and the units after the last token.
     """
     hidden_TBH = forward(weights, ids_TB, hidden_BH)
     logits_NV = score(weights, hidden_TBH.reshape(-1, hidden_TBH.shape[-1]))
@@ -188,17 +188,17 @@ def learn(
 
 
 def adagrad(weight: Numbers, gradient: Numbers, memory: Numbers, rate: float, largest: float) -> None:
-    """Change a weight against its gradient, the less the more it has been changed before.
+    """Update a weight against its gradient, by less the more it has been updated before.
 
-    The loss is a mean over T steps, and `LARGEST_GRADIENT` is meant for their sum: so `largest` is T times
-    smaller. Nothing else here depends on the scale of the gradient, which cancels against that of the memory.
+    The loss is a mean over T steps, and `LARGEST_GRADIENT` is for their sum: so `largest` is T times smaller.
+    Nothing else here depends on the scale of the gradient, which cancels against that of the memory.
 
     Args:
-        weight: is changed.
-        gradient: of the loss.
-        memory: the sum of the squares of all gradients so far, zeros at first; is changed.
-        rate: how far the first step goes.
-        largest: values beyond this, on either side, are cut off: a product of T factors can grow very large.
+        weight: the weight, updated in place.
+        gradient: the gradient of the loss.
+        memory: the sum of the squares of all gradients so far, zeros at first; updated in place.
+        rate: the learning rate, which is the length of the first step.
+        largest: the limit to which gradients are clipped, ±; products of T factors can grow very large.
 
     Source: Duchi, Hazan and Singer 2011, jmlr.org/papers/v12/duchi11a.html.
     """

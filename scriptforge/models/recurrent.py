@@ -1,6 +1,6 @@
 """Recurrent language models: an embedding, layers of LSTM, GRU or plain tanh units, a linear head.
 
-The functions that follow the model are those that `attention` uses for its LSTM too.
+The functions below the model are also used by `attention`, for its LSTM.
 
 Shape letters: B streams, T steps, E embedding, H hidden, L layers, G gates.
 """
@@ -19,7 +19,7 @@ _NETWORKS: dict[Unit, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru"
 
 
 class Recurrent(HeadedModel):
-    """A recurrent network over token ids, PyTorch's own underneath.
+    """A recurrent network over token ids, built on PyTorch's layers.
 
     Source: Hochreiter and Schmidhuber 1997, "Long Short-Term Memory"; Cho et al. 2014, arXiv:1406.1078, on
         the GRU; Elman 1990, "Finding Structure in Time", on plain units.
@@ -65,13 +65,13 @@ class Recurrent(HeadedModel):
 def read(
     network: nn.RNNBase, input_BTE: Tensor, state: State, dropout_recurrent: float
 ) -> tuple[Tensor, State]:
-    """Run a recurrent network over its input; while training, with some of its connections dropped.
+    """Run a recurrent network over its input; in training, with some recurrent connections dropped.
 
     Args:
         network: `nn.LSTM`, `nn.GRU` or `nn.RNN`.
-        input_BTE: laid out as the network wants it.
+        input_BTE: the input, with batch and time in the network's order.
         state: one or two tensors of (L, B, H).
-        dropout_recurrent: share of each layer's connections from unit to unit that are dropped.
+        dropout_recurrent: share of each layer's recurrent connections to drop.
 
     Returns:
         The output of the last layer, and the state after the last step.
@@ -83,9 +83,9 @@ def read(
 
 
 def _drop_connections(network: nn.RNNBase, share: float) -> dict[str, Tensor]:
-    """Return the weights from unit to unit, by name, of which the same ones are zero in every gate.
+    """Return the recurrent weights by name, with the same random connections set to zero in every gate.
 
-    The gates of a weight lie one below the other, (G·H, H), so one mask of (H, H) is repeated G times.
+    The gates of a weight are stacked, (G·H, H), so one mask of (H, H) is repeated G times.
     """
     weights = {name: weight for name, weight in network.named_parameters() if "weight_hh" in name}
     all_HH = weights["weight_hh_l0"].new_ones(network.hidden_size, network.hidden_size)
@@ -96,9 +96,9 @@ def _drop_connections(network: nn.RNNBase, share: float) -> dict[str, Tensor]:
 
 
 def open_forget_gates(network: nn.RNNBase) -> None:
-    """Set the bias of an LSTM's forget gates to 1: it begins by remembering (Jozefowicz et al. 2015).
+    """Set the bias of an LSTM's forget gates to 1, so that it remembers at first (Jozefowicz et al. 2015).
 
-    Its gates are input, forget, cell, output in this order, with two biases each.
+    PyTorch's gates are input, forget, cell, output in this order, with two biases each.
     """
     gate = slice(network.hidden_size, 2 * network.hidden_size)
     parameters: dict[str, Any] = dict(network.named_parameters())
@@ -109,7 +109,7 @@ def open_forget_gates(network: nn.RNNBase) -> None:
 
 
 def recurrent_blocks(network: nn.RNNBase) -> dict[str, int]:
-    """Return the `orthogonal_blocks` of a network that its model has as `recurrent`: one for each gate."""
+    """Return the `orthogonal_blocks` of a model's network named `recurrent`: one for each gate."""
     return {
         f"recurrent.{name}": len(weight) // network.hidden_size
         for name, weight in network.named_parameters()

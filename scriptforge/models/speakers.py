@@ -1,17 +1,18 @@
-"""Who speaks, and who spoke before: told to a model with every token, and not only once at the cue.
+"""Speaker embeddings: they tell a model with every token who speaks and who spoke before.
 
-A recurrent model forgets within a line whose line it is, and by its end who spoke the line before. Both are
-known from the layout alone, so embeddings beside the token's say it at every step:
+Within a line, a recurrent model forgets whose line it is, and by its end who spoke the line before. Both
+follow from the layout tokens alone, so embeddings of both are added at every step:
 
     token      <end> <cue:JERRY> hello . <cue:ELAINE> hi . <action> She sits . <cue:JERRY> …
     current      –      JERRY    JERRY …    ELAINE    …        –      –   –  –    JERRY
     previous     –        –        –   …    JERRY     …      ELAINE ELAINE … …    ELAINE
 
-Nobody (–) speaks in what is no dialogue; a speaker without a token of their own is nobody too. A script
-begins with nobody before. Speakers' tokens are the last ones of the layout, which has the first ids.
+Nobody (–) speaks outside dialogue; a speaker without a token of their own counts as nobody too. At the start
+of a script, nobody spoke before. Layout tokens have the first ids, and the speakers' cues are the last of
+them.
 
-They are added twice: to what the network reads, and to the features that it comes to. The second is a short
-way to the scores. Without it a model needs many minutes to learn that whoever spoke will hardly speak again.
+The embeddings are added twice: to the input of the network, and to its features. The second is a shortcut to
+the scores. Without it, a model needs many minutes to learn that a speaker rarely has two lines in a row.
 
 Shape letters: B streams, T steps, E embedding, H features, D either of them, S speakers with a token; 2 for
 current and previous.
@@ -27,13 +28,13 @@ from scriptforge.models.base import State
 
 
 class EmbeddedTokens(NamedTuple):
-    """What a model reads of some tokens, and of who speaks at each.
+    """Embedded tokens, with who speaks at each.
 
     Attributes:
-        input_BTE: what the network reads.
-        added_BTH: what is added to its features; None in a model without a speaker embedding.
-        rest: the model's state before, without who speaks.
-        after: the end of the state after: who speaks then, or nothing.
+        input_BTE: the input of the network.
+        added_BTH: what to add to its features; None in a model without a speaker embedding.
+        rest: the model's state before the tokens, without who speaks.
+        after: the end of the state after the tokens: who speaks, or empty without a speaker embedding.
     """
 
     input_BTE: Tensor
@@ -49,7 +50,7 @@ class EmbeddedTokens(NamedTuple):
 class PairEmbedding(nn.Module):
     """The sum of an embedding of who speaks and one of who spoke before.
 
-    Both begin as zeros: what they add should not disturb the model before it has been learnt.
+    Both start as zeros, so that they do not disturb the model before they have been trained.
 
     Args:
         speakers: S.
@@ -72,8 +73,8 @@ class SpeakerEmbedding(nn.Module):
     """Embeddings of who speaks and who spoke before, for the input and for the features.
 
     Args:
-        layout_size: how many tokens, the first ones, are layout.
-        speakers: S, how many of these, the last ones, are speakers'.
+        layout_size: number of layout tokens, which have the first ids.
+        speakers: S, number of speakers' cues, which are the last layout tokens.
         embedding_size: E.
         feature_size: H.
     """
@@ -86,7 +87,7 @@ class SpeakerEmbedding(nn.Module):
         self.output = PairEmbedding(speakers, feature_size)
 
     def initial_state(self, streams: int) -> Tensor:
-        """Return the state of streams in which nobody has spoken, `state_2B1`."""
+        """Return the state of streams in which nobody has spoken: `state_2B1`."""
         zeros_2B1: Tensor = self.input.current.weight.new_zeros((2, streams, 1))
         return zeros_2B1
 
@@ -96,7 +97,7 @@ class SpeakerEmbedding(nn.Module):
         Args:
             ids_BT: the tokens.
             embedded_BTE: their own embeddings.
-            state: of the model, with who speaks at its end.
+            state: the model's state, which ends with who speaks.
         """
         *rest, state_2B1 = state
         speakers_2BT = self.follow(ids_BT, state_2B1)
@@ -107,8 +108,8 @@ class SpeakerEmbedding(nn.Module):
     def follow(self, ids_BT: Tensor, state_2B1: Tensor) -> Tensor:
         """Return who speaks and who spoke before at each token, `speakers_2BT`, int64 in 0 … S; 0 is nobody.
 
-        Each is looked up at the latest place that tells it. A column before the first token, place 0, stands
-        for the text before.
+        Each is looked up at the latest place that determines it. Place 0, a column before the first token,
+        stands for the text before.
         """
         before_2B1 = state_2B1.to(torch.int64)
         speaker_BT = (ids_BT - (self.first - 1)).clamp(min=0).where(ids_BT < self.layout_size, 0)
@@ -117,12 +118,12 @@ class SpeakerEmbedding(nn.Module):
         opens_BT = places_T.where(ids_BT < self.layout_size, 0).cummax(1).values
         current_BT = torch.cat([before_2B1[0], speaker_BT], dim=1).gather(1, opens_BT)
 
-        # Who spoke last, at each place: the next line's previous speaker, whatever comes in between.
+        # The last speaker up to each place is the next line's previous speaker, whatever comes in between.
         last_B1 = before_2B1[0].where(before_2B1[0] > 0, before_2B1[1])
         tells_BT = places_T.where((speaker_BT > 0) | (ids_BT == END), 0).cummax(1).values
         last_BT = torch.cat([last_B1, speaker_BT], dim=1).gather(1, tells_BT)
 
-        # At a line's opening that is who spoke last at the place before; without one, it is what it was.
+        # At a layout token it becomes the last speaker up to the place before; at others it stays the same.
         at_opening_BT = torch.cat([last_B1, last_BT[:, :-1]], dim=1).where(ids_BT != END, 0)
         previous_BT = torch.cat([before_2B1[1], at_opening_BT], dim=1).gather(1, opens_BT)
         return torch.stack([current_BT, previous_BT])

@@ -1,4 +1,4 @@
-"""A small transformer: layers of attention to a bounded memory, each with a feed-forward network.
+"""A small transformer: layers of attention with a bounded memory, each with a feed-forward network.
 
 Shape letters: B streams, T steps, M memory, K = M + T, V vocabulary, H hidden, L layers.
 """
@@ -21,10 +21,10 @@ from scriptforge.models.layers import dropout
 
 
 class Transformer(AttentiveModel):
-    """A decoder whose layers normalise what they read and add what they make of it (pre-norm).
+    """A pre-norm decoder: layers normalise their input, and add their output to the residual stream.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762; Xiong et al. 2020, arXiv:2002.04745, on where to normalise;
-        Dai et al. 2019, arXiv:1901.02860, on what is remembered of the text before.
+        Dai et al. 2019, arXiv:1901.02860, on the memory of earlier text.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -37,7 +37,7 @@ class Transformer(AttentiveModel):
         self.add_head(tied=config.tied)
 
     def initial_state(self, streams: int) -> State:
-        """Return an empty fill level, and keys and values of each layer, (M, streams, 2H)."""
+        """Return a zero fill level, and the keys and values of each layer, (M, streams, 2H)."""
         config = self.config
         zero = self.head.bias.new_zeros
         memories = (zero((config.memory, streams, 2 * config.hidden_size)) for _ in self.layers)
@@ -59,13 +59,13 @@ class Transformer(AttentiveModel):
         return embedded.features(features_TBH.transpose(0, 1)), (filled_1B1, *after, *embedded.after)
 
     def orthogonal_blocks(self) -> dict[str, int]:
-        """Return each layer's matrices, of which one is three; see `TrainableModel.orthogonal_blocks`."""
+        """Return each layer's matrices, with three in one weight; see `TrainableModel.orthogonal_blocks`."""
         matrices = ((name, weight) for name, weight in self.layers.named_parameters() if weight.dim() == 2)
         return {f"layers.{name}": 3 if "qkv_proj" in name else 1 for name, _ in matrices}
 
 
 class TransformerLayer(nn.Module):
-    """Attention and a feed-forward network, each of which adds to the residual stream."""
+    """Attention and a feed-forward network, each added to the residual stream."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class TransformerLayer(nn.Module):
         self.wide_norm = nn.LayerNorm(size, bias=False)
         self.up_proj = nn.Linear(size, UP_FACTOR * size, bias=False)
         self.down_proj = nn.Linear(UP_FACTOR * size, size, bias=False)
-        with torch.no_grad():  # so that the sum of 2L additions begins no larger than one of them
+        with torch.no_grad():  # so that the sum of 2L additions starts no larger than one of them
             for last in (self.out_proj, self.down_proj):
                 last.weight /= (2 * config.layers) ** 0.5
 
@@ -88,9 +88,9 @@ class TransformerLayer(nn.Module):
         """Return the residual stream for the next layer, and the memory after the last step.
 
         Args:
-            stream_TBH: the residual stream from the layer before.
-            memory_MBR: the keys and values of earlier steps, side by side.
-            mask_B1TK: as of `attention_mask`.
+            stream_TBH: the residual stream from the previous layer.
+            memory_MBR: the keys and values of earlier steps, concatenated.
+            mask_B1TK: as returned by `attention_mask`.
         """
         size = stream_TBH.shape[2]
         query_TBH, new_TBR = self.qkv_proj(self.attention_norm(stream_TBH)).split([size, 2 * size], dim=2)

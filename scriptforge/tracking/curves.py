@@ -1,8 +1,8 @@
-"""`curves.svg`: a plot of training and validation loss, drawn again at every validation.
+"""`curves.svg`: a plot of training and validation loss, redrawn at every validation.
 
-It is drawn from the whole of `metrics.jsonl`, so it is complete after a resumed training, too. The same
-history makes the same bytes. matplotlib is imported at the first validation, and never its `pyplot`, which
-would choose a window system for the process.
+It is drawn from all of `metrics.jsonl`, so it is complete after a resumed training too. The same history
+gives the same bytes. matplotlib is imported at the first validation, and its `pyplot` never, since that would
+choose a GUI backend for the process.
 """
 
 import io
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TRAINING, VALIDATION = "#c4702b", "#3b82c4"
-"""The colours of the two curves, which stand out on a light ground and on a dark one."""
+"""The colours of the two curves, which stand out on a light and on a dark background."""
 
 _INCHES = (7.6, 4.2)
 _FEW = 40
-_LABEL_HEIGHT = 0.06  # of the axes
+_LABEL_HEIGHT = 0.06  # as a share of the axes' height
 _INK, _PALE, _RULE = "#24292f", "#57606a", "#8a8f98"
 _LOOKS: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so that no picture depends on the fonts at hand
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that no plot depends on installed fonts
     "font.size": 10,
     "svg.fonttype": "none",
     "svg.hashsalt": "scriptforge",
@@ -51,7 +51,7 @@ text{{fill:#c9d1d9!important}}
 
 
 class Curves:
-    """Draw the curves of one run."""
+    """The recorder that draws the curves of one run."""
 
     name = "the plot of its curves"
 
@@ -59,7 +59,7 @@ class Curves:
         self._folder = folder
 
     def take(self, event: TrainingEvent) -> None:
-        """Draw them, if there is a new validation."""
+        """Draw the curves if the event is a validation."""
         if isinstance(event, Validated):
             atomic_write(self._folder.curves, draw_curves(self._folder.name, read_history(self._folder)))
 
@@ -69,7 +69,7 @@ class Curves:
 
 @contextmanager
 def quiet_matplotlib() -> Iterator[None]:
-    """Silence all but errors of matplotlib within the block: it reports on its cache of fonts."""
+    """Silence matplotlib's messages below errors within the block; it reports on its font cache."""
     logger = logging.getLogger("matplotlib")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -81,10 +81,10 @@ def quiet_matplotlib() -> Iterator[None]:
 
 @quiet_matplotlib()
 def draw_curves(title: str, history: list[Validation]) -> str:
-    """Return the losses over the epochs as SVG, the best validation marked.
+    """Return a plot of the losses over the epochs as SVG, with the best validation marked.
 
     Args:
-        title: the run's name, which may be foreign text.
+        title: the run's name, which may be untrusted text.
         history: its validations, at least one.
     """
     from matplotlib import rc_context
@@ -118,7 +118,7 @@ def _best(history: list[Validation]) -> Validation:
 
 
 def _lay_out(axes: "Axes") -> None:
-    """Draw lines to read a height by and an axis below, and nothing else."""
+    """Draw horizontal grid lines and the axis at the bottom, and nothing else."""
     axes.spines[["left", "right", "top"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color=_RULE, alpha=0.3, linewidth=0.8)
@@ -154,7 +154,7 @@ def _draw_losses(axes: "Axes", history: list[Validation]) -> None:
 
 
 def _apart(axes: "Axes", *ends: float) -> list[float]:
-    """Return the heights of two labels, as shares: beside their curves' ends, but not overlapping."""
+    """Return the heights of two labels, as shares of the axes: next to their curves, but not overlapping."""
     bottom, top = axes.get_ylim()
     first, second = ((end - bottom) / (top - bottom) for end in ends)
     middle, distance = (first + second) / 2, max(abs(first - second), _LABEL_HEIGHT)

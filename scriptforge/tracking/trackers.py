@@ -1,11 +1,11 @@
-"""Recorders: they keep the events of a training run for people who want to look at it, as plots and logs.
+"""Recorders: they record the events of a training run as plots and logs.
 
-A training run knows nothing of its recorders; `recorded` hands them its events as they pass by.
+A training run knows nothing of its recorders; `recorded` passes its events to them.
 
-A log has losses, speed and samples under the names below, and the settings; nothing of the machine or of the
-person who trains. TensorBoard writes the name of the machine into the names of its files, so they are never
-pushed. Trackio is written through its storage, as its importers do: `trackio.init` would ask the Hub
-who is logged in, keep that name in the log, and print on stdout.
+A log has losses, speed and samples under the names below, and the settings, but nothing about the machine or
+the user. TensorBoard writes the machine's name into its file names, so its files are never pushed to the Hub.
+Trackio's log is written through its storage class, as its importers do: `trackio.init` would ask the Hub who
+is logged in, store that name in the log, and print to stdout.
 """
 
 import re
@@ -27,20 +27,20 @@ from scriptforge.workspace import RunFolder
 
 
 class Recorder(Protocol):
-    """Something that keeps events of a training run.
+    """A recorder of the events of a training run.
 
     Attributes:
-        name: of what is kept, for people.
+        name: name of what it records, for messages.
     """
 
     name: str
 
     def take(self, event: TrainingEvent) -> None:
-        """Keep an event, or ignore it."""
+        """Record an event, or ignore it."""
         ...
 
     def close(self) -> None:
-        """Write what is still to be written; the training has ended, in whatever way."""
+        """Write what is pending; called when training has ended, in whatever way."""
         ...
 
 
@@ -49,7 +49,7 @@ def recorders_of(folder: RunFolder, tracker: Tracker | None = None) -> list[Reco
 
     Args:
         folder: the run that is trained.
-        tracker: the program that shows the log, if any.
+        tracker: the tracker, if any.
 
     Raises:
         UsageError: the tracker is not installed.
@@ -68,7 +68,7 @@ def recorded(
 ) -> Generator[TrainingEvent, None, None]:
     """Yield the events of a training run after every recorder has taken them; close the recorders at the end.
 
-    A recorder that fails never ends a training run: it is left out from then on, and a `Noted` event says so.
+    A recorder that fails never ends a training run: it is dropped, and a `Noted` event says so.
     """
     working = list(recorders)
 
@@ -95,7 +95,11 @@ def recorded(
 
 
 def _import(module: str, tracker: str) -> Any:
-    """Return a module that only a tracker needs."""
+    """Return a module that only a tracker needs.
+
+    Raises:
+        UsageError: the tracker is not installed.
+    """
     try:
         return import_module(module)
     except ImportError as error:
@@ -106,19 +110,19 @@ def _import(module: str, tracker: str) -> Any:
 
 
 def _fenced(text: str) -> str:
-    """Return a text as a block of code in Markdown, which nothing in it ends."""
+    """Return a text as a Markdown code block, with a fence that is longer than any in the text."""
     fence = "`" * (2 + max([1, *map(len, re.findall("`+", text))]))
     return f"{fence}text\n{text}\n{fence}"
 
 
 class _Log:
-    """The log of a tracker: settings, then figures, and with each validation a sample."""
+    """The log of a tracker: settings, then figures, and a sample with each validation."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
 
     def take(self, event: TrainingEvent) -> None:
-        """Log settings, figures and samples, by their names in the log."""
+        """Log settings, figures and samples under their names in the log."""
         match event:
             case Started():
                 self._description = event.description
@@ -144,7 +148,7 @@ class _Log:
                 self._add(validation.step, figures, sample)
 
     def _facts(self) -> dict[str, Any]:
-        """Return what the run is trained on, how large it is, and every setting."""
+        """Return the run's dataset, its number of parameters, and every setting."""
         dataset = self._description.dataset
         return {
             "dataset": dataset.name,
@@ -159,14 +163,14 @@ class _Log:
         raise NotImplementedError
 
     def _add(self, step: int, figures: dict[str, float], sample: str | None = None) -> None:
-        """Log figures, and at a validation its sample."""
+        """Log figures, and a sample at a validation."""
         raise NotImplementedError
 
 
 class TensorBoard(_Log):
-    """Write event files; a resumed run continues in the same log, from the step of its checkpoint.
+    """TensorBoard's event files; a resumed run continues its log from the step of its checkpoint.
 
-    As long as another run is where this one belongs, its rows wait.
+    While a run that is to be replaced is still in the folder, rows are held back.
 
     Raises:
         UsageError: TensorBoard is not installed.
@@ -194,7 +198,7 @@ class TensorBoard(_Log):
         self._write()
 
     def _write(self) -> None:
-        """Write the rows that wait, if the run is in its place."""
+        """Write the rows held back, if the run is in its final folder."""
         if self._folder.latest != self._folder:
             return
         if self._writer is None:
@@ -218,13 +222,13 @@ class TensorBoard(_Log):
 
 
 PROJECT = "scriptforge"
-"""The project that all runs are in; its charts can be grouped by `dataset`."""
+"""The project of all runs; its charts can be grouped by `dataset`."""
 
 _ROWS_AT_ONCE = 20
 
 
 class Trackio(_Log):
-    """Write rows into Trackio's database; a resumed run continues from the step of its checkpoint.
+    """Rows in Trackio's database; a resumed run continues its log from the step of its checkpoint.
 
     Raises:
         UsageError: Trackio is not installed.
@@ -244,7 +248,7 @@ class Trackio(_Log):
             self._write()
 
     def _begin(self, step: int) -> None:
-        """Remove what was logged after the checkpoint that the training continues from: it comes again."""
+        """Delete the rows after the checkpoint that training continues from: they will be logged again."""
         self._id = re.sub(r"\D", "", self._description.created)
         path = self._storage.get_project_db_path(PROJECT)
         if path.exists():

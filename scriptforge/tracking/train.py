@@ -1,7 +1,7 @@
-"""Train in a workspace: what `scriptforge train` and `scriptforge.train` do.
+"""Training in a workspace, as `scriptforge train` and `scriptforge.train` do it.
 
-A new run gets settings that suit text, machine and time, a free name, the weights to begin with, and
-recorders. Events come as they do from `scriptforge.training.trainer`; recorders have taken them already.
+A new run gets settings that suit text, machine and time, a free name, weights to start from, and recorders.
+Events are those of `scriptforge.training.trainer`; recorders have already taken them.
 """
 
 import time
@@ -53,26 +53,26 @@ def train(
 ) -> Generator[TrainingEvent, None, None]:
     """Train a new run.
 
-    Everything is checked when this is called; the training begins with the first event that is asked for, and
-    advances only as further ones are.
+    Arguments are checked when this is called; training starts when the first event is requested, and advances
+    only as further events are.
 
     Args:
-        dataset: what to train on.
-        options: how.
-        workspace: where the run goes, and where the one to begin with is.
-        name: of the run; None takes the dataset's, with a number if there is such a run.
+        dataset: the dataset to train on.
+        options: the options of the training.
+        workspace: the workspace of the new run, and of the run to start from.
+        name: the run's name; None takes the dataset's name, with a number if that is taken.
         force: whether to replace a run of that name.
-        should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
-        on_progress: told how much of a model to begin with has been pulled.
+        should_stop: called after every step; if true, a checkpoint is saved and training ends.
+        on_progress: called with the progress of pulling a run to start from.
 
     Yields:
-        Events; the last one is `Finished`, or `Interrupted` if it was asked to stop.
+        Events; the last one is `Finished`, or `Interrupted` if a stop was requested.
 
     Raises:
-        UsageError: the options do not go together, or a tracker is not installed.
-        RunError: there is a run of that name.
+        UsageError: the options are incompatible, there is a run of that name, or a tracker is not installed.
+        RunError: another process is training a run of that name.
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
-        HubError: the run to begin with cannot be pulled.
+        HubError: the run to start from cannot be pulled.
     """
     began = time.perf_counter() if options.began is None else options.began
     device = choose_device(options.device)
@@ -80,7 +80,7 @@ def train(
     advice = dataset.description.advice_on_little_text()
     if advice and init_from is None:
         notes.append(advice)
-    # The machine may be measured with a small training.
+    # This may make training steps, to measure the machine.
     with ProcessState().entered(), translate_lost_processes():
         settings, machine = choose_settings(dataset, options, device, init_from)
     if is_first_process():
@@ -102,7 +102,7 @@ def train(
 
 
 class Chosen(NamedTuple):
-    """The settings of a new training, and the machine that they were chosen for."""
+    """The settings of a new run, and the machine that they were chosen for."""
 
     settings: Settings
     machine: Machine
@@ -111,20 +111,20 @@ class Chosen(NamedTuple):
 def choose_settings(
     dataset: Dataset, options: TrainOptions, device: DeviceType, init_from: Run | None = None
 ) -> Chosen:
-    """Choose the settings of a new training; measures the machine for them if it has so many minutes.
+    """Choose the settings of a new run; if it is limited by minutes, the machine is measured for this.
 
-    What was asked for is stronger than what is suggested. Of that, from weak to strong: the preset, what the
-    run to begin with dictates, the file of settings, the options beside it.
+    Requested settings take precedence over suggested ones. Of the requested ones, from weakest to strongest:
+    the preset, those of the run to start from, the settings file, the other options.
 
     Args:
-        dataset: what to train on.
-        options: what was asked for.
-        device: what computes.
-        init_from: the run that `options.init_from` names.
+        dataset: the dataset to train on.
+        options: the requested options.
+        device: the type of device to train on.
+        init_from: the run to start from.
 
     Raises:
-        UsageError: what was asked for does not go together, with the architecture, with the run to begin
-            with, or with the device.
+        UsageError: the requested settings are incompatible with each other, with the architecture, with the
+            run to start from, or with the device.
     """
     if options.preset is not None and options.preset not in PRESETS:
         raise unknown_name("preset", options.preset, PRESETS)
@@ -158,17 +158,17 @@ def resume(
     """Continue a run from its newest checkpoint that verifies.
 
     Args:
-        workspace: where the run and its dataset are.
-        name: of the run; None is the latest.
-        options: for how much longer, what computes, and the tracker; a run keeps all other settings.
-            Without `epochs` and `minutes` it continues to the end that was planned.
+        workspace: the workspace of the run and its dataset.
+        name: the run's name; None for the latest run.
+        options: the additional `epochs` or `minutes`, the device, and the tracker; a run keeps all other
+            settings. Without `epochs` and `minutes`, it continues to its planned end.
         should_stop: as in `train`.
 
     Yields:
         Events, as `train` does.
 
     Raises:
-        UsageError: the options say something that only a new run can be given.
+        UsageError: an option can only be given to a new run.
         RunError: there is no such run, it has finished, or no checkpoint verifies.
         TrainingError: memory ran out, or the loss became infinite.
     """
@@ -199,13 +199,13 @@ def resume(
 
 
 def refuse_with_resume(given: Mapping[str, object]) -> None:
-    """Raise an error if something is given that only a new run can have.
+    """Raise an error if a flag is given that only a new run can have.
 
     Args:
-        given: by the name of a flag, its value.
+        given: the values of such flags, by name.
 
     Raises:
-        UsageError: one of the values is given.
+        UsageError: one of the values is set.
     """
     for flag, value in given.items():
         if value:
@@ -218,9 +218,9 @@ def refuse_with_resume(given: Mapping[str, object]) -> None:
 def _open_init_from(
     workspace: Workspace, dataset: Dataset, options: TrainOptions, on_progress: ProgressCallback
 ) -> tuple[Run | None, list[str]]:
-    """Return the run to begin with, pulled if it is on the Hub, and what a person should know of it.
+    """Return the run to start from, pulled if it is on the Hub, and notes on it for the user.
 
-    Without a name it is the base model in the package, where text is little and nothing speaks against it.
+    If neither a run nor a preset is named, it is the base model in the package, if that suits the dataset.
     """
     if options.init_from is None and options.preset is None:
         file, named = collect_settings(options)
@@ -235,7 +235,7 @@ def _open_init_from(
 def _with_notes(
     events: Generator[TrainingEvent, None, None], notes: list[str]
 ) -> Generator[TrainingEvent, None, None]:
-    """Yield events, and notes after the first of them; a process that reports nothing has no first one."""
+    """Yield events, with notes after the first one; a process without events yields no notes either."""
     for first in events:
         yield first
         yield from map(Noted, notes)

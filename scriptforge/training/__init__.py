@@ -1,1 +1,1 @@
-"""Training: a generator of reports, and checkpoints from which it goes on as if it had not stopped."""
+"""Training: a generator of events, with checkpoints from which a run resumes as if it had not stopped."""

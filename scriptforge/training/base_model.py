@@ -1,10 +1,11 @@
 """The base model: a model of American plays that ships with the package.
 
-A person's one script of 100 kB teaches a model neither grammar nor spelling. So training on little text
-starts from the base model's weights and not from random ones, unless something else was asked for, or the
-base model's subwords do not fit the text, as in another language.
+One script of 100 kB is too little text to learn grammar and spelling from. So training on little text starts
+from the base model's weights instead of random ones, unless the user asks otherwise or the base model's
+subwords do not fit the text, as in another language.
 
-The base model is a run like any other, kept in half precision to be small. `make base` makes it: see `pack`.
+The base model is a run like any other, stored in half precision to save space. `make base` builds it: see
+`pack`.
 """
 
 import sys
@@ -24,20 +25,20 @@ from scriptforge.vocabulary.borrowed import BASE_MODEL, fits
 from scriptforge.workspace import RunFolder
 
 FROM_SCRATCH = "none"
-"""What `--from` is given to start from random weights."""
+"""The value of `--from` that starts from random weights."""
 
 _BELOW_CHARACTERS = 1_500_000
-"""Characters of training text below which the base model is used."""
+"""Characters of training text below which training starts from the base model."""
 
 NOTE = f"Starts from the model of American plays in the package; --from {FROM_SCRATCH} starts from scratch."
 
 
 def base_model_for(dataset: Dataset, chosen: Mapping[str, Any]) -> Run | None:
-    """Return the base model if training on the dataset had better start from it.
+    """Return the base model if training on the dataset should start from it, else None.
 
     Args:
-        dataset: what is trained on.
-        chosen: settings that were asked for one by one; some need another architecture or size.
+        dataset: the dataset to train on.
+        chosen: settings that the user set; some of them need another architecture or size.
     """
     about = dataset.description
     if about.plain or about.splits["train"].characters >= _BELOW_CHARACTERS or not BASE_MODEL.is_dir():
@@ -52,7 +53,7 @@ def base_model_for(dataset: Dataset, chosen: Mapping[str, Any]) -> Run | None:
 
 
 def pack(run: RunFolder, folder: Path = BASE_MODEL) -> None:
-    """Write a run as the base model: its weights in half precision, and a card that names its sources."""
+    """Write a run as the base model: its weights in half precision, and a README that lists its sources."""
     folder.mkdir(exist_ok=True)
     for path in (run.config, run.tokenizer):
         (folder / path.name).write_bytes(path.read_bytes())

@@ -1,16 +1,16 @@
-"""Checkpoints: all that a training run needs to continue exactly as if it had not stopped.
+"""Checkpoints: everything that a training run needs to continue exactly as if it had not stopped.
 
     checkpoints/step-00001234/
         model.safetensors      weights
-        optimizer.safetensors  moments of the optimizer, recurrent state of every stream, generators
-        state.json             where the training is, as `scriptforge.training.state` has it
+        optimizer.safetensors  moments of the optimizer, recurrent state of every stream, random generators
+        state.json             progress of the training (`TrainingState`), gradient scaler, and identity
         manifest.json          size and SHA-256 of each of these, written last
 
-The folder is written beside its final name, synced, and renamed. Loading takes the newest step that
-verifies: its manifest is there, and every file is as the manifest says.
+The folder is written under a temporary name, synced, and renamed. Loading takes the newest checkpoint that
+verifies: its manifest exists, and every file matches it.
 
-Only PyTorch's generators are kept, since nothing in training draws from Python's or NumPy's; samples draw
-from generators of their own.
+Only PyTorch's random generators are saved, since training uses neither Python's nor NumPy's; samples have
+generators of their own.
 """
 
 import json
@@ -46,19 +46,19 @@ TENSORS = "optimizer.safetensors"
 STATE = "state.json"
 MANIFEST = "manifest.json"
 _KEPT = 2
-"""Checkpoints that stay: the newest, and the one before in case the newest is damaged."""
+"""Number of checkpoints to keep: the newest, and the one before in case the newest is damaged."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """All tensors that a step changes.
+    """Everything that an optimizer step changes.
 
     Attributes:
-        model: its weights.
-        optimizer: its moments.
+        model: the model, with its weights.
+        optimizer: the optimizer, with its moments.
         recurrent: the state carried from batch to batch, of all processes.
-        generators: the states of the generators that dropout draws from, one row for each process.
-        scaler: the gradient scaler's state, empty unless the precision is fp16.
+        generators: the states of the random generators that dropout uses, one row per process.
+        scaler: the state of the gradient scaler, empty unless the precision is fp16.
     """
 
     model: TrainableModel
@@ -71,13 +71,13 @@ class Moment:
 def save_checkpoint(
     folder: RunFolder, moment: Moment, state: TrainingState, identity: dict[str, Any]
 ) -> None:
-    """Write `checkpoints/step-N/`, and remove all but the newest ones.
+    """Write `checkpoints/step-N/`, and delete all but the two newest checkpoints.
 
     Args:
         folder: the run.
-        moment: the tensors to keep.
-        state: where the training is.
-        identity: what must be the same on this machine for the training to end in the same bits.
+        moment: the tensors to save.
+        state: the progress of the training.
+        identity: what must stay the same for bit-identical results; see `Stepper.identity`.
     """
     tensors, scalars = _flatten_optimizer(moment.optimizer)
     tensors |= {f"recurrent.{index}": tensor for index, tensor in enumerate(moment.recurrent)}
@@ -99,10 +99,12 @@ def save_checkpoint(
 
 
 def newest_checkpoint(folder: RunFolder) -> tuple[Path, list[str]]:
-    """Return the newest checkpoint that verifies, and a line for each newer one that does not.
+    """Return the newest checkpoint that verifies, and a warning for each newer one that does not.
+
+    Remains of interrupted writes are deleted first.
 
     Raises:
-        RunError: there is none.
+        RunError: no checkpoint verifies.
     """
     for parent in (folder.path, folder.samples, folder.checkpoints):
         remove_leftovers(parent)
@@ -119,25 +121,25 @@ def newest_checkpoint(folder: RunFolder) -> tuple[Path, list[str]]:
 
 
 def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:
-    """Return where the training was when a checkpoint was made, and the identity it was saved with.
+    """Return the progress and the identity that a checkpoint was saved with.
 
     Raises:
-        RunError: its `state.json` does not say so.
+        RunError: its `state.json` is missing or invalid.
     """
     document = _read_document(path)
     return document.progress, document.identity
 
 
 def restore(path: Path, moment: Moment) -> Moment:
-    """Fill model and optimizer from a checkpoint, and return the moment that was saved.
+    """Load a checkpoint into a model and its optimizer, and return the moment that was saved.
 
     Args:
         path: a checkpoint that verifies.
         moment: a model, an optimizer and a recurrent state of the same shapes, on the right device. Its
-            generators stay where the checkpoint is from another kind of device, which has others.
+            generators are kept if the checkpoint is from another type of device, whose generators differ.
 
     Raises:
-        RunError: the checkpoint belongs to another model, or holds what no training writes.
+        RunError: the checkpoint belongs to another model, or its contents are invalid.
     """
     document = _read_document(path)
     load_weights(moment.model, path / WEIGHTS)
@@ -158,7 +160,7 @@ def restore(path: Path, moment: Moment) -> Moment:
 
 @dataclass(frozen=True)
 class _Document:
-    """What `state.json` says."""
+    """Contents of `state.json`."""
 
     progress: TrainingState
     optimizer: dict[str, float]
@@ -181,10 +183,10 @@ def _damaged(path: Path) -> RunError:
 
 
 def _fitting(tensor: Tensor, like: Tensor) -> Tensor:
-    """Return a tensor on the device of one that it has the shape and the type of, and that is finite.
+    """Return a tensor moved to the device of another one, after checking it against that one.
 
     Raises:
-        ValueError: it is another one.
+        ValueError: the shapes or dtypes differ, or a value is not finite.
     """
     if (tensor.shape, tensor.dtype) != (like.shape, like.dtype) or not tensor.isfinite().all():
         raise ValueError("a tensor is of another training run")
@@ -204,10 +206,10 @@ def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tens
 def _restore_optimizer(
     optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], scalars: dict[str, float]
 ) -> None:
-    """Give an optimizer the moments that `_flatten_optimizer` returned of another one.
+    """Load moments that `_flatten_optimizer` returned into an optimizer.
 
     Raises:
-        LookupError, ValueError: they are of another one.
+        LookupError, ValueError: they do not fit this optimizer.
     """
     groups = optimizer.state_dict()["param_groups"]
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
@@ -235,20 +237,20 @@ def _verifies(path: Path) -> bool:
         return {WEIGHTS, TENSORS, STATE} <= set(manifest) and all(
             _digest(path / name) == digest for name, digest in manifest.items()
         )
-    except (OSError, ValueError, TypeError, AttributeError):  # the last two: JSON, but of another shape
+    except (OSError, ValueError, TypeError, AttributeError):  # the last two: valid JSON, but no manifest
         return False
 
 
 def identity_differences(before: dict[str, Any], now: dict[str, Any], is_exact: bool) -> list[str]:
-    """Return a line for everything that may make the resumed training differ in the last bits.
+    """Return a warning for each difference that may change the last bits of the result.
 
     Args:
-        before: the identity that a checkpoint was saved with.
-        now: that of this process.
-        is_exact: whether the training ends in the same bits if nothing differs; by time it does not.
+        before: the identity that the checkpoint was saved with.
+        now: the identity of this process.
+        is_exact: whether results are bit-identical if nothing differs; they are not if time limits the run.
 
     Raises:
-        UsageError: the number of processes is another one, so that the streams do not fit.
+        UsageError: the number of processes differs, so that the streams do not fit.
     """
     before = dict.fromkeys(now, "unknown") | before
     if before["processes"] != now["processes"]:
@@ -270,16 +272,16 @@ def identity_differences(before: dict[str, Any], now: dict[str, Any], is_exact: 
 
 
 def save_weights(model: TrainableModel, path: Path) -> None:
-    """Write a model's weights so that the file is always whole; shared weights are written once."""
+    """Write a model's weights atomically; shared weights are written once."""
     with atomic_file(path) as temporary:
         save_model(model, str(temporary))
 
 
 def load_weights(model: TrainableModel, path: Path) -> None:
-    """Fill a model with weights of its own shapes.
+    """Load a file of weights into a model.
 
     Raises:
-        RunError: the file is damaged, belongs to another model, or holds what is no number.
+        RunError: the file is damaged, belongs to another model, or holds a value that is not finite.
     """
     try:
         load_model(model, path)

@@ -1,13 +1,13 @@
-"""Devices: which one computes, the processes that share a training run, memory, and the process's own state.
+"""Devices: the choice of a device, processes that train together, memory errors, and process-wide state.
 
-Several processes, started by torchrun, train one model together, on one machine or on several. Each reads
-streams of its own; Accelerate averages their gradients. The first one validates, saves and reports, and its
-clock counts for all. They must agree on versions, text and settings, and one that ends takes all with it.
+Several processes, started by torchrun, can train one model together, on one machine or on several. Each reads
+its own streams; Accelerate averages the gradients. The first process validates, saves and reports, and its
+clock counts for all. All must agree on versions, text and settings, and if one ends, all end.
 
-A training run seeds PyTorch's generators, makes Accelerate's shared state and changes the number of threads,
-of which a process has one each. A notebook that trains has its own draws and perhaps its own `Accelerator`;
-nothing of it may change, even if it draws between two events. So the state is exchanged around every piece of
-the training's work (`ProcessState`):
+A training run seeds PyTorch's random generators, creates Accelerate's shared state and changes the number of
+threads, each of which exists once per process. A notebook that trains may use the same generators and its own
+`Accelerator`, and training must not disturb them, even if the notebook draws random numbers between two
+events. So the state is swapped around every piece of training work (`ProcessState`):
 
     caller's state ──┐            ┌── caller's state ──┐            ┌── caller's state
                      └ to event 1 ┘                    └ to event 2 ┘
@@ -42,20 +42,20 @@ ValueT = TypeVar("ValueT")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt, from glibc's malloc.h
 _LARGEST_BLOCK = 1 << 30
 _NOT_COMPILED = "__dynamo_disable"
-"""What PyTorch calls on a function where it remembers the same one for its compiler, from 2.6 on."""
+"""Attribute in which PyTorch, from 2.6 on, caches the version of a function that is never compiled."""
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate|not enough memory", re.IGNORECASE)
-"""How PyTorch says it on a CPU, where it raises a plain RuntimeError."""
+"""Matches PyTorch's out-of-memory errors on a CPU, which are plain RuntimeErrors."""
 _LOST = re.compile(r"connection|by peer|broken pipe|tim(?:ed )?out|remote worker|recv|NCCL", re.IGNORECASE)
-"""What is in the many errors of a connection to another process that is no more."""
+"""Matches the various errors that PyTorch raises when another process can no longer be reached."""
 
 
 def choose_device(choice: Device) -> DeviceType:
     """Return the device for a choice; `auto` takes a CUDA GPU if there is one, else the CPU.
 
-    An Apple GPU is taken only when asked for: it has no fast LSTM.
+    An Apple GPU is used only on request, since PyTorch has no fast LSTM for it.
 
     Raises:
-        UsageError: a GPU is asked for and there is none.
+        UsageError: a GPU is requested and there is none.
     """
     if choice != "cpu" and torch.cuda.is_available():
         return "cuda"
@@ -70,16 +70,16 @@ def choose_device(choice: Device) -> DeviceType:
 
 
 def is_asynchronous(device: torch.device) -> bool:
-    """Return whether the host continues while the device computes, so that reading a number means waiting."""
+    """Return whether the device computes asynchronously, so that reading a number waits for queued work."""
     return device.type == "cuda"
 
 
 def hardware(device: torch.device, threads: str) -> str:
-    """Return what computes, in words that could be said of many machines.
+    """Return a description of the hardware that identifies no particular machine.
 
     Args:
-        device: where the model stands.
-        threads: how many computed on a CPU: `2 threads`.
+        device: the device of the model.
+        threads: the threads used on a CPU, as text: `2 threads`.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
@@ -89,11 +89,11 @@ def hardware(device: torch.device, threads: str) -> str:
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep freed blocks of up to a gigabyte; do nothing where the C library is another.
+    """Make glibc keep freed blocks of up to a gigabyte; do nothing with another C library.
 
     By default glibc returns every large block to the system when it is freed, and the next step waits for
-    fresh, zeroed pages: about a quarter of a small model's training time. This cannot be undone, so a program
-    decides it for its process, as the command line does before it trains; no function here calls it.
+    fresh, zeroed pages: about a quarter of a small model's training time. This cannot be undone, so it is
+    left to the program: the command line calls it before training, the library never does.
     """
     if sys.platform == "linux":
         set_option = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -103,16 +103,16 @@ def keep_freed_memory() -> None:
 
 
 def prepare_process() -> None:
-    """Set what a program that trains decides for its whole process, and what saves much of its time."""
+    """Make process-wide changes that speed up training; for a program to call, not a library."""
     keep_freed_memory()
     leave_compiler_out()
 
 
 def leave_compiler_out() -> None:
-    """Tell PyTorch that its optimizers need not import its compiler, which would take most of a start.
+    """Keep PyTorch's optimizers from importing its compiler, which would take most of the start-up time.
 
-    Four of their methods import it when they are first called, so that they can say that they are not to be
-    compiled; we compile nothing. Like `keep_freed_memory` this is for a program to decide.
+    Four of their methods import it on the first call, only to exclude themselves from compilation; nothing
+    here is compiled. Like `keep_freed_memory`, this is left to the program.
     """
     for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
         method = getattr(getattr(torch.optim.Optimizer, name), "__wrapped__", None)
@@ -122,7 +122,7 @@ def leave_compiler_out() -> None:
 
 @contextmanager
 def translate_memory_errors() -> Iterator[None]:
-    """Turn the many errors of memory that runs out into one.
+    """Turn the various out-of-memory errors into one.
 
     Raises:
         TrainingError: memory ran out.
@@ -140,7 +140,7 @@ def translate_memory_errors() -> Iterator[None]:
 
 @contextmanager
 def translate_lost_processes() -> Iterator[None]:
-    """Say that another process has ended, where PyTorch only knows of a connection.
+    """Turn PyTorch's connection errors into one that says that another process has ended.
 
     Raises:
         TrainingError: one of several processes that train together cannot be reached.
@@ -157,16 +157,16 @@ def translate_lost_processes() -> Iterator[None]:
 
 
 def is_first_process() -> bool:
-    """Return whether this process is the one that writes and reports; true of a process by itself."""
+    """Return whether this process is the one that writes and reports; always true of a single process."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def of_first_process(value: ValueT, device: DeviceType) -> ValueT:
-    """Return in every process the value of the first one.
+    """Return the first process's value in every process.
 
     Args:
-        value: what can be pickled; that of the other processes is dropped.
-        device: what computes.
+        value: any picklable value; ignored in the other processes.
+        device: the type of device to train on.
     """
     if count_processes() == 1:
         return value
@@ -177,7 +177,7 @@ def of_first_process(value: ValueT, device: DeviceType) -> ValueT:
 
 
 class Processes:
-    """This process among those that train together."""
+    """The group of processes that train together, as seen by one of them."""
 
     def __init__(self, accelerate: Accelerate) -> None:
         self._device = accelerate.device
@@ -190,13 +190,13 @@ class Processes:
         return self.index == 0
 
     def refuse_disagreement(self, facts: Mapping[str, object]) -> None:
-        """Raise an error, in every process, unless all of them have the same facts.
+        """Raise an error in every process unless the facts are the same in all of them.
 
         Args:
-            facts: by what they are called in a sentence.
+            facts: values by the name that an error message gives them.
 
         Raises:
-            TrainingError: two differ.
+            TrainingError: two processes differ.
         """
         if self.count == 1:
             return
@@ -232,13 +232,13 @@ class Processes:
         return tuple(tensor.chunk(self.count, dim=1)[self.index].contiguous() for tensor in state)
 
     def gather_generators(self) -> Tensor:
-        """Return the states of the generators that dropout draws from, one row for each process."""
+        """Return the states of the random generators that dropout uses, one row per process."""
         own = _generator_state(self._device)
         return own[None] if self.count == 1 else gather(own[None].to(self._device)).cpu()
 
     def set_generator(self, states: Tensor) -> None:
         """Set this process's generator to its row of what `gather_generators` returned."""
-        own = states[self.index].clone()  # torch reads a state from where its storage begins
+        own = states[self.index].clone()  # a copy: torch reads from the start of the storage
         _set_generator_state(self._device, own)
 
 
@@ -250,8 +250,8 @@ _Item = TypeVar("_Item")
 class ProcessState:
     """PyTorch's generators and threads, and Accelerate's shared state, as one training run sees them.
 
-    It begins with generators and threads as the caller left them, and without any state of Accelerate: the
-    first training of a process must not decide device and precision of the second one.
+    It starts with the caller's generators and threads, and without any Accelerate state: the first training
+    run of a process must not determine the device and precision of the second.
     """
 
     def __init__(self) -> None:
@@ -261,7 +261,7 @@ class ProcessState:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Exchange the caller's state for the training's, and back."""
+        """Swap in the training run's state for the block, and the caller's state back after it."""
         outer_generators, outer_threads = _generators(), number_now()
         outer_shared = [vars(each)["_shared_state"] for each in _SHARED]
         _set_generators(self._generators)
@@ -277,7 +277,7 @@ class ProcessState:
 
 
 def with_own_state(work: Generator[_Item, None, None]) -> Generator[_Item, None, None]:
-    """Yield what a generator yields; it runs with a process state of its own, its caller does not notice."""
+    """Yield from a generator that runs with a process state of its own, unnoticed by the caller."""
     state = ProcessState()
     with closing(work):
         while True:
@@ -290,7 +290,7 @@ def with_own_state(work: Generator[_Item, None, None]) -> Generator[_Item, None,
 
 
 def _generators() -> dict[torch.device, Tensor]:
-    """Return the states of PyTorch's generators, by device; a GPU's only where it is in use already."""
+    """Return the states of PyTorch's random generators by device; CUDA's only if CUDA is already in use."""
     devices = [torch.device("cpu")]
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         devices += [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
@@ -320,6 +320,6 @@ def _set_generator_state(device: torch.device, state: Tensor) -> None:
 
 
 def _set_shared(states: list[dict[str, Any]]) -> None:
-    """Replace what objects of Accelerate share; those that exist keep the dictionary they were made with."""
+    """Replace Accelerate's shared state; existing objects keep the dictionary they were created with."""
     for kind, state in zip(_SHARED, states, strict=True):
         kind._shared_state = state

@@ -1,9 +1,9 @@
-"""Events of a training run, in the order in which they come, and the diagnosis of its losses.
+"""Events of a training run, and the diagnosis of its losses.
 
     Started  (StepsDone | Validated | Noted) …  Finished, or Interrupted
 
-Whoever drives a training run gets them one by one: a terminal draws them, a tracker logs them, a search
-judges them.
+The caller receives them one by one, in this order: the command line displays them, a tracker logs them, a
+search prunes trials by them.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ class Started:
 
     Attributes:
         run: the run's name.
-        parameters: trainable numbers in the model.
-        device: what computes.
+        parameters: number of trainable parameters.
+        device: type of the device: `cpu`, `cuda` or `mps`.
         step: 0, or the step of the checkpoint.
-        notes: warnings for a person, such as a damaged checkpoint that was skipped.
-        description: what the run's `config.json` says.
+        notes: warnings for the user, such as a damaged checkpoint that was skipped.
+        description: contents of the run's `config.json`.
     """
 
     run: str
@@ -39,16 +39,16 @@ class Started:
 
 @dataclass(frozen=True)
 class StepsDone:
-    """Some steps were made since the event before.
+    """Some steps were made since the previous event.
 
     Attributes:
         progress: share of the training segment that is done, 0 … 1.
         step: optimizer steps so far.
-        epochs: how many times the text was read.
-        nats_per_token: recent training loss.
-        tokens_per_second: recent speed.
+        epochs: how many times the text has been read so far, as a fraction.
+        nats_per_token: mean training loss since the last validation.
+        tokens_per_second: mean speed of all steps so far.
         seconds: training time so far.
-        threads: how many compute now; None where a GPU does.
+        threads: number of CPU threads at present; None on a GPU.
     """
 
     progress: float
@@ -66,7 +66,7 @@ class Validated:
 
     Attributes:
         validation: the losses.
-        sample: a short text that the model writes at this step.
+        sample: a short text generated at this step.
     """
 
     validation: Validation
@@ -75,11 +75,11 @@ class Validated:
 
 @dataclass(frozen=True)
 class Noted:
-    """Something beside the training that a person should know.
+    """A message for the user.
 
     Attributes:
         message: one sentence.
-        is_warning: whether something went wrong, such as the log of a tracker.
+        is_warning: whether something went wrong, such as the writing of a log.
     """
 
     message: str
@@ -88,7 +88,7 @@ class Noted:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """Training was asked to stop and has saved a checkpoint.
+    """Training stopped on request, after saving a checkpoint.
 
     Attributes:
         run: the run's name.
@@ -105,13 +105,13 @@ class Finished:
 
     Attributes:
         run: the run's name.
-        best: the best weights, which were kept, on the validation split.
-        share: how much of that split was read for it; less than 1 where the minutes did not suffice.
-        step: the step that made them.
+        best: exact evaluation of the best weights, which were saved, on the validation split.
+        share: share of that split that was evaluated; less than 1 if the minutes did not suffice.
+        step: the step of the best weights.
         seconds: training time.
-        tokens_per_second: speed of the steps alone.
+        tokens_per_second: mean speed of the steps alone.
         training_nats_per_token: training loss before the last validation.
-        diagnosis: how it went and what to try, in a few sentences.
+        diagnosis: how the training went and what to try next, in a few sentences.
     """
 
     run: str
@@ -127,10 +127,10 @@ class Finished:
 TrainingEvent: TypeAlias = Started | StepsDone | Validated | Noted | Interrupted | Finished
 
 _NOTICEABLE = 0.01
-"""Share by which a later validation must be worse than the best one to count as worse."""
+"""Relative amount by which the last validation must exceed the best one to count as worse."""
 
 _YOUNG_GAP, _OVERFIT_GAP = 0.05, 0.25
-"""Shares by which training is below the best validation: less is too early, more is overfitting."""
+"""Gaps between training and best validation loss, as shares: less is undertrained, more is overfitting."""
 
 
 def diagnose(
@@ -141,8 +141,8 @@ def diagnose(
     Args:
         training: training loss before each validation, in nats per token.
         validation: loss at each validation, in nats per token; at least one.
-        run: its name, for commands that go on from it.
-        ended_early: whether the training ended before it was as long as asked for.
+        run: the run's name, for the commands that are suggested.
+        ended_early: whether training stopped before its planned end.
     """
     diagnosis = _diagnosis(training, validation, run)
     return f"Ended early, since validation no longer improved. {diagnosis}" if ended_early else diagnosis
@@ -150,7 +150,7 @@ def diagnose(
 
 def _diagnosis(training: Sequence[float], validation: Sequence[float], run: str) -> str:
     best = min(validation)
-    gap = (best - training[-1]) / best if best else _YOUNG_GAP  # nothing is left to learn
+    gap = (best - training[-1]) / best if best else _YOUNG_GAP  # a loss of 0: nothing is left to learn
     if validation[-1] > best * (1 + _NOTICEABLE):
         return (
             "Overfitting: the validation loss rose again after its minimum, whose weights were kept. "

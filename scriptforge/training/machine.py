@@ -1,6 +1,6 @@
-"""The machine that trains: how fast it computes, and in which arithmetic.
+"""The machine that trains: how fast it computes, and in which precision.
 
-It is measured with a small LSTM, in a second or a few, before settings are suggested for it.
+It is measured with a small LSTM, for one to a few seconds, before settings are suggested for it.
 
 Shape letters: V vocabulary, E embedding, H hidden, B streams, T steps.
 """
@@ -28,27 +28,27 @@ _BATCH_SIZE, _STEPS = 32, 16
 _MEASURED = {"vocabulary_size": 512, "embedding_size": 128, "hidden_size": 384}
 _HALF_PRECISIONS: dict[DeviceType, Precision] = {"cpu": "bf16", "cuda": "fp16"}
 _FEWEST_STEPS, _SECONDS = 3, 0.5
-"""What is timed in a round, at the least."""
+"""Minimum number of steps and of seconds in a round of measurement."""
 _SHARE_OF_MINUTES, _MOST_SECONDS = 0.02, 4.0
-"""How long it may take to find a quiet moment."""
+"""Limits of the wait for a quiet moment: a share of the training time, and seconds."""
 MUCH_LOAD = 0.25
-"""Processors that others keep busy where a moment is no quiet one."""
+"""Number of cores kept busy by other programs above which the machine is not quiet."""
 _WORTH_IT = 1.2
 _TENSOR_CORES = 7
-"""The generation of Nvidia's GPUs from which on half precision has units of its own."""
+"""Compute capability of the first Nvidia GPUs with hardware for half precision."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What computes, and how fast.
+    """A device, and how fast it trains.
 
     Attributes:
         accelerator: the type of device.
-        precision: the arithmetic in which it trains fastest.
-        operations_per_second: floating-point operations of a training run, in that arithmetic; 0 where that
-            was not measured.
-        threads: with how many of a CPU.
-        busy: how many processors other programs kept busy meanwhile.
+        precision: the precision in which it trains fastest.
+        operations_per_second: floating-point operations per second of training in that precision; 0 if they
+            were not measured.
+        threads: number of CPU threads in the measurement; None on a GPU, or if nothing was measured.
+        busy: mean number of cores that other programs kept busy meanwhile.
     """
 
     accelerator: DeviceType
@@ -59,7 +59,7 @@ class Machine:
 
     @property
     def measured(self) -> Measured | None:
-        """Return what a run records of it; None if it was not measured."""
+        """Return the measurement as a run records it, or None if there was none."""
         if not self.operations_per_second:
             return None
         return Measured(
@@ -68,14 +68,14 @@ class Machine:
 
 
 def machine_for(known: Settings, device: DeviceType) -> Machine:
-    """Return what is known of the machine: measured where a training run has so many minutes.
+    """Return the machine, measured only if the training is limited by minutes.
 
-    The settings of so many epochs follow from what the machine is, and never from what it does at the moment:
-    the same command trains the same model.
+    For a number of epochs, settings depend on the type of machine but never on its current load, so that the
+    same command always trains the same model.
 
     Args:
-        known: what was asked for, of which the length of the training and the threads decide.
-        device: what computes.
+        known: the requested settings, of which the training length and the threads are used.
+        device: the type of device to train on.
     """
     if known.minutes is None:
         is_half = of_first_process(_has_half_precision(device), device)
@@ -85,7 +85,7 @@ def machine_for(known: Settings, device: DeviceType) -> Machine:
 
 
 def _has_half_precision(device: DeviceType) -> bool:
-    """Return whether a device has units for its half precision, and an LSTM that uses them."""
+    """Return whether a device has hardware for half precision, and an LSTM that uses it."""
     if device == "cuda":
         return torch.cuda.get_device_capability()[0] >= _TENSOR_CORES
     if device != "cpu" or platform.machine().lower() not in ("x86_64", "amd64"):
@@ -97,14 +97,14 @@ def _has_half_precision(device: DeviceType) -> bool:
 def measure(device: DeviceType, threads: int | None = None, wait_seconds: float = _MOST_SECONDS) -> Machine:
     """Time small training steps of an LSTM in full and in half precision, and choose the clearly faster one.
 
-    Few CPUs compute in half precision; on the others it is emulated, and slower, or missing. On a CPU as many
-    threads compute as are fastest at present. Where other programs compute meanwhile, it is measured again,
-    and the fastest round counts; a load that is not older than half a minute is expected to go. Of several
-    processes that train together, all get what the first one measured.
+    Few CPUs compute in half precision; on the others it is emulated, and slower, or missing. On a CPU, the
+    number of threads that is fastest at present is found first. While other programs keep cores busy, the
+    measurement is repeated, and the fastest round counts; a load that began less than half a minute ago is
+    expected to pass. If several processes train together, all use the measurement of the first.
 
     Args:
-        device: what computes.
-        threads: how many compute on a CPU, if that is fixed.
+        device: the type of device to train on.
+        threads: the number of CPU threads, if it is fixed.
         wait_seconds: how long to wait for a quiet moment.
     """
     with own_number():
@@ -116,7 +116,7 @@ def measure(device: DeviceType, threads: int | None = None, wait_seconds: float 
 
 
 class _StepTime(NamedTuple):
-    """What a step takes: seconds, and how many of them all threads of this process computed, in all."""
+    """Time of a step in seconds, and its cost in seconds of CPU time over all threads of this process."""
 
     seconds: float
     cost: float
@@ -129,7 +129,7 @@ def _time(step: Callable[[], None]) -> _StepTime:
 
 
 def _measure(device: DeviceType, threads: int | None) -> Machine:
-    """Time steps for half a second."""
+    """Make one round of measurement, of at least half a second."""
     half = _HALF_PRECISIONS.get(device)
     if half and not can_train("lstm", half, device):
         half = None
@@ -149,7 +149,7 @@ def _measure(device: DeviceType, threads: int | None) -> Machine:
         for precision, step in steps.items():
             times[precision].append(_time(step))
     busy = load.cores()
-    # Other programs hardly change what a step costs a processor; a GPU's time is not counted there.
+    # CPU time is hardly affected by other programs, but does not include the time of a GPU.
     cost = {
         precision: median(each.cost if device == "cpu" else each.seconds for each in own)
         for precision, own in times.items()
@@ -165,13 +165,13 @@ def _measure(device: DeviceType, threads: int | None) -> Machine:
 def operations_per_token(
     suggestion: Suggestion, vocabulary_size: int, embedding_size: int, hidden_size: int
 ) -> int:
-    """Return how many floating-point operations it takes to learn from a token, forward and back.
+    """Return how many floating-point operations it takes to train on a token, forward and backward.
 
-    Each weight takes a multiplication and an addition in the forward pass, and twice that in the backward
-    pass: for the gradient of its input, and for its own.
+    Each weight takes a multiplication and an addition in the forward pass, and twice as many operations in
+    the backward pass: for the gradient of its input, and for its own.
 
     Args:
-        suggestion: that of the architecture.
+        suggestion: the architecture's entry.
         vocabulary_size: V.
         embedding_size: E.
         hidden_size: H.
@@ -194,14 +194,14 @@ def check_precision(arch: str, precision: Precision, device: DeviceType) -> None
 
 @cache
 def can_train(arch: str, precision: Precision, device: DeviceType) -> bool:
-    """Return whether a device can train an architecture in a precision, by making a step of a tiny model.
+    """Return whether a device can train an architecture in a precision, by trying a step of a tiny model.
 
-    PyTorch's LSTM on the CPU has no kernel for bf16 where the processor lacks AVX-512, as most laptops' do,
-    and raises an error; GRU, plain units and attention are computed all the same, if more slowly.
+    On CPUs without AVX-512, as in most laptops, PyTorch's LSTM has no bf16 kernel and raises an error; GRU,
+    plain units and attention still work, if more slowly.
     """
     if precision == "fp32":
         return True
-    if precision == "fp16" and device == "cpu":  # Accelerate scales the small gradients of fp16 on GPUs alone
+    if precision == "fp16" and device == "cpu":  # Accelerate scales gradients, as fp16 needs, on GPUs only
         return False
     try:
         _training_step(_small_config(arch, 8, hidden_size=8, embedding_size=8), device, precision)()

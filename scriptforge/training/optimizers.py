@@ -1,17 +1,17 @@
-"""Optimizers that settings name: Muon, AdamW, Adam, RMSprop, and the Adagrad of `models/numpy_rnn.py`.
+"""The optimizers that settings can name: Muon, AdamW, Adam, RMSprop, and Adagrad from `models/numpy_rnn.py`.
 
-Muon learns most in a short time; docs/explanation/the-recipe.md says how much. It changes the matrices that a
-model names by an orthogonal step, and leaves everything else, embedding and head too, to AdamW.
+Muon learns most in a short time; docs/explanation/the-recipe.md says how much. It takes orthogonal steps for
+the matrices that a model names, and leaves all other weights, embedding and head included, to AdamW.
 
 Why orthogonal: the gradient of a recurrent matrix has a few large directions and many small ones. A plain
-step follows the large ones only; in a few minutes of training, the small ones hardly move. Made orthogonal, a
+step follows the large ones; in a few minutes of training, it hardly moves along the small ones. An orthogonal
 step goes equally far in every direction. For a gradient with singular values 3, 0.3 and 0.03,
 
     step of gradient descent   rate × 3, 0.3, 0.03
     step of Muon               rate × 1, 1, 1       (between 0.7 and 1.2: see `orthogonalise`)
 
-An embedding has no such directions, since a batch reads few of its rows; there AdamW's rate for each number
-is right.
+An embedding has no such directions, since a batch reads few of its rows; AdamW, with a rate for each number,
+suits it.
 
 Shape letters: G matrices of one size, M rows, N columns.
 """
@@ -33,12 +33,12 @@ from scriptforge.models.numpy_rnn import LARGEST_GRADIENT, adagrad
 
 
 class Adagrad(torch.optim.Optimizer):
-    """Change weights of any model on the CPU, in place, by `numpy_rnn.adagrad`.
+    """Adagrad for any model on the CPU, with the update of `numpy_rnn.adagrad`.
 
     Args:
         weights: the parameters.
-        rate: the length of the first step of each number.
-        largest: gradients are clipped to ± this.
+        rate: the learning rate, which is the length of the first step of each number.
+        largest: the limit to which gradients are clipped, ±.
 
     Raises:
         UsageError: a weight is not on the CPU.
@@ -55,7 +55,7 @@ class Adagrad(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Change every weight that has a gradient."""
+        """Update every weight that has a gradient."""
         assert closure is None
         for group in self.param_groups:
             for weight in group["params"]:
@@ -80,7 +80,7 @@ _HALF_FORMATS = ("bf16", "fp16")
 def optimizer_of(model: TrainableModel, settings: Settings) -> torch.optim.Optimizer:
     """Return the optimizer that the settings name, over all weights of a model.
 
-    Every group keeps its highest rate as `peak`, of which the schedule takes a share.
+    Every parameter group has its highest learning rate as `peak`, which the schedule scales down.
     """
     optimizer = _KINDS[settings.optimizer](model, settings)
     for group in optimizer.param_groups:
@@ -108,26 +108,26 @@ def _rmsprop(model: TrainableModel, settings: Settings) -> torch.optim.RMSprop:
 
 
 def _adagrad(model: TrainableModel, settings: Settings) -> Adagrad:
-    largest = LARGEST_GRADIENT / settings.sequence_length  # the lesson clips a sum over T steps, not a mean
+    largest = LARGEST_GRADIENT / settings.sequence_length  # made for a sum over T steps, not a mean
     return Adagrad(model.parameters(), rate=settings.learning_rate, largest=largest)
 
 
 class Muon(torch.optim.Optimizer):
-    """Make the momentum of some matrices orthogonal, and use decoupled Adam for the other weights.
+    """Muon for the matrices that a model names, AdamW for its other weights.
 
-    A weight may be several matrices of one size, one below the other, such as the four gates of an LSTM: its
-    weight of (4·H, H) is G = 4 matrices. Each takes a step of its own, as if it were a weight of its own.
+    A weight may consist of several stacked matrices of one size, such as the four gates of an LSTM: its
+    weight of (4·H, H) holds G = 4 matrices. Each takes an orthogonal step of its own.
 
     Args:
-        model: which names the weights of (G·M, N) whose steps are made orthogonal, and G of each.
-        settings: of which `matrix_learning_rate` is the length of an orthogonal step: each of its singular
-            values is about this. `momentum` is the decay of the matrices' running mean, 0 … 1. AdamW has
-            the other rate, `beta1` and `beta2` for its running means. `matrix_weight_decay` and
-            `weight_decay` are decoupled from the gradient: a step takes away that share, times the rate.
-            Where the precision is half, it is that of orthogonal steps too, for which it is enough.
+        model: names the weights of (G·M, N) that take orthogonal steps, and the G of each.
+        settings: `matrix_learning_rate` is the length of an orthogonal step: each of its singular values is
+            about this. `momentum` is the decay of the matrices' running mean, 0 … 1. `learning_rate`,
+            `beta1` and `beta2` are AdamW's. `matrix_weight_decay` and `weight_decay` are decoupled from the
+            gradient: each step shrinks a weight by this share times the learning rate. If `precision` is
+            bf16 or fp16, orthogonal steps are computed in bf16, which is enough for them.
 
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; Loshchilov and
-        Hutter 2019, arXiv:1711.05101, for the others; Liu et al. 2025, arXiv:2502.16982, for the decay of
+        Hutter 2019, arXiv:1711.05101, for AdamW; Liu et al. 2025, arXiv:2502.16982, for the decay of
         matrices.
     """
 
@@ -152,7 +152,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Change every weight that has a gradient."""
+        """Update every weight that has a gradient."""
         assert closure is None
         for group in self.param_groups:
             if group["blocks"]:
@@ -164,14 +164,14 @@ class Muon(torch.optim.Optimizer):
                 self._step_by_adam(weights, group["lr"])
 
     def _step_orthogonally(self, matrices: Mapping[Tensor, int], rate: float) -> None:
-        """Change each weight block by block.
+        """Update each weight block by block.
 
-        The decay comes first, as in AdamW. Without it matrices grow with every step, and learn a text that
-        is read often by heart.
+        Weight decay comes first, as in AdamW. Without it, matrices grow with every step, and memorise a text
+        that is read often.
 
         Blocks of one size are made orthogonal together: one batched product takes less time than several.
-        The step of a tall matrix is longer by √(M/N), so that it changes the output as much as that of a
-        square one does.
+        The step of a tall matrix is longer by √(M/N), so that it changes the output as much as the step of a
+        square one.
         """
         of_size: dict[torch.Size, dict[Tensor, Tensor]] = {}
         for weight, blocks in matrices.items():
@@ -186,7 +186,7 @@ class Muon(torch.optim.Optimizer):
                 weight.add_(step_GMN.reshape_as(weight).to(weight), alpha=-length)
 
     def _ahead(self, weight: Tensor) -> Tensor:
-        """Return Nesterov's momentum: the running mean of the gradient, and a look ahead."""
+        """Return Nesterov momentum: a mix of the gradient and its updated running mean."""
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
@@ -220,14 +220,14 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(matrices_GMN: Tensor) -> Tensor:
-    """Return roughly the orthogonal matrix nearest to each: singular values come out between 0.7 and 1.2.
+    """Return roughly the nearest orthogonal matrix to each: singular values come out between 0.7 and 1.2.
 
-    Five steps of a Newton-Schulz iteration, whose polynomial is steep at zero rather than exact at one: a
-    step's direction matters, its length hardly. On a CPU they take a third of the time of a training run; the
-    kernel, if there is one, needs two thirds of the products that PyTorch does, since XX' is symmetric.
+    Makes five steps of a Newton-Schulz iteration, whose polynomial is steep at zero rather than exact at one:
+    the direction of an update matters, its length hardly. On a CPU this takes a third of the training time;
+    the compiled kernel, if available, needs two thirds of PyTorch's products, since XX' is symmetric.
 
     Args:
-        matrices_GMN: in any floating format; half precision is enough.
+        matrices_GMN: in any floating-point format; half precision is enough.
 
     Source: Bernstein and Newhouse 2024, arXiv:2409.20325, for the method; Jordan et al. 2024, "Muon", for
         the coefficients.
@@ -254,4 +254,4 @@ _KINDS: dict[str, Callable[[TrainableModel, Settings], torch.optim.Optimizer]] =
 }
 
 MOMENTS = ({"momentum"}, {"step", "exp_avg", "exp_avg_sq"}, {"step", "square_avg"}, {"memory"})
-"""What each of these keeps of a weight between two steps."""
+"""Names of the state that these optimizers keep for a weight between steps."""

@@ -1,8 +1,8 @@
-"""A device beside the CPU: the loss and the gradients of one step, which must agree.
+"""Check of a device against the CPU: the loss and the gradients of one step must agree.
 
-A wrong gradient is no error, only a model that does not learn. PyTorch's LSTM on Apple's GPUs has had some
-(pytorch#125803), so a training run there makes its first step on both (`check_parity`), before it begins.
-Nothing is drawn: dropout is left out, and no generator moves.
+A wrong gradient raises no error; the model just does not learn. PyTorch's LSTM on Apple's GPUs has had wrong
+gradients (pytorch#125803), so a training run there first computes a step on both devices (`check_parity`).
+No random numbers are drawn: dropout is off, and the generators stay as they are.
 
 Shape letters: B streams, T steps.
 """
@@ -17,22 +17,22 @@ from scriptforge.errors import TrainingError
 from scriptforge.models import Members, TrainableModel, build
 
 TOLERANCE = 0.01
-"""How far a device may be off; rounding in fp32 is a hundred times less."""
+"""Maximum relative difference; rounding errors in fp32 are a hundred times smaller."""
 
 _STREAMS = 4
-"""How many streams are compared, so that it takes no time on the CPU either."""
+"""Number of streams to compare, few enough to be quick on the CPU too."""
 _NEGLIGIBLE = 1e-3
-"""As a share of all gradients together: what is smaller is compared with this, and not with itself."""
+"""Lower limit of the norm that a gradient's error is divided by, as a share of the norm of all gradients."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a device is off from the CPU.
+    """Differences of a device from the CPU.
 
     Attributes:
-        loss: the difference of the losses, as a share of the CPU's.
-        gradient: the largest length of the difference of two gradients, as a share of the CPU's.
-        weight: the name of the weight whose gradient that is.
+        loss: the relative difference of the losses.
+        gradient: the largest relative difference of a weight's gradients, by norm.
+        weight: the name of that weight.
     """
 
     loss: float
@@ -41,13 +41,13 @@ class Parity:
 
 
 def compare(model: TrainableModel, ids_BT: Tensor, targets_BT: Tensor, device: torch.device) -> Parity:
-    """Return how far a device is off in one step from the zero state; the model stays as it is, on the CPU.
+    """Return the differences of a device from the CPU in one step from the zero state.
 
     Args:
-        model: on the CPU.
-        ids_BT: what is read.
-        targets_BT: what comes next.
-        device: what is compared with the CPU.
+        model: a model on the CPU; it is not changed.
+        ids_BT: the input tokens.
+        targets_BT: the next tokens.
+        device: the device to compare with the CPU.
     """
     loss, expected = _gradients(_undropped(model), ids_BT, targets_BT)
     other, found = _gradients(_undropped(model).to(device), ids_BT.to(device), targets_BT.to(device))
@@ -61,10 +61,10 @@ def compare(model: TrainableModel, ids_BT: Tensor, targets_BT: Tensor, device: t
 
 
 def check_parity(model: TrainableModel, ids_BT: Tensor, targets_BT: Tensor, device: torch.device) -> None:
-    """Refuse a device that is off by more than `TOLERANCE`; see `compare`.
+    """Raise an error if a device differs from the CPU by more than `TOLERANCE`; see `compare`.
 
     Raises:
-        TrainingError: its loss or its gradients are wrong.
+        TrainingError: its loss or a gradient differs.
     """
     parity = compare(model, ids_BT[:_STREAMS], targets_BT[:_STREAMS], device)
     if parity.loss > TOLERANCE or parity.gradient > TOLERANCE:
@@ -76,17 +76,17 @@ def check_parity(model: TrainableModel, ids_BT: Tensor, targets_BT: Tensor, devi
 
 
 def _undropped(model: TrainableModel) -> TrainableModel:
-    """Return a copy in training mode, which some devices need for gradients, that drops nothing."""
+    """Return a copy without dropout, in training mode, which some devices need for gradients."""
     config = model.config
     shares = {field.name: 0.0 for field in fields(config) if field.name.startswith("dropout_")}
-    with fork_rng(devices=()):  # the weights that it begins with are all replaced
+    with fork_rng(devices=()):  # its random initial weights are all replaced
         copy = build(replace(config, **shares), len(model.members) if isinstance(model, Members) else 1)
     copy.load_state_dict(model.state_dict())
     return copy.train()
 
 
 def _gradients(model: TrainableModel, ids_BT: Tensor, targets_BT: Tensor) -> tuple[float, dict[str, Tensor]]:
-    """Return the loss of a batch, and the gradient of each weight, on the CPU."""
+    """Return the loss of a batch, and the gradient of each weight, copied to the CPU."""
     loss, _ = model.loss(ids_BT, targets_BT, model.initial_state(len(ids_BT)))
     loss.backward()
     found = {name: weight.grad.cpu() for name, weight in model.named_parameters() if weight.grad is not None}
@@ -94,5 +94,5 @@ def _gradients(model: TrainableModel, ids_BT: Tensor, targets_BT: Tensor) -> tup
 
 
 def _or_infinite(error: float) -> float:
-    """Return an error, or infinity where it is no number."""
+    """Return an error, or infinity if it is NaN."""
     return error if error == error else float("inf")

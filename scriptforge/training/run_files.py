@@ -1,7 +1,7 @@
-"""The files of a run in training: who writes which of them, and how they come to other machines.
+"""The files of a run in training: which process writes them, and how other machines get them.
 
-A run that replaces another one is written beside it, as its successor, until it has weights. Of several
-processes only the first one writes. The others need what a checkpoint holds, which is sent to them.
+A run that replaces another one is written next to it, as its successor, until it has weights. Of several
+processes, only the first one writes. To resume, the others need a checkpoint, which is sent to them.
 """
 
 import math
@@ -32,7 +32,7 @@ def describe_run(
     init_from: InitFrom | None,
     measured: Measured | None,
 ) -> RunDescription:
-    """Return what `config.json` says of a run that begins."""
+    """Return the contents of `config.json` for a new run."""
     return RunDescription(
         name=folder.name,
         created=creation_moment(folder),
@@ -48,7 +48,7 @@ def describe_run(
 
 @contextmanager
 def lock_run(folder: RunFolder) -> Iterator[None]:
-    """Hold the run's lock, in the process that writes to it.
+    """Hold the run's lock within the block, in the process that writes to it.
 
     Raises:
         RunError: another process is training this run.
@@ -61,15 +61,15 @@ def lock_run(folder: RunFolder) -> Iterator[None]:
 
 
 class RunWriter:
-    """Writes the files of one training run, in the first process.
+    """Writer of the files of one training run, used in the first process.
 
     Args:
-        home: where the run belongs.
-        description: what its `config.json` says.
+        home: the run's final folder.
+        description: the contents of its `config.json`.
 
     Attributes:
-        description: the same.
-        folder: where the run is now.
+        description: as given.
+        folder: the run's present folder: the final one, or its successor.
     """
 
     def __init__(self, home: RunFolder, description: RunDescription) -> None:
@@ -79,7 +79,7 @@ class RunWriter:
 
     @contextmanager
     def creating(self, dataset: Dataset) -> Iterator[None]:
-        """Create the run's folder, which appears whole once the block has saved a checkpoint in it."""
+        """Create the run's folder atomically: it appears after the block, which saves a checkpoint in it."""
         with self._home.beginning() as folder:
             self.folder = folder
             self.description.save(folder)
@@ -88,34 +88,34 @@ class RunWriter:
         self.folder = self._home.latest
 
     def save_best(self, model: TrainableModel) -> None:
-        """Save the best weights so far; a successor that has some takes the place of the run before."""
+        """Save the best weights so far; a successor, which has weights now, replaces the previous run."""
         save_weights(model, self.folder.weights)
         if self.folder != self._home:
             self._home.replace_with_successor()
             self.folder = self._home
 
     def save_validations(self, history: Sequence[Validation], sample: str) -> None:
-        """Save every validation, and what the model wrote at the last one."""
+        """Save every validation, and the sample generated at the last one."""
         write_history(self.folder, history)
         atomic_write(self.folder.samples / f"step-{history[-1].step:08d}.txt", sample)
 
     def save_result(self, result: Result | None) -> None:
-        """Save the run's description with the result of a training run; None while it goes on."""
+        """Save the run's description with the result of its training, None while it continues."""
         self.description.model_copy(update={"result": result}).save(self.folder)
 
 
 def find_resumable(workspace: Workspace, name: str | None, device: DeviceType) -> RunFolder:
-    """Return the run to be resumed; one of several processes gets it as the first one has it.
+    """Return the run to resume; with several processes, the one that the first process has.
 
-    So machines that train together need no folder in common: what they lack is sent to them.
+    Machines that train together need no shared folder: the files that they lack are sent to them.
 
     Args:
-        workspace: where the run is, or goes.
-        name: its name; None is the latest one.
-        device: what computes.
+        workspace: the workspace that has the run, or gets a copy of it.
+        name: the run's name; None for the latest run.
+        device: the type of device to train on.
 
     Raises:
-        RunError: there is none, or no checkpoint of it verifies.
+        RunError: there is no such run, or, with several processes, none of its checkpoints verifies.
     """
     if count_processes() == 1:
         return workspace.run(name)
@@ -131,9 +131,9 @@ def find_resumable(workspace: Workspace, name: str | None, device: DeviceType) -
 
 
 def _resumable_files(run: RunFolder) -> tuple[str, dict[str, bytes]]:
-    """Return the name of a run, and the files that resuming it needs, by their places beside other runs.
+    """Return the name of a run, and the files needed to resume it, by their paths in the folder of all runs.
 
-    The manifest comes last.
+    The manifest comes last, so that a checkpoint only verifies once it is complete.
     """
     folder = run.latest
     checkpoint, _ = newest_checkpoint(folder)

@@ -1,4 +1,4 @@
-"""Schedule of a training run: how long it is, how much of it is done, and the learning rate at that point."""
+"""Schedule of a training run: its length, its progress, and the learning rate at each point."""
 
 import time
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from scriptforge.config import Settings
 from scriptforge.validation import Amount, Count
 
 _LOWEST_SHARE = 0.01
-"""Of the peak rate, so that the very first step does something."""
+"""Lowest learning rate of the warm-up, as a share of the peak, so that even the first step has an effect."""
 
 
 class Clock:
-    """Training time, which continues across interruptions from the seconds that an earlier clock reached."""
+    """A clock of training time that starts at the seconds before an interruption."""
 
     def __init__(self, seconds_before: float = 0.0) -> None:
         self._began = time.perf_counter() - seconds_before
@@ -25,7 +25,7 @@ class Clock:
         return time.perf_counter() - self._began
 
     def has_elapsed(self, interval: float) -> bool:
-        """Return whether `interval` seconds have passed since this was last true."""
+        """Return whether `interval` seconds have passed since this last returned true."""
         if time.perf_counter() - self._interval_began < interval:
             return False
         self._interval_began = time.perf_counter()
@@ -34,19 +34,19 @@ class Clock:
 
 @dataclass(frozen=True)
 class TrainingSegment:
-    """The part of a training run between two requests: `train`, or `train --resume --epochs 20` after it.
+    """The part of a training run that one command covers: `train`, or a later `train --resume --epochs 20`.
 
     The learning rate rises and falls once in every segment.
 
     Attributes:
         first_step: the optimizer step at which the segment begins.
         first_second: the training time at which it begins.
-        steps: how long it is in steps at most, or None where time alone decides.
-        seconds: how long its steps and validations take in seconds at most, or None where steps alone decide.
-        validations: how many there are in it.
-        validation_share: how much of the validation split each of them reads, above 0.
-        seconds_at_end: how much longer the validation and the evaluation at its end may take; 0 where they
-            are not paid for out of the time.
+        steps: maximum number of steps, or None if only time limits the segment.
+        seconds: maximum seconds of its steps and validations, or None if only steps limit it.
+        validations: number of validations.
+        validation_share: share of the validation split that each validation reads, above 0.
+        seconds_at_end: further seconds for the validation and the evaluation at its end; 0 if these do not
+            count towards the time.
     """
 
     first_step: Count
@@ -61,7 +61,7 @@ class TrainingSegment:
     def of(
         cls, settings: Settings, steps_per_epoch: float, step: int = 0, second: float = 0.0
     ) -> "TrainingSegment":
-        """Return the segment of the length that settings ask for, from a step and a training time on."""
+        """Return the segment that the settings ask for, starting at a step and a training time."""
         epochs = settings.max_epochs if settings.epochs is None else settings.epochs
         steps = None if epochs is None else max(1, round(epochs * steps_per_epoch))
         seconds = None if settings.minutes is None else settings.minutes * 60
@@ -69,19 +69,19 @@ class TrainingSegment:
 
     @property
     def last_second(self) -> float | None:
-        """Return the training time at which all has to be over, or None where nothing says so."""
+        """Return the training time by which everything must be finished, or None without such a limit."""
         if self.seconds is None or not self.seconds_at_end:
             return None
         return self.first_second + self.seconds + self.seconds_at_end
 
     def validations_due(self, progress: float) -> int:
-        """Return how many validations are due up to a share of the segment."""
+        """Return how many validations are due by a point of the segment, given as a share of it."""
         return int(progress * self.validations)
 
     def progress(self, step: int, second: float) -> float:
         """Return the share of the segment that is done at a step and a training time, 0 … 1.
 
-        Of steps and time it is the one that is used up first.
+        If both steps and time are limited, the one that is closer to its limit counts.
         """
         steps = 0.0 if self.steps is None else (step - self.first_step) / self.steps
         time = 0.0 if self.seconds is None else (second - self.first_second) / self.seconds
@@ -89,11 +89,12 @@ class TrainingSegment:
 
 
 def share_of_peak(progress: float, settings: Settings) -> float:
-    """Return every learning rate as a share of its peak: a linear rise during `warmup`, then a linear fall.
+    """Return the learning rate as a share of its peak: a linear rise during `warmup`, then a linear fall.
 
     Args:
         progress: the share of the segment that is done, 0 … 1.
-        settings: have the length of the rise, and `final_learning_rate`, the share at the end of the fall.
+        settings: `warmup` is the share of the segment in which the rate rises, `final_learning_rate` the
+            share of the peak at the end.
     """
     if progress < settings.warmup:
         return max(progress / settings.warmup, _LOWEST_SHARE)

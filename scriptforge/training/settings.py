@@ -1,8 +1,8 @@
-"""Suggest settings for a corpus, a machine and the time there is.
+"""Suggested settings for a corpus, a machine and the available time.
 
-How much the machine computes in the time decides how large the model is; how often it then reads the text
-decides how much dropout it needs. So the machine is measured first (`scriptforge.training.machine`). What
-differs from one architecture to the next is in `scriptforge.architectures`.
+How much the machine can compute in the time decides the size of the model; how often the model then reads the
+text decides its dropout. So the machine is measured first (`scriptforge.training.machine`). Differences
+between architectures are in `scriptforge.architectures`.
 
 Shape letters: V vocabulary, E embedding, H hidden.
 """
@@ -17,42 +17,42 @@ from scriptforge.training.machine import Machine, operations_per_token
 _LARGE_VOCABULARY = 600
 _CHARACTER_EMBEDDING = 64
 _FEW_TOKENS = 150_000
-"""Tokens of training text below which the suggestions for little text hold."""
+"""Tokens of training text below which the text counts as little."""
 _TOKENS_PER_WEIGHT = 2.0
 _MOST_WEIGHTS_PER_TOKEN = 1.5
 _SHARE_OF_STEPS = 0.7
-"""Of the time of a training run, the part that is not spent on validations and samples."""
+"""Share of the training time that is not spent on validations and samples."""
 _DROPOUTS = ((3, 0.1, 0.0), (16, 0.25, 0.0), (40, 0.35, 0.1), (math.inf, 0.5, 0.4))
-"""Up to how many epochs: the share of units dropped, and of recurrent connections."""
+"""Dropout by the number of epochs: (maximum epochs, share of units, share of recurrent connections)."""
 _DROPOUTS_OF_MEMBERS = ((3, 0.1, 0.0), (8, 0.15, 0.0), *_DROPOUTS[1:])
-"""The same for several networks, whose mean overfits less than each of them."""
+"""The same for several members, whose mean overfits less than each of them."""
 
 _MEMBERS = 2
 _EPOCHS_OF_ONE = 8.0
-"""How often one network reads the text in the time before it had better be two, each half as often."""
+"""Epochs of one network in the time above which two members, with half as many epochs each, are better."""
 
 _EPOCHS_TO_ADAPT = 8.0
-"""How often little text is read by a model that has learnt from other text; more teaches it by heart."""
+"""Maximum epochs over little text for a model that starts from trained weights; more would memorise it."""
 
 _EPOCHS_REMEMBERED = 6.0
-"""In how many epochs matrices that take orthogonal steps decay to 1/e, at their average rate."""
+"""Epochs in which matrices that take orthogonal steps decay to 1/e, at their mean learning rate."""
 
 _EPOCHS_REMEMBERED_OF_ANOTHER = 16.0
-"""The same of a model that has learnt from other text, of which little is to be forgotten."""
+"""The same for a model that starts from trained weights, which should forget little."""
 
 
 def suggest_settings(
     tokens: int, vocabulary_size: int, machine: Machine, known: Settings, *, has_learnt: bool = False
 ) -> dict[str, Any]:
-    """Suggest settings for a corpus, a machine, an architecture, and the time there is.
+    """Return suggested settings for a corpus, a machine, an architecture and the available time.
 
     Args:
-        tokens: tokens in the training split.
+        tokens: number of tokens in the training split.
         vocabulary_size: V.
-        machine: what computes.
-        known: what was asked for; of it, the architecture and the length of the training decide, and whether
-            the number of members was named, or sizes.
-        has_learnt: whether the model begins with the weights of another one.
+        machine: the machine to train on.
+        known: the requested settings, of which the architecture, the training length, `max_epochs`, and
+            explicit members or sizes are used.
+        has_learnt: whether the model starts from trained weights.
     """
     is_large = vocabulary_size > _LARGE_VOCABULARY
     is_little = tokens < _FEW_TOKENS
@@ -62,7 +62,7 @@ def suggest_settings(
     is_soon_known = has_learnt and is_little and known.minutes is not None
     max_epochs = known.max_epochs or (_EPOCHS_TO_ADAPT if is_soon_known else None)
     epochs = math.inf if is_little and known.epochs is None else tokens_read / tokens
-    # What has learnt from other text needs little dropout, however often it reads this one.
+    # A model that starts from trained weights needs little dropout, however many epochs it trains.
     epochs = min(epochs, max_epochs or math.inf, _EPOCHS_TO_ADAPT if has_learnt else math.inf)
     dropouts = _DROPOUTS if members == 1 else _DROPOUTS_OF_MEMBERS
     dropout, dropout_recurrent = next(shares for most, *shares in dropouts if epochs <= most)
@@ -98,10 +98,10 @@ def suggest_settings(
 def _suggest_network(
     suggestion: Suggestion, tokens: int, vocabulary_size: int, known: Settings, machine: Machine
 ) -> tuple[int, int, float]:
-    """Suggest M, the H of each member, and return them with how many tokens each can then read.
+    """Return the number of members, the H of each, and how many tokens each can read in the time.
 
-    Where a text is read many times, one network gains nothing more by reading it more often: several ones do,
-    each less often.
+    A single network gains nothing from reading a text very many times; several members, each reading it less
+    often, do.
     """
 
     def network(members: int) -> tuple[int, int, float]:
@@ -123,10 +123,11 @@ def _suggest_size(
     machine: Machine,
     members: int,
 ) -> tuple[int, float]:
-    """Suggest the H of each of some members, and return it with how many tokens each can then read.
+    """Return the H of each member, and how many tokens each can read in the time.
 
-    It is the largest size whose weights before the head read enough tokens in the time to be trained, and
-    are not so many that they learn the text by heart.
+    H is the largest size whose weights before the head are few enough to be trained on the tokens read in the
+    time, and too few to memorise the text. With little text, or without a time, the architecture has a fixed
+    size.
     """
 
     def tokens_read(size: int) -> float:
@@ -154,10 +155,10 @@ def _suggest_size(
 
 
 def _suggest_decay(rate: float, steps: float) -> float:
-    """Return the weight decay with which a step is forgotten after so many others.
+    """Return the weight decay at which a step decays to 1/e after `steps` others.
 
-    A weight is then a mean over the steps of the last epochs. How many epochs are best depends neither on the
-    length of the training nor on the size of the text. The rate is half its peak on average.
+    A weight is then a running mean over the steps of the last epochs. The best number of epochs depends
+    neither on the training length nor on the size of the text. The rate averages half its peak.
 
     Source: Wang and Aitchison 2024, arXiv:2405.13698.
     """
@@ -165,5 +166,5 @@ def _suggest_decay(rate: float, steps: float) -> float:
 
 
 def _embedding_size(vocabulary_size: int, hidden_size: int) -> int:
-    """Return E: one that the head of a large vocabulary can share, or a few numbers for a character."""
+    """Return E: H for a large vocabulary, so that the head can share the embedding; small for characters."""
     return hidden_size if vocabulary_size > _LARGE_VOCABULARY else _CHARACTER_EMBEDDING

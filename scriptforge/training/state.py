@@ -1,4 +1,4 @@
-"""Where training starts and where it is, apart from its tensors: steps, time, losses, and its early end."""
+"""State of a training run apart from its tensors: steps, time, losses, and early stopping."""
 
 import math
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from scriptforge.validation import Amount, Count
 
 _RISES = 3
 _NOTICEABLE = 1.01
-"""How often in a row validation must rise, and how far above its best, for a training run to be hopeless."""
+"""Rises of the validation loss in a row, and its ratio to the best one, at which training is hopeless."""
 
 
 @dataclass(frozen=True)
 class StartContext:
-    """What was before training.
+    """The context in which a training run starts.
 
     Attributes:
-        began: when its minutes began to count, on the clock of `time.perf_counter`; None counts the time of
-            steps and validations alone.
-        measured: what was measured of the machine that its settings were chosen for.
+        began: when its minutes began to count, on the clock of `time.perf_counter`; None counts only the time
+            of steps and validations.
+        measured: the measurement of the machine that its settings were chosen for.
     """
 
     began: float | None = None
@@ -32,17 +32,17 @@ class StartContext:
 
 @dataclass
 class TrainingState:
-    """Where a training run is, apart from its tensors. The trainer owns it; nothing else changes it.
+    """Progress of a training run, apart from its tensors; only the trainer changes it.
 
     Attributes:
-        segment: what the present request asked for.
-        step: optimizer steps made; with `Streams` this is the position in the text, too.
-        seconds: training time.
+        segment: the current segment.
+        step: optimizer steps so far, which is also the position in the text; see `Streams`.
+        seconds: training time so far.
         step_seconds: time spent in steps alone.
-        history: every validation.
-        loss_sum: training losses added up since the last validation.
-        loss_count: how many were added.
-        last_loss: their mean before the last validation.
+        history: all validations.
+        loss_sum: sum of the training losses since the last validation.
+        loss_count: number of losses in the sum.
+        last_loss: mean training loss before the last validation.
     """
 
     segment: TrainingSegment
@@ -70,30 +70,30 @@ class TrainingState:
         return min(self.history, key=lambda each: each.nats_per_token).step
 
     def add_losses(self, losses: Sequence[float]) -> None:
-        """Count the training losses of some steps, in nats per token."""
+        """Add the training losses of some steps, in nats per token."""
         if losses:
             self.loss_sum += math.fsum(losses)
             self.loss_count += len(losses)
 
     def add_validation(self, validation: Validation) -> None:
-        """Note a validation; training losses are counted anew from here."""
+        """Add a validation, and start a new mean of training losses."""
         self.history.append(validation)
         self.last_loss, self.loss_sum, self.loss_count = validation.training_nats_per_token, 0.0, 0
 
     def has_lost(self, patience: int | None) -> bool:
-        """Return whether the last `patience` validations of this segment were all without a better one."""
+        """Return whether none of the last `patience` validations of this segment was a new best."""
         were_best = [each.is_best for each in self.history if each.step > self.segment.first_step]
         return patience is not None and len(were_best) > patience and not any(were_best[-patience:])
 
     def only_gets_worse(self) -> bool:
-        """Return whether validation has risen three times in a row, and is clearly above its best."""
+        """Return whether the validation loss rose three times in a row, and is clearly above its best."""
         losses = [each.nats_per_token for each in self.history if each.step > self.segment.first_step]
         last = losses[-_RISES - 1 :]
         is_rising = len(last) > _RISES and all(before < after for before, after in pairwise(last))
         return is_rising and last[-1] > _NOTICEABLE * min(losses)
 
     def no_longer_improves(self, patience: int | None) -> bool:
-        """Return whether to end early: as asked for, or because training by time only gets worse."""
+        """Return whether to stop early: by `patience`, or else because a time-limited run only gets worse."""
         if patience is None and self.segment.last_second is not None:
             return self.only_gets_worse()
         return self.has_lost(patience)

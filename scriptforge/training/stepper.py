@@ -1,7 +1,7 @@
 """Optimizer steps: the model, its optimizer and the streams that it reads, in this process.
 
-The stepper holds tensors only. How far the training is, and what the losses were, is the trainer's: a step is
-told its number and returns losses.
+The stepper holds tensors only. The trainer keeps progress and losses: it passes in the number of a step, and
+gets losses back.
 
 Shape letters: B streams, T steps.
 """
@@ -33,11 +33,11 @@ from scriptforge.training.streams import Streams
 from scriptforge.training.threads import Threads
 
 _MOST_UNREAD = 128
-"""Numbers that may wait on a GPU, two a step, before the host reads them."""
+"""Maximum number of unread values on a GPU, two per step, before the host reads them."""
 
 
 class LossOfStep(nn.Module):
-    """A model's loss as a `forward`, so that Accelerate can wrap it for mixed precision and processes."""
+    """A model's loss as `forward`, for Accelerate to wrap it for mixed precision and several processes."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ def _score_samples(model: TrainableModel, dataset: Dataset, samples: int) -> Non
     """Make a model score only a sample of the vocabulary in training (`sampled_softmax`).
 
     Raises:
-        UsageError: it has no head of which some rows could be left out.
+        UsageError: it has no linear head, of which rows could be left out.
     """
     counts_V = count_tokens(dataset.ids("train"), dataset.vocabulary.size)
     for each in model.members if isinstance(model, Members) else [model]:
@@ -63,33 +63,35 @@ def _score_samples(model: TrainableModel, dataset: Dataset, samples: int) -> Non
 
 
 def new_model(config: ModelConfig, settings: Settings) -> TrainableModel:
-    """Build a model whose weights are drawn from the seed of the settings: the same ones in every process."""
+    """Build a model with weights drawn from the seed in the settings, so the same in every process."""
     torch.manual_seed(settings.seed)
     return build(config, settings.members)
 
 
 class Stepper:
-    """Model, optimizer, streams, and the state that is carried from batch to batch.
+    """Model, optimizer, streams, and the recurrent state that is carried from batch to batch.
 
-    Seeds PyTorch's generators; `scriptforge.training.devices` keeps that from the caller.
+    It seeds PyTorch's random generators; `scriptforge.training.devices` hides that from the caller.
 
     Args:
-        dataset: what is read.
-        model: what is trained, on the CPU; equal in every process.
+        dataset: the dataset to train on.
+        model: the model to train, on the CPU; the same in every process.
         settings: resolved settings.
-        device: what computes.
+        device: the type of device to train on.
 
     Raises:
-        UsageError: the device cannot train such a model in the precision that the settings ask for.
-        TrainingError: an Apple GPU computes otherwise than the CPU.
+        UsageError: the device cannot train the architecture in the requested precision, or the model cannot
+            use `sampled_softmax`.
+        TrainingError: an Apple GPU's results differ from the CPU's, processes disagree, or the text is too
+            short.
 
     Attributes:
         model: the model.
-        streams: what it reads.
-        device: where it stands.
-        device_type: what kind of device that is.
-        processes: this process among those that train together.
-        threads: with how many it computes on a CPU.
+        streams: the streams that it reads.
+        device: the device of the model.
+        device_type: the type of that device.
+        processes: the processes that train together.
+        threads: the threads of a CPU.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class Stepper:
         self._accelerate = Accelerate(
             cpu=device == "cpu",
             mixed_precision="no" if settings.precision == "fp32" else settings.precision,
-            device_placement=False,  # would import for a second; the model is moved below
+            device_placement=False,  # its import takes a second; the model is moved below
         )
         self._settings = settings
         self._opening_token = dataset.vocabulary.end
@@ -129,22 +131,22 @@ class Stepper:
             LossOfStep(self.model), optimizer_of(self.model, settings)
         )
         self._recurrent = self.model.initial_state(settings.batch_size)
-        torch.manual_seed(settings.seed + self.processes.index)  # dropout of its own in each process
+        torch.manual_seed(settings.seed + self.processes.index)  # different dropout in each process
         self._unread: list[Tensor] = []
 
     def step(self, number: int, share: float) -> list[float]:
         """Make one optimizer step.
 
         Args:
-            number: of the step, from 0; decides the batch.
+            number: the number of the step, from 0, which decides the batch.
             share: the learning rates as a share of their peaks, 0 … 1.
 
         Returns:
-            The losses that `read_losses` has read meanwhile, in nats per token: on the CPU that of this step;
-            on a GPU mostly none, since reading a number waits for all that was queued before.
+            The losses that were read in this step, in nats per token: on the CPU, the loss of this step; on a
+            CUDA GPU mostly none, since reading a number waits for all queued work.
 
         Raises:
-            TrainingError: a loss or a gradient is not a finite number.
+            TrainingError: a loss or a gradient is not finite.
         """
         ids_BT, targets_BT = self.streams.batch(number)
         for group in self._optimizer.param_groups:
@@ -164,10 +166,10 @@ class Stepper:
         return losses
 
     def _forget(self, ids_BT: Tensor, is_first: bool) -> tuple[Tensor, State]:
-        """Reset the recurrent state of a few streams, drawn at random; half of them read the opening token.
+        """Reset the recurrent state of a few streams at random; half of them also read the opening token.
 
         With a `reset_probability` of 0.04, a stream is reset in 4 of 100 steps: in 2 as at the start of a
-        script, in 2 in the middle of a text. Nothing is carried into the first step, where all are reset.
+        script, in 2 in the middle of a text. In the first step, all streams are reset.
         """
         probability = 1 if is_first else self._settings.reset_probability
         drawn_B = torch.rand(len(ids_BT), device=self.device)
@@ -180,13 +182,13 @@ class Stepper:
         )
 
     def read_losses(self, step: int) -> list[float]:
-        """Return the losses of the steps since the last call, in nats per token; a GPU is waited for.
+        """Return the losses of the steps since the last call, in nats per token, waiting for a GPU.
 
         Args:
-            step: how many steps were made, for the error.
+            step: number of steps so far, for the error message.
 
         Raises:
-            TrainingError: one of them, or a gradient, is not a finite number.
+            TrainingError: a loss or a gradient is not finite.
         """
         if not self._unread:
             return []
@@ -199,10 +201,10 @@ class Stepper:
         return losses
 
     def check_numbers(self, step: int, nats: float = 0.0) -> None:
-        """Refuse to keep weights, or a loss, that are not finite numbers.
+        """Raise an error if a weight, or a loss, is not finite.
 
         Args:
-            step: how many steps were made, for the error.
+            step: number of steps so far, for the error message.
             nats: the loss.
 
         Raises:
@@ -220,12 +222,12 @@ class Stepper:
         )
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Return a context with the training's arithmetic, for reading with the model between two steps."""
+        """Return a context with the precision of the training, for running the model between steps."""
         context: AbstractContextManager[None] = self._accelerate.autocast()
         return context
 
     def identity(self) -> dict[str, Any]:
-        """Return what must be the same for a resumed training to end in the same bits."""
+        """Return what must stay the same for a resumed run to give bit-identical results."""
         own = kernel() if self.device_type == "cpu" else None
         return {
             "threads": self.threads.identity,
@@ -236,7 +238,7 @@ class Stepper:
         }
 
     def moment(self) -> Moment:
-        """Return everything that a step changes, as it is now."""
+        """Return the current state of everything that a step changes."""
         scaler = self._accelerate.scaler
         return Moment(
             model=self.model,
@@ -247,7 +249,7 @@ class Stepper:
         )
 
     def restore(self, checkpoint: Path) -> None:
-        """Take everything that a step changes from a checkpoint that verifies.
+        """Restore everything that a step changes from a checkpoint that verifies.
 
         Raises:
             RunError: it belongs to another model.

@@ -1,24 +1,25 @@
-"""The order in which a training run reads its text: as streams, T tokens a step.
+"""The order in which a training run reads its text: as B streams, T tokens per step.
 
-A stream reads contiguous text and continues where it stopped, so that the recurrent state after a step is
-what the next one begins with. The text is a circle, on which the B streams begin at equal distances. In an
-epoch each reads as far as where the next one began, so that every token is read once, apart from less than T
-before the start of the next stream. Then all of them move to another place, which is drawn: so each epoch has
-other batches, and leaves out other tokens. With a text of 13 tokens, B = 3 and T = 2, two epochs may be
+A stream reads contiguous text and continues where it stopped, so that the recurrent state after a step is the
+initial state of the next one. The text is treated as a circle, on which the streams start at equal distances.
+In an epoch, each stream reads up to where the next one started, so that every token is read once, apart from
+fewer than T before each start. Then all streams jump by the same random distance, so that each epoch has
+different batches, and leaves out different tokens. For example, two epochs over 13 tokens, with B = 3 and
+T = 2:
 
     step         0        1          2        3
     stream 0    3  4     5  6      11 12     0  1
     stream 1    7  8     9 10       2  3     4  5
     stream 2   11 12     0  1       6  7     8  9
 
-After such a jump a stream begins with a state that belongs to another place. So where the text is short,
-several epochs lie between two of them.
+After a jump, a stream's state belongs to another place in the text. So with a short text, there are several
+epochs between two jumps.
 
-The seed and the number of the jump decide what is drawn. So a batch is a function of the step number alone:
-that is all a checkpoint says about the position.
+The random distance depends only on the seed and the number of the jump. So a batch is a function of the step
+number, which is all that a checkpoint needs to store of the position.
 
 Source: Press 2019, "Partially Shuffling the Training Data to Improve Language Models", arXiv:1903.04167,
-where each stream moves within its own part.
+where each stream is shifted within its own part.
 
 Shape letters: B streams, T steps.
 """
@@ -36,22 +37,22 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError
 
 _FEWEST_STEPS = 64
-"""Steps between two jumps, at the least."""
+"""Minimum number of steps between two jumps."""
 
 
 class Streams:
-    """The training text seen as B streams that advance T tokens a step.
+    """The training text as B streams that advance T tokens per step.
 
     Args:
-        ids: every token of the split, in order; may be memory-mapped.
+        ids: all token ids of the split, in order; may be memory-mapped.
         batch_size: B.
         sequence_length: T.
-        seed: of the order.
-        rank: which process this one is, from 0; each reads B streams of its own.
-        world_size: how many processes there are.
+        seed: seed of the order.
+        rank: index of this process, from 0; each process reads B streams of its own.
+        world_size: number of processes.
 
     Attributes:
-        tokens_per_step: how many tokens all processes together read in a step.
+        tokens_per_step: number of tokens that all processes together read in a step.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Streams:
 
     @classmethod
     def of(cls, dataset: Dataset, settings: Settings, rank: int, world_size: int) -> "Streams":
-        """Return the streams that one of several processes reads in a training run.
+        """Return the streams that one process reads in a training run.
 
         Raises:
             TrainingError: there is too little text for one sequence, or none to validate on.
@@ -91,13 +92,13 @@ class Streams:
 
     @property
     def steps_per_epoch(self) -> float:
-        """Return after how many steps the streams together have read as many tokens as there are."""
+        """Return the number of steps in which the streams together read as many tokens as the text has."""
         return len(self._ids) / self.tokens_per_step
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return `ids_BT` and, one token later, `targets_BT`, both int64, of one step, counted from 0."""
+        """Return `ids_BT` and, one token later, `targets_BT` of a step, counted from 0; both int64."""
         jump, steps = divmod(step, self._steps_between_jumps)
-        # NumPy promises that these numbers stay the same in later versions.
+        # NumPy guarantees that SeedSequence gives the same numbers in all versions.
         drawn = int(np.random.SeedSequence((self._seed, jump)).generate_state(1, np.uint64)[0])
         advance = drawn % len(self._ids) + steps * self._sequence_length
         window_BT1 = self._ids[(self._places_BT1 + advance) % len(self._ids)]
@@ -105,7 +106,7 @@ class Streams:
         return window[:, :-1].contiguous(), window[:, 1:].contiguous()
 
     def to(self, device: torch.device) -> "Streams":
-        """Return the same streams with all ids in the memory of a device, where batches are then cut out."""
+        """Return the same streams with all ids on a device, where batches are then sliced."""
         moved = copy(self)
         moved._ids = torch.from_numpy(np.asarray(self._ids).astype(np.int32)).to(device)
         moved._places_BT1 = torch.as_tensor(self._places_BT1).to(device)

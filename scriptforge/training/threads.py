@@ -1,20 +1,23 @@
-"""Threads: with how many of them a training run on the CPU computes, who chooses that, and when it changes.
+"""Threads: how many a training run uses on the CPU, how that is chosen, and when it changes.
 
-Threads wait for each other at every operation. On an idle machine with two cores, two are half again as fast
-as one; where another program keeps a core busy, they are several times slower than one. So the number is
-chosen by how long real steps take, again and again: a few are made with another one, and the best is kept.
+Threads wait for each other at every operation. On an idle machine with two cores, two threads are 1.5 times
+as fast as one; if another program keeps a core busy, they are several times slower than one. So the number is
+chosen by the time that real steps take, again and again: a few steps are made with another number, and the
+better number is kept.
 
-    chosen 2   1.0 1.0 1.0 1.0 2.6 2.9 2.4      somebody came: steps take clearly longer than they did
+    chosen 2   1.0 1.0 1.0 1.0 2.6 2.9 2.4      another program started: steps take clearly longer
     tried  1                       1.5 1.5 1.5 1.5 1.5      clearly better: chosen
 
 Another number is tried
 
-- at the start, and when the time of a step has changed for good, up or down;
-- when a core has become idle, which one thread does not feel;
-- every now and then, since what others do need not show in either. All of that may lose 2 % of the time.
+- at the start, and when the time of a step has changed lastingly, up or down;
+- when a core has become idle, which does not change the time of a step with one thread;
+- every now and then, since the load of other programs need not show in either.
 
-A number that somebody fixed stays: with the setting `threads`, or with `OMP_NUM_THREADS`. So does that of
-several processes that train together, which wait for the slowest. Knows nothing of models and files.
+All trials together may cost 2 % of the time.
+
+A fixed number is never changed, whether set by `threads` or by `OMP_NUM_THREADS`. Neither is that of several
+processes that train together, which wait for the slowest. This module knows nothing of models and files.
 """
 
 import math
@@ -33,34 +36,35 @@ if TYPE_CHECKING:
     from scriptforge.config import DeviceType
 
 ADAPTIVE = "adaptive"
-"""What a checkpoint says of a number that is chosen as the training goes."""
+"""What a checkpoint records in place of a number of threads that is chosen during training."""
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""Environment variables that fix PyTorch's number."""
+"""Environment variables that fix PyTorch's number of threads."""
 
 SHARE_FOR_TRYING = 0.02
-"""Of the time of a training run, what may be lost by trying numbers that turn out to be slower."""
+"""Share of the training time that may be lost to trials of slower numbers."""
 
 _WARM_UP = 2
-"""Steps at the start that take longer than others: memory is taken for the first time."""
+"""Number of first steps to ignore; they take longer, since memory is allocated for the first time."""
 
 _FEW, _MANY = 5, 15
-"""Steps that are compared: at least, and at most."""
+"""Minimum and maximum number of steps to compare."""
 
 _LEAST_GAIN, _ERRORS = 0.05, 3.5
 _MOST_GAIN = {_FEW: 0.35, _MANY: 0.15}
-"""Share of the time of a step that another number must save to be chosen: so many standard errors of what is
-compared, so that noise does not decide, within bounds; the upper one by the number of steps."""
+"""Share of the time of a step that another number must save to be chosen: `_ERRORS` standard errors of the
+difference, so that noise does not decide, but at least `_LEAST_GAIN`, and at most `_MOST_GAIN` for trials of
+up to that many steps."""
 
 _DEVIATION = 1.48
-"""A standard deviation, in median deviations."""
+"""A standard deviation in median absolute deviations, for normally distributed values."""
 
 _HAS_CHANGED = 1.25
 _MOST_LOST = 1.5
-"""In steps: when a number is given up that turns out to be slower."""
+"""Time lost, in steps, at which a trial of a slower number ends."""
 
 _LONGEST_REST = 160
-"""In steps: how long changes of the time of a step go unheeded, if heeding them was always in vain."""
+"""Maximum steps for which changes in step time are ignored, after trials that found no better number."""
 
 _CORE_HAS_COME = 0.5
 _SECONDS_OF_IDLENESS = 1.0
@@ -75,23 +79,23 @@ def usable_cores() -> int:
 
 
 def count_processes() -> int:
-    """Return how many processes train together, as torchrun says."""
+    """Return how many processes train together, as set by torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def fixed_by() -> str | None:
-    """Return the environment variable that fixes the number of threads, if one does."""
+    """Return the environment variable that fixes the number of threads, or None."""
     return next((name for name in VARIABLES if os.environ.get(name)), None)
 
 
 def possible(fixed: int | None = None) -> tuple[int, ...]:
-    """Return the numbers of threads that may be chosen here: 1, the powers of two, and the most; or just one.
+    """Return the numbers of threads to choose from: the powers of two and the maximum; only one if fixed.
 
-    The most is one a core, and never more than PyTorch's own number: that is one for each physical core, or
-    what the program has set that calls us.
+    The maximum is one per usable core, but never more than PyTorch's own number: one per physical core, or
+    what the calling program has set.
 
     Args:
-        fixed: the number that was asked for; None leaves it to the environment, or to the time of a step.
+        fixed: the requested number; None leaves it to the environment, or to the time of a step.
     """
     if fixed is not None:
         return (fixed,)
@@ -103,7 +107,7 @@ def possible(fixed: int | None = None) -> tuple[int, ...]:
 
 
 def load_of_others() -> float:
-    """Return how many cores were busy in the last minute, on average; 0 where the system does not say."""
+    """Return the mean number of busy cores over the last minute; 0 if the system does not say."""
     try:
         return os.getloadavg()[0]
     except (AttributeError, OSError):  # not on Windows
@@ -111,16 +115,16 @@ def load_of_others() -> float:
 
 
 def first_choice(numbers: Sequence[int]) -> int:
-    """Return the number of threads to begin with: up to one for each core that others leave, at least one."""
+    """Return the number of threads to start with: at most one per free core, but at least the lowest."""
     free = usable_cores() - round(load_of_others())
     return max((number for number in numbers if number <= free), default=numbers[0])
 
 
 def typical(seconds: Sequence[float]) -> float:
-    """Return what a step takes: the mean without the fastest and the slowest fifth.
+    """Return the typical time of a step: the mean without the fastest and the slowest fifth.
 
-    A single slow step does not count, and a load that comes and goes counts by how often it is there, which a
-    median would hide.
+    A single slow step does not count, and a load that comes and goes counts in proportion to its presence,
+    which a median would hide.
     """
     left_out = len(seconds) // 5
     kept = sorted(seconds)[left_out : len(seconds) - left_out]
@@ -128,7 +132,7 @@ def typical(seconds: Sequence[float]) -> float:
 
 
 def is_clearly_less(seconds: Sequence[float], than: Sequence[float]) -> bool:
-    """Return whether steps take less time than others, by more than noise explains."""
+    """Return whether step times are below others, by more than noise explains."""
     usual = typical(than)
     middle = median(than)
     spread = _DEVIATION * median(abs(each - middle) for each in than) / usual
@@ -138,34 +142,34 @@ def is_clearly_less(seconds: Sequence[float], than: Sequence[float]) -> bool:
 
 
 class ThreadChooser:
-    """Chooses a number of threads by how long steps take. It knows neither PyTorch nor a clock.
+    """A chooser of the number of threads by the time of steps, without PyTorch or a clock of its own.
 
-    Make each step with `number` threads, and tell `add` how long it took.
+    Make each step with `number` threads, and pass its time to `add`.
 
     Args:
-        numbers: those that may be chosen, ascending.
-        first: the one to begin with.
+        numbers: the numbers to choose from, ascending.
+        first: the one to start with.
 
     Attributes:
-        chosen: the best one, as far as is known.
-        number: the one for the next step: `chosen`, or one that is tried.
+        chosen: the best number known so far.
+        number: the number for the next step: `chosen`, or one on trial.
     """
 
     def __init__(self, numbers: Sequence[int], first: int) -> None:
         self._numbers = tuple(numbers)
         self.chosen = self.number = first
         self._warm_up = _WARM_UP
-        self._recent: deque[float] = deque(maxlen=_MANY)  # of the chosen number, since the last trial
-        self._usual = 0.0  # time of a step, when last looked at
+        self._recent: deque[float] = deque(maxlen=_MANY)  # times with the chosen number
+        self._usual = 0.0  # typical time with the chosen number, when a trial last began or ended
         self._trial: list[float] = []
         self._waiting = deque(self._neighbours(up_first=False))
-        self._credit = 0.0  # seconds that may be lost by trying, negative if too many were
-        self._rest, self._rested = _FEW, 0
+        self._credit = 0.0  # seconds that trials may still lose; negative if they lost more
+        self._rest, self._rested = _FEW, 0  # steps to wait before reacting to a change, and steps waited
         self._turn = 0
         self._idle: float | None = None
 
     def add(self, seconds: float) -> None:
-        """Take note of how long the last step took, and choose the number for the next one."""
+        """Record the time of the last step, and choose the number for the next one."""
         if self._warm_up:
             self._warm_up -= 1
         elif self.number != self.chosen:
@@ -177,14 +181,14 @@ class ThreadChooser:
         """Try more threads if cores have become idle.
 
         Args:
-            cores: how many were idle on average while some steps were made with the chosen number.
+            cores: mean number of idle cores while some steps were made with the chosen number.
         """
         least = cores if self._idle is None else self._idle
         has_come = cores > least + _CORE_HAS_COME
         self._idle = cores if has_come and self._look(up_first=True) else min(cores, least)
 
     def settle(self) -> None:
-        """Break off a trial: something else than a step comes next, for which the chosen number is best."""
+        """Suspend a trial before work other than a step, for which the chosen number is best."""
         if self.number != self.chosen:
             self._waiting.appendleft(self.number)
             self.number = self.chosen
@@ -213,7 +217,7 @@ class ThreadChooser:
             self._trial = []
 
     def _look(self, up_first: bool) -> bool:
-        """Plan to try the numbers beside the chosen one, unless that was just done; return whether it is."""
+        """Plan to try the numbers next to the chosen one, unless that was just done; return whether it is."""
         if self._waiting or self.number != self.chosen or self._rested < self._rest:
             return False
         self._rested = 0
@@ -222,7 +226,7 @@ class ThreadChooser:
         return True
 
     def _next_in_turn(self) -> list[int]:
-        """Return one of the other numbers, each time another one."""
+        """Return a list with one of the other numbers, in rotation; empty if there are none."""
         others = [number for number in self._numbers if number != self.chosen]
         self._turn += 1
         return others[self._turn % len(others) :][:1] if others else []
@@ -249,14 +253,14 @@ class ThreadChooser:
 
 
 class Threads:
-    """The threads of one training run: sets PyTorch's number between its steps.
+    """The threads of one training run, which sets PyTorch's number of threads between its steps.
 
-    It is one for the whole process, so a training run gives it back between two events; see
+    That number is one for the whole process, so a training run restores it between two events; see
     `scriptforge.training.devices.ProcessState`.
 
     Args:
-        fixed: the number that was asked for; None leaves it to the environment, or to the chooser.
-        device: what computes; the threads of a GPU's training are left alone.
+        fixed: the requested number; None leaves it to the environment, or to the chooser.
+        device: the type of device to train on; for a GPU, the number of threads is never changed.
     """
 
     def __init__(self, fixed: int | None, device: "DeviceType") -> None:
@@ -272,25 +276,25 @@ class Threads:
 
     @property
     def number(self) -> int | None:
-        """Return the number at present, apart from one that is just tried; None where a GPU computes."""
+        """Return the current number, not counting one on trial; None on a GPU."""
         if not self._is_cpu:
             return None
         return self._chooser.chosen if self._chooser else number_now()
 
     @property
     def identity(self) -> int | str:
-        """Return what a checkpoint says: the number, or that it is adaptive."""
+        """Return what a checkpoint records: the number, or that it is adaptive."""
         return ADAPTIVE if self._chooser else number_now()
 
     @property
     def used(self) -> str:
-        """Return what was used so far, in words: `2 threads`, `1 to 2 threads`."""
+        """Return the numbers chosen so far, as text: `2 threads`, `1 to 2 threads`."""
         least, most = min(self._used), max(self._used)
         span = f"{most}" if least == most else f"{least} to {most}"
         return f"{span} {'thread' if most == 1 else 'threads'}"
 
     def after_step(self, seconds: float) -> None:
-        """Take note of how long a step took, and set the number for the next one."""
+        """Record the time of a step, and set the number for the next one."""
         if self._chooser is None:
             return
         before = self._chooser.number
@@ -302,7 +306,7 @@ class Threads:
         self._set()
 
     def settle(self) -> None:
-        """Take the chosen number, before something else than a step."""
+        """Set the chosen number, before work other than a step."""
         if self._chooser is not None:
             self._chooser.settle()
             self._idleness.restart()
@@ -315,17 +319,17 @@ class Threads:
 
 
 class _Idleness:
-    """How many cores have nothing to do while a training run makes steps, by the counters of the system."""
+    """A meter of idle cores while a training run makes steps, by the system's counters."""
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """Begin to count anew."""
+        """Start a new measurement."""
         self._began: float | None = None
 
     def after_step(self, seconds: float) -> float | None:
-        """Return how many cores were idle in the last second; None until then, or without steps."""
+        """Return the mean number of idle cores over a second; None before its end, or if steps were few."""
         now = perf_counter()
         if self._began is None:
             self._began, self._stepped, self._idle = now, 0.0, idle_seconds()
@@ -341,7 +345,7 @@ class _Idleness:
 
 
 def idle_seconds() -> float | None:
-    """Return how long the cores had nothing to do since the machine began, added up; None if nobody knows."""
+    """Return the idle time of all cores since the machine started, added up; None if unknown."""
     try:
         return float(psutil.cpu_times().idle)
     except (OSError, RuntimeError):
@@ -349,13 +353,13 @@ def idle_seconds() -> float | None:
 
 
 class OtherLoad:
-    """How many processors other programs keep busy, from when this is made."""
+    """A meter of cores that other programs keep busy, from its creation on."""
 
     def __init__(self) -> None:
         self._began, self._own, self._idle = perf_counter(), process_time(), idle_seconds()
 
     def cores(self) -> float:
-        """Return how many were busy with something else on average; 0 where the system does not say."""
+        """Return the mean number of cores busy with other programs; 0 if the system does not say."""
         idle, passed = idle_seconds(), perf_counter() - self._began
         if idle is None or self._idle is None or passed <= 0:
             return 0.0
@@ -363,15 +367,15 @@ class OtherLoad:
         return max(0.0, usable_cores() - (idle - self._idle + own) / passed)
 
     def is_passing(self, cores: float) -> bool:
-        """Return whether so much was not there for even half of the last minute: it came now, and may go."""
+        """Return whether a load of so many cores is less than half a minute old, and so may soon pass."""
         return 0 < load_of_others() < cores / 2
 
 
 def fastest(numbers: Sequence[int], time_step: Callable[[], float]) -> int:
-    """Return the number of threads with which a step is fastest, from the least on while more are better.
+    """Return the number of threads with which a step is fastest, counting up while more threads help.
 
     Args:
-        numbers: to choose from, ascending.
+        numbers: the numbers to choose from, ascending.
         time_step: makes a step and returns its seconds.
     """
     best, least = numbers[0], float("inf")
@@ -387,7 +391,7 @@ def fastest(numbers: Sequence[int], time_step: Callable[[], float]) -> int:
 
 @contextmanager
 def own_number() -> Iterator[None]:
-    """Give the process its number of threads back at the end."""
+    """Restore the process's number of threads after the block."""
     before = number_now()
     try:
         yield
@@ -395,11 +399,11 @@ def own_number() -> Iterator[None]:
         set_number(before)
 
 
-# torch is imported where it is used: `doctor` counts cores even if it is broken.
+# torch is imported where it is used, so that `doctor` can count cores even if torch is broken.
 
 
 def number_now() -> int:
-    """Return with how many threads PyTorch computes now, or would if it was imported."""
+    """Return PyTorch's number of threads, or the one that it would have if it was imported."""
     if torch := sys.modules.get("torch"):
         number: int = torch.get_num_threads()
         return number
@@ -410,7 +414,7 @@ def number_now() -> int:
 
 
 def set_number(number: int) -> None:
-    """Set the number of PyTorch's threads; it forgets prepared operations, so not without need."""
+    """Set PyTorch's number of threads if it differs; setting it makes PyTorch drop prepared operations."""
     import torch
 
     if torch.get_num_threads() != number:

@@ -1,9 +1,9 @@
 """The training loop, as a generator of events.
 
-`start` begins a new run and `resume` continues one. Both compute, save and yield; whoever drives them draws,
-prints and decides when to stop. Between steps the trainer does what is due: at every n-th part of the segment
-a validation (which keeps the weights if they are the best so far), every minute a checkpoint, a few times a
-second an event. Of several processes all make steps, and only the first one validates, writes and reports.
+`start` begins a new run and `resume` continues one. Both compute, save and yield events; the caller displays
+them and decides when to stop. Between steps the trainer does what is due: at equal parts of the segment a
+validation (which saves the weights if they are the best so far), every minute a checkpoint, and a few times a
+second an event. With several processes, all make steps, and only the first validates, writes and reports.
 """
 
 import time
@@ -64,14 +64,14 @@ def start(
     """Train a new model.
 
     Args:
-        dataset: what to train on.
+        dataset: the dataset to train on.
         settings: resolved settings.
-        folder: the run's folder; a run that it holds stays until the new model has weights.
-        device: what computes.
-        should_stop: asked after every step; when true, a checkpoint is saved and the training ends.
-        init_from: the run whose weights it begins with; `transferred_settings` says which settings it needs.
-        context: since when the minutes of the settings count; within them all is over. Without that, only
-            the time of steps and validations counts, each of the whole split.
+        folder: the run's folder; an existing run in it is kept until the new model has weights.
+        device: the type of device to train on.
+        should_stop: called after every step; if true, a checkpoint is saved and training ends.
+        init_from: the run whose weights to start from; it needs the settings of `transferred_settings`.
+        context: when the minutes of the settings began to count; everything is finished within them. Without
+            that, only steps and validations count, and each validation reads the whole split.
 
     Raises:
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
@@ -93,16 +93,18 @@ def resume(
     """Continue a run from its newest checkpoint that verifies.
 
     Args:
-        dataset: the one it was trained on.
+        dataset: the dataset that it was trained on.
         folder: the run's folder.
-        device: what computes.
-        epochs: how many more, from where the run stands; with neither this nor `minutes`, the run continues
-            to the end that was planned.
-        minutes: how many more.
+        device: the type of device to train on.
+        epochs: number of epochs to add; with neither epochs nor minutes, the run continues to its planned
+            end.
+        minutes: number of minutes to add.
         should_stop: as in `start`.
 
     Raises:
-        RunError: no checkpoint verifies, the dataset changed, or another process is training this run.
+        RunError: no checkpoint verifies, the dataset changed, the run has finished, or another process is
+            training it.
+        UsageError: the number of processes changed.
         TrainingError: as in `start`.
     """
 
@@ -121,7 +123,7 @@ def resume(
 
 
 def _run(folder: RunFolder, make: Callable[[], "Trainer"]) -> Generator[TrainingEvent, None, None]:
-    """Make a trainer and run it, while no other process can write to its folder."""
+    """Make a trainer and run it, holding the lock of its folder."""
     with lock_run(folder), translate_memory_errors(), translate_lost_processes():
         yield from make().run()
 
@@ -130,11 +132,11 @@ class Trainer:
     """One training run in this process; make it with `Trainer.new` or `Trainer.resume`, then `run` it once.
 
     Args:
-        dataset: what is read.
+        dataset: the dataset to train on.
         writer: writes the files of the run.
         stepper: makes the steps.
-        state: where the training is.
-        should_stop: asked after every step.
+        state: the progress of the training.
+        should_stop: called after every step.
         notes: warnings for the first event.
     """
 
@@ -188,7 +190,7 @@ class Trainer:
     def resume(
         cls, dataset: Dataset, folder: RunFolder, device: DeviceType, should_stop: Callable[[], bool]
     ) -> "Trainer":
-        """Return the trainer of a run, as it stood at its newest checkpoint that verifies; see `resume`."""
+        """Return the trainer of a run, restored from its newest checkpoint that verifies; see `resume`."""
         description = RunDescription.load(folder.latest)
         description.refuse_other_dataset(dataset)
         checkpoint, skipped = newest_checkpoint(folder.latest)
@@ -203,7 +205,7 @@ class Trainer:
         return cls(dataset, RunWriter(folder, description), stepper, state, should_stop, notes)
 
     def begin_segment(self, epochs: float | None, minutes: float | None) -> None:
-        """Plan a new end, so many epochs or minutes from here; `max_epochs` held for the first minutes."""
+        """Plan a new end, some epochs or minutes from here; `max_epochs` limited only the first segment."""
         began = time.perf_counter()
         state, steps_per_epoch = self._state, self._stepper.streams.steps_per_epoch
         length = {"epochs": epochs, "minutes": minutes, "max_epochs": None}
@@ -212,13 +214,13 @@ class Trainer:
         segment = TrainingSegment.of(settings, steps_per_epoch, state.step, state.seconds)
         state.segment = replace(segment, validation_share=share)
         self._has_lost_patience = False
-        self._save()  # first: what is requested is lost by no kill at a later moment
+        self._save()  # first, so that the request survives a kill at any later moment
         if self._stepper.processes.is_first:
             self._writer.save_result(None)
         self._plan_validations(began)
 
     def has_finished(self) -> bool:
-        """Return whether the run has reached the end that was planned, and has a result."""
+        """Return whether the run has reached its planned end and has a result."""
         return self._is_over() and self._writer.description.result is not None
 
     def run(self) -> Iterator[TrainingEvent]:
@@ -249,7 +251,7 @@ class Trainer:
         yield from self._by_first(partial(self._finish, clock))
 
     def _by_first(self, make: Callable[[], TrainingEvent]) -> Iterator[TrainingEvent]:
-        """Yield an event, with all the work that it takes, in the process that reports."""
+        """Make and yield an event, only in the process that reports."""
         if self._stepper.processes.is_first:
             yield make()
 
@@ -257,9 +259,9 @@ class Trainer:
         return self._state.progress >= 1 or self._has_lost_patience
 
     def _plan_validations(self, began: float) -> None:
-        """Take what validations cost, and all since `began`, out of the minutes of a segment.
+        """Subtract the cost of validations, and the time since `began`, from the minutes of the segment.
 
-        Comes after the first checkpoint, which tells how long one takes to save.
+        Must be called after the first checkpoint, whose saving is timed for this.
         """
         state = self._state
         if state.segment.seconds is not None:
@@ -284,7 +286,7 @@ class Trainer:
 
     @property
     def _tokens_per_second(self) -> float:
-        """Return the speed of the steps, without all that is done between them."""
+        """Return the mean speed of all steps, without the work between them."""
         state = self._state
         return state.step * self._stepper.streams.tokens_per_step / max(state.step_seconds, 1e-9)
 
@@ -311,7 +313,7 @@ class Trainer:
         )
 
     def _validate(self, clock: Clock) -> Validated:
-        """Read the validation split, keep the weights if they are the best, and write a sample."""
+        """Read the validation split, save the weights if they are the best, and generate a sample."""
         self._read_losses()
         self._stepper.threads.settle()
         state = self._state
@@ -334,13 +336,13 @@ class Trainer:
         return Validated(validation, sample)
 
     def _create_run_folder(self) -> None:
-        """Write a run that can be resumed, before its first step."""
+        """Create a run that can already be resumed, before its first step."""
         is_first = self._stepper.processes.is_first
         with self._writer.creating(self._dataset) if is_first else nullcontext():
             self._save()
 
     def _save(self) -> None:
-        """Save a checkpoint; every process takes part, since each has streams and generators of its own."""
+        """Save a checkpoint; every process takes part, since each has its own streams and generators."""
         stepper, state = self._stepper, self._state
         self._read_losses()
         stepper.check_numbers(state.step)

@@ -1,10 +1,10 @@
-"""Transfer: a new model begins with the weights of a trained one, though its vocabulary may be another.
+"""Transfer: a new model starts from the weights of a trained one, even if their vocabularies differ.
 
-Weights that have a row for every token are taken over row by row, by what the tokens say; all others as they
-are.
+Weights that have a row for every token are copied row by row, matched by the tokens' texts; all others are
+copied as they are.
 
-Shape letters: V tokens of the new vocabulary, U tokens of the old one, N old tokens that are mapped to, D
-numbers of a row.
+Shape letters: V tokens of the new vocabulary, U tokens of the old one, N old tokens that new ones are mapped
+to, D numbers of a row.
 """
 
 from collections.abc import Mapping
@@ -24,16 +24,16 @@ from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
 
 _FREE = ("vocabulary_size", "layout_size", "speakers", "dropout")
-"""Fields of a config that may differ from those of the run to begin with, by how they begin."""
+"""Prefixes of the config fields that may differ from those of the run to start from."""
 
 
 def transferred_settings(
     init_from: RunDescription, dataset: Dataset, chosen: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the settings that a run needs to begin with another one's weights: its architecture and sizes.
+    """Return the settings that a run needs to start from another run's weights: its architecture and sizes.
 
     Raises:
-        UsageError: the run reads tokens of another level, or what was asked for differs from it.
+        UsageError: the other run has tokens of another level, or a chosen setting differs from it.
     """
     if init_from.dataset.level != dataset.description.level:
         raise UsageError(
@@ -54,7 +54,7 @@ def transferred_settings(
 
 
 def describe_init_from(init_from: Run) -> InitFrom:
-    """Return what a run records of the one with whose weights it begins."""
+    """Return what a run records of the run that it starts from."""
     record = HubRecord.load(init_from.folder)
     return InitFrom(
         name=init_from.folder.name,
@@ -65,10 +65,10 @@ def describe_init_from(init_from: Run) -> InitFrom:
 
 
 def transfer_weights(model: TrainableModel, vocabulary: Vocabulary, init_from: Run) -> None:
-    """Give a new model the weights of a trained one of the same sizes.
+    """Copy the weights of a trained model into a new one of the same sizes.
 
-    Each token gets the mean of the rows of the tokens that `token_mapping` has for it, so that one that both
-    vocabularies have keeps its own; or the mean of all rows, where it has none.
+    Each token gets the mean of the rows of the old tokens that `token_mapping` maps it to, so a token of both
+    vocabularies keeps its row; a token mapped to none gets the mean of all rows.
     """
     old_ids = token_mapping(vocabulary, init_from.vocabulary)
     old_speakers = _speaker_mapping(old_ids, vocabulary, init_from.vocabulary)
@@ -85,13 +85,13 @@ def transfer_weights(model: TrainableModel, vocabulary: Vocabulary, init_from: R
 
 
 def token_mapping(new: Vocabulary, old: Vocabulary) -> list[list[int]]:
-    """Return, for each token of a vocabulary, the ids of those of another that together come closest to it.
+    """Return, for each token of the new vocabulary, the ids of the old tokens that together come closest.
 
-    A token that both have is mapped to itself. Another one is mapped to the tokens that the old vocabulary
-    encodes its text as; a speaker or source that only the new one has, to all speakers or sources of the old
-    one; and a token that compares with none, such as a character that was never read, to none.
+    A token of both is mapped to itself. A new speaker or source is mapped to all old speakers or sources. Any
+    other token is mapped to the tokens that the old vocabulary encodes its text as, which may be none, as for
+    an unknown character.
 
-    Source: Gee et al. 2022, arXiv:2402.09977, for the text.
+    Source: Gee et al. 2022, arXiv:2402.09977, for tokens of text.
     """
     ids = {token: id_ for id_, token in enumerate(old.tokens)}
     speakers = {speaker.id for speaker in new.speaker_tokens}
@@ -110,16 +110,16 @@ def token_mapping(new: Vocabulary, old: Vocabulary) -> list[list[int]]:
 
 
 def _speaker_mapping(old_ids: list[list[int]], new: Vocabulary, old: Vocabulary) -> list[list[int]]:
-    """Return, for nobody and each speaker of a vocabulary, the rows of another one's speaker embeddings."""
+    """Return, for nobody and each new speaker, the rows of the old speaker embeddings that match."""
     first = old.layout_size - len(old.speaker_tokens)
     speakers = [[id_ - first + 1 for id_ in old_ids[token.id]] for token in new.speaker_tokens]
     return [[0], *speakers]
 
 
 def _token_axes(config: ModelConfig) -> dict[str, int]:
-    """Return, by the name of each weight that has a row for every token, the dimension along which they lie.
+    """Return the dimension of the tokens in each weight that has a row for every token, by the weight's name.
 
-    It is the one that grows with the vocabulary.
+    It is the dimension that grows with the vocabulary.
     """
     larger = replace(config, vocabulary_size=config.vocabulary_size + 1).weight_shapes()
     return {
@@ -131,9 +131,9 @@ def _token_axes(config: ModelConfig) -> dict[str, int]:
 
 
 def _map_rows(old: Tensor, old_ids: list[list[int]], axis: int) -> Tensor:
-    """Return a weight with rows for V new tokens, each the mean of some of the U rows of an old one.
+    """Return a weight with V rows along an axis, each the mean of those old rows that its token is mapped to.
 
-    Those are the rows, along the axis, of the old ids that the new token has; all, where it has none.
+    A token without old ids gets the mean of all U rows.
     """
     rows_first = old.movedim(axis, 0)
     rows_UD = rows_first.reshape(len(rows_first), -1)

@@ -1,12 +1,12 @@
-"""Validation in a training run: how often, how much of the split, and what that costs.
+"""Validation in a training run: how often, how much of the split, and at what cost.
 
-A training run of so many epochs reads the whole split each time; so does a trial of `tune`, since trials are
-compared. A training run of so many minutes pays for its validations, and for the evaluation of the kept
-weights at its end, out of the minutes: `plan` gives them a tenth. So on a slow machine, or in a short
-training, there are fewer of them, or they read a part of the split:
+A run limited by epochs reads the whole split each time; so does a trial of `tune`, since trials are compared.
+A run limited by minutes pays for its validations, and for the final evaluation of the best weights, out of
+the minutes: `plan` gives them a tenth. So on a slow machine, or in a short run, there are fewer validations,
+or they read only a part of the split:
 
-    minutes 1, the whole split takes 0.4 s, exactly 9 s    7 validations of all; a third of it at the end
-    minutes 10, the same                                   10 validations of all; all of it at the end
+    1 minute; the split takes 0.4 s, or 9 s exactly    7 validations of all; a third of it at the end
+    10 minutes; the same                               10 validations of all; all of it at the end
 """
 
 import time
@@ -26,35 +26,35 @@ from scriptforge.training.schedule import TrainingSegment
 from scriptforge.training.stepper import Stepper
 
 SHARE_OF_TIME = 0.1
-"""Of the minutes of a training run, what its validations and its last evaluation may take together."""
+"""Share of a run's minutes that its validations and its final evaluation may take together."""
 
 SAMPLE_TOKENS = 200
 
 _ROWS = 16
 _SHORTEST_ROW = 2048
-"""The split is read in up to so many rows side by side, none shorter than this, in tokens."""
+"""Maximum number of rows in which the split is read in parallel, and minimum length of a row in tokens."""
 
 _FEWEST = 4
-"""Validations before a smaller part of the split is read each time."""
+"""Number of validations below which each reads a smaller part of the split instead."""
 
 _START_AND_END = 1.5
-"""Seconds that a process takes to begin and to end on a slow machine, which it cannot measure itself."""
+"""Seconds that the process takes to start and to exit on a slow machine, which it cannot measure itself."""
 
 _SMALLEST_PART = 4096
 _PROBE = 512
-"""Tokens of the smallest part that is read, and of the text that is read to measure the speed."""
+"""Tokens in the smallest part that is read, and in the text that is read to measure the speed."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What it takes to read the whole validation split, in seconds.
+    """Costs of validation on the whole split, in seconds.
 
     Attributes:
-        sample: to write a sample.
-        saving: to save the weights if they are the best, and a checkpoint.
-        fast: to read it in the arithmetic of the training, many rows at once.
-        exact: to evaluate it under both protocols.
-        tokens: how long it is.
+        sample: time to generate a sample.
+        saving: time to save the best weights and a checkpoint.
+        fast: time to read the split in the precision of the training, many rows at once.
+        exact: time to evaluate the split exactly, under both protocols.
+        tokens: length of the split.
     """
 
     sample: float
@@ -64,7 +64,7 @@ class Costs:
     tokens: int
 
     def validation(self, share: float) -> float:
-        """Return what a validation of a share of the split takes, with all that is saved after it."""
+        """Return the seconds of a validation on a share of the split, including what is saved after it."""
         return self.sample + self.saving + share * self.fast
 
     @property
@@ -74,16 +74,16 @@ class Costs:
 
 
 class Validator:
-    """Reads the validation split of a dataset with the model of a training run.
+    """Validation of the model of a training run.
 
     Args:
-        stepper: has the model and its arithmetic.
-        dataset: whose split is read.
-        seed: of the samples.
+        stepper: has the model and its precision.
+        dataset: the dataset, whose validation split is read.
+        seed: seed of the samples.
 
     Attributes:
-        seconds: what each validation took, with all that was saved after it.
-        checkpoint_seconds: what the latest checkpoint took to save.
+        seconds: the time of each validation, including all that was saved after it.
+        checkpoint_seconds: the time that the latest checkpoint took to save.
     """
 
     def __init__(self, stepper: Stepper, dataset: Dataset, seed: int) -> None:
@@ -94,9 +94,9 @@ class Validator:
         self.checkpoint_seconds = 0.0
 
     def figures(self, share: float) -> Figures:
-        """Return the loss on a share of the split, in the arithmetic of the training.
+        """Return the loss on a share of the split, in the precision of the training.
 
-        That is as fast as training and slightly inexact.
+        This is fast but slightly inexact.
         """
         ids = np.concatenate([*part_of_split(self._dataset, "validation", share).values()])
         self._stepper.model.eval()
@@ -110,7 +110,7 @@ class Validator:
             )
 
     def sample(self) -> str:
-        """Return a short text that the model writes now."""
+        """Return a short text generated by the current model."""
         options = GenerateOptions(length=SAMPLE_TOKENS, seed=self._seed)
         return generate(self._stepper.model.whole(), self._dataset.vocabulary, options)[0].text
 
@@ -120,9 +120,10 @@ class Validator:
 
     @cached_property
     def costs(self) -> Costs:
-        """Return what validations cost with this model on this machine, measured with short ones.
+        """Return the costs of validation with this model on this machine, measured with short ones.
 
-        A checkpoint holds the weights and at least as much of the optimizer's: the weights take half as long.
+        A checkpoint holds the weights and at least as much of the optimizer, so saving the weights alone
+        takes half as long at most.
         """
         tokens = len(self._dataset.ids("validation"))
         share = min(1.0, _PROBE / tokens)
@@ -135,9 +136,9 @@ class Validator:
         """Return a segment with the validations that it can pay for, the same one in every process.
 
         Args:
-            segment: has seconds.
-            began: since when they count, on the clock of `time.perf_counter`.
-            share: how much of the split each validation reads, where that is settled.
+            segment: a segment that is limited by time.
+            began: when that time began to count, on the clock of `time.perf_counter`.
+            share: the share of the split that each validation reads, if it is fixed.
         """
         planned = segment
         if self._stepper.processes.is_first:
@@ -147,14 +148,15 @@ class Validator:
         return of_first_process(planned, self._stepper.device_type)
 
     def is_due(self, segment: TrainingSegment, before: float, reached: float) -> bool:
-        """Return whether to validate between two shares of a segment.
+        """Return whether a validation is due after a step.
 
-        Where time is short, one is left out if the machine has become too slow to pay for it; never the last.
+        With limited time, a validation is skipped if the machine has become too slow to pay for it, but never
+        the last one.
 
         Args:
-            segment: the present one.
-            before: share that was done before the last step.
-            reached: share that is done now.
+            segment: the current segment.
+            before: its progress before the step.
+            reached: its progress now.
         """
         if segment.validations_due(reached) <= segment.validations_due(before):
             return False
@@ -163,11 +165,11 @@ class Validator:
         return sum(self.seconds) + self.seconds[-1] <= SHARE_OF_TIME * reached * segment.seconds
 
     def share_at_end(self, segment: TrainingSegment, second: float) -> float:
-        """Return how much of the split can be evaluated exactly in the time that is left.
+        """Return the share of the split that can be evaluated exactly in the remaining time.
 
         Args:
-            segment: the present one.
-            second: the training time.
+            segment: the current segment.
+            second: the training time so far.
         """
         if segment.last_second is None:
             return 1.0
@@ -180,16 +182,16 @@ class Validator:
 def plan(
     segment: TrainingSegment, costs: Costs, *, spent: float = 0.0, share: float | None = None
 ) -> TrainingSegment:
-    """Return a segment of so many seconds with the validations that a tenth of them pay for.
+    """Return a segment with the validations that a tenth of its seconds can pay for.
 
-    What was spent before its first step, and what follows its last one, is taken from its seconds; at least a
-    quarter of them is left for steps.
+    The time spent before its first step, and that of the work after its last one, is subtracted from its
+    seconds; at least a quarter of them is left for steps.
 
     Args:
-        segment: has seconds; its `validations` are the most.
-        costs: of a validation of the whole split.
-        spent: seconds before the first step.
-        share: how much of the split each validation reads, where that is settled by earlier ones.
+        segment: a segment that is limited by time, with the maximum number of `validations`.
+        costs: the costs of validation on the whole split.
+        spent: the seconds spent before the first step.
+        share: the share of the split that each validation reads, if earlier ones have fixed it.
     """
     assert segment.seconds is not None
     seconds = max(segment.seconds - spent, segment.seconds / 2)

@@ -1,8 +1,8 @@
-"""Results of a study: its trials as people see them, the events of a search, and plots.
+"""Results of a study: records of its trials, the events of a search, and plots.
 
-Optuna keeps a trial's parameters, state and value by itself. Beside these, a trial and a study have notes of
-ours there, as user attributes: `TrialNotes` and `StudyNotes` are their schema, since what one process writes
-another one reads, perhaps days later. Events come one by one to whoever drives the search:
+Optuna itself stores the parameters, state and value of a trial. Further notes on a trial or a study are
+stored as user attributes, with `TrialNotes` and `StudyNotes` as their schema, since one process reads what
+another one wrote, perhaps days before. The events of a search come one by one:
 
     for each trial of this process:  TrialPrepared  TrialTrained …  TrialEnded
     while other processes finish:    Waiting …
@@ -36,17 +36,17 @@ State = Literal["running", "complete", "pruned", "failed", "repeated"]
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial as the study has it.
+    """One trial of a study.
 
     Attributes:
-        number: its number, from 0.
-        state: `pruned` if it had no prospects, `repeated` if it was broken off and another one replaced it.
-        bits_per_character: on the validation split; of a pruned trial, at its last validation; None if there
-            is none.
-        settings: what it chose.
-        seconds: how long it trained; None if it has not ended, or not by itself.
-        is_default: whether it is what `train` would have done.
-        reason: of a trial that failed or was broken off, why.
+        number: the trial's number, from 0.
+        state: `pruned` if it was unpromising, `repeated` if it was interrupted and another one replaced it.
+        bits_per_character: result on the validation split; that of the last validation for a pruned trial;
+            None if there is none.
+        settings: the settings that it chose.
+        seconds: its training time; None unless it was completed or pruned.
+        is_default: whether it has the settings that `train` would choose.
+        reason: why it failed or was interrupted; None for other trials.
     """
 
     number: int
@@ -60,11 +60,11 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class TrialPrepared:
-    """A trial has its settings; the dataset that they need is made next.
+    """A trial has chosen its settings; the dataset that they need is prepared next.
 
     Attributes:
-        number: of the trial.
-        settings: what it chose.
+        number: number of the trial.
+        settings: the settings that it chose.
     """
 
     number: int
@@ -76,9 +76,9 @@ class TrialTrained:
     """A trial made some steps.
 
     Attributes:
-        number: of the trial.
-        progress: the share of its time that has passed, 0 … 1.
-        bits_per_character: at its last validation; None before the first.
+        number: number of the trial.
+        progress: share of its training that is done, 0 … 1.
+        bits_per_character: result of its last validation; None before the first.
     """
 
     number: int
@@ -88,10 +88,10 @@ class TrialTrained:
 
 @dataclass(frozen=True)
 class Waiting:
-    """No trial is left to begin, and other processes work on the last ones.
+    """No trial is left to start, but other processes are still working on some.
 
     Attributes:
-        running: how many trials those are.
+        running: number of those trials.
     """
 
     running: int
@@ -103,7 +103,7 @@ class TrialEnded:
 
     Attributes:
         record: the trial.
-        best: the best trial so far, of all processes.
+        best: the best trial so far, across all processes; None before any is complete.
     """
 
     record: TrialRecord
@@ -117,13 +117,13 @@ class TrialNotes(TypedDict, total=False):
     """Notes on a trial.
 
     Attributes:
-        chosen: what it chose, by the names of the space.
+        chosen: its choices, by the names in the search space.
         settings: all settings that it was trained with.
-        reason: why it failed or was broken off.
-        default: of the first trial and its repetitions, what `train` would choose.
-        repeats: the number of the trial that it repeats.
-        deaths: how many processes have died at it.
-        seconds: how long it trained, by a clock that nobody sets.
+        reason: why it failed or was interrupted.
+        default: the choices that `train` would make; only for the first trial and its repetitions.
+        repeats: number of the trial that it repeats.
+        deaths: number of processes that have died while working on it.
+        seconds: its training time, by a monotonic clock.
     """
 
     chosen: dict[str, Any]
@@ -136,15 +136,15 @@ class TrialNotes(TypedDict, total=False):
 
 
 class StudyNotes(TypedDict, total=False):
-    """Notes on a study: its trials can be compared as long as these are the same.
+    """Notes on a study; all but `machine` must stay the same for its trials to be comparable.
 
     Attributes:
-        version: of scriptforge, by which settings are chosen and measured.
-        dataset: the fingerprint of the dataset.
-        seconds: how long each trial trains.
-        accelerator: what computes.
+        version: version of scriptforge, which chooses and evaluates settings.
+        dataset: fingerprint of the dataset.
+        seconds: training time of each trial.
+        accelerator: type of device.
         space: the search space, in one line.
-        machine: what the study was begun on, as fields of `Machine`; settings are chosen for it.
+        machine: the machine on which the study began, as fields of `Machine`; settings are chosen for it.
     """
 
     version: str
@@ -161,7 +161,7 @@ def notes_of(trial: "Trial | FrozenTrial") -> TrialNotes:
 
 
 def note(trial: "Trial", **notes: Unpack[TrialNotes]) -> None:
-    """Keep notes on a trial that is in progress."""
+    """Store notes on a trial that is in progress."""
     for key, value in notes.items():
         trial.set_user_attr(key, value)
 
@@ -172,7 +172,7 @@ _LEAST_FOR_IMPORTANCE = 8
 
 
 def records_of(study: "Study") -> list[TrialRecord]:
-    """Return every trial that has begun."""
+    """Return a record of every trial that has started."""
     from optuna.trial import TrialState
 
     trials = study.get_trials(deepcopy=False)
@@ -181,7 +181,7 @@ def records_of(study: "Study") -> list[TrialRecord]:
 
 
 def best_of(records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Return the best of the trials that were trained to the end."""
+    """Return the best of the trials that were trained to the end, or None."""
     ended = [record for record in records if record.state == "complete"]
     return min(ended, key=bits_of, default=None)
 
@@ -192,7 +192,7 @@ def bits_of(record: TrialRecord) -> float:
 
 
 def counts_of(records: Sequence[TrialRecord]) -> tuple[int, int]:
-    """Return how many trials have ended, without those that are repeated, and how many are in progress."""
+    """Return how many trials have ended, not counting repeated ones, and how many are in progress."""
     states = [record.state for record in records]
     return sum(state not in ("running", "repeated") for state in states), states.count("running")
 
@@ -203,14 +203,17 @@ def settings_of(study: "Study", record: TrialRecord) -> dict[str, Any]:
 
 
 def importance_of(study: "Study") -> dict[str, float]:
-    """Return how much each choice decided whether a trial is among the best quarter: shares, most first."""
+    """Return how important each setting was for reaching the best quarter of trials: shares, largest first.
+
+    The result is empty after few trials.
+    """
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
     ended = [record for record in records_of(study) if record.state == "complete"]
     if len(ended) < _LEAST_FOR_IMPORTANCE:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that there are few trials is plain to see
+        warnings.simplefilter("ignore")  # about the low number of trials
         evaluator = PedAnovaImportanceEvaluator(target_quantile=_BEST_QUANTILE)
         shares = get_param_importances(study, evaluator=evaluator)
     return {name: float(share) for name, share in shares.items()}
@@ -248,7 +251,7 @@ _BLUE, _GREY, _RED = "#2f6db5", "#9aa0a6", "#c0392b"
 
 
 def require_matplotlib() -> None:
-    """Make sure that plots can be drawn, before anything takes long.
+    """Check that plots can be drawn, before anything that takes long.
 
     Raises:
         StudyError: Matplotlib is not installed.
@@ -264,15 +267,15 @@ def require_matplotlib() -> None:
 def draw_plots(
     folder: StudyFolder, records: Sequence[TrialRecord], importance: Mapping[str, float]
 ) -> list[Path]:
-    """Draw the history of a study into its folder and, if that is known, what mattered.
+    """Draw the history of a study and, if known, the importance of settings, into its folder.
 
     Args:
-        folder: of the study.
+        folder: the study's folder.
         records: its trials.
-        importance: what each choice mattered.
+        importance: the importance of each setting.
 
     Returns:
-        The files.
+        The paths of the plots.
     """
     paths = _drawn(folder, "history", lambda axes: _draw_history(axes, folder.name, records))
     if importance:
@@ -295,7 +298,7 @@ def _drawn(folder: StudyFolder, what: str, draw: Callable[["Axes"], None]) -> li
 
 
 def _draw_history(axes: "Axes", name: str, records: Sequence[TrialRecord]) -> None:
-    """Draw bits per character of each trial, the best so far as a line, and what `train` does as another."""
+    """Draw bits per character of each trial, with lines for the best so far and for the default settings."""
     from matplotlib.ticker import MaxNLocator
 
     for state, colour, marker in (("complete", _BLUE, "o"), ("pruned", _GREY, "x")):
@@ -313,7 +316,7 @@ def _draw_history(axes: "Axes", name: str, records: Sequence[TrialRecord]) -> No
 
 
 def _points(records: Iterable[TrialRecord]) -> tuple[list[int], list[float]]:
-    """Return numbers and bits per character of the trials that have any."""
+    """Return numbers and bits per character of the trials that have a result."""
     found = [
         (each.number, each.bits_per_character) for each in records if each.bits_per_character is not None
     ]
@@ -321,7 +324,7 @@ def _points(records: Iterable[TrialRecord]) -> tuple[list[int], list[float]]:
 
 
 def _draw_importance(axes: "Axes", name: str, importance: Mapping[str, float]) -> None:
-    """Draw a bar for each choice, the longest on top."""
+    """Draw a bar for each setting, the longest on top."""
     names = list(importance)[::-1]
     bars = axes.barh(names, [importance[each] for each in names], color=_BLUE)
     axes.bar_label(bars, fmt="{:.0%}", padding=3)

@@ -1,7 +1,7 @@
-"""The search: trial after trial, until the study has as many as were asked for.
+"""The search: run trials until the study has the requested number.
 
-Any number of processes may do this with one study. When none is left to begin, a process waits for the
-others: if one of them dies, it takes over that trial.
+Any number of processes may work on one study. When no trial is left to start, a process waits for the others:
+if one of them dies, it takes over that trial.
 """
 
 import math
@@ -47,13 +47,13 @@ OnEvent: TypeAlias = Callable[[TuningEvent], None]
 
 
 class StoppedError(Exception):
-    """Somebody asked to stop while a trial was in progress."""
+    """A stop was requested while a trial was in progress."""
 
 
 def _run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Callable[[], bool]) -> float:
-    """Train with what a trial chooses, and return its bits per character; infinite where the training failed.
+    """Train with the settings that a trial chooses, and return its bits per character, infinite on failure.
 
-    A trial is queued once more if somebody asks to stop, or if something fails that is not its fault.
+    The trial is queued again if a stop is requested, or if something fails that is not its fault.
     """
     chosen = study.choose(trial)
     note(trial, chosen=chosen)
@@ -77,7 +77,12 @@ def _run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Cal
 
 
 def _judge(events: "Generator[TrainingEvent, None, None]", trial: "Trial", on_event: OnEvent) -> float:
-    """Return the result of a training run, as long as it has prospects."""
+    """Return the bits per character of a training run.
+
+    Raises:
+        TrialPruned: it is unpromising.
+        StoppedError: it was interrupted.
+    """
     from optuna import TrialPruned
 
     bits: float | None = None
@@ -102,24 +107,24 @@ def _judge(events: "Generator[TrainingEvent, None, None]", trial: "Trial", on_ev
 
 
 def _folder_name(trial: "Trial | FrozenTrial") -> str:
-    """Return the name of the folder that a trial trains in, another one for every trial of every storage.
+    """Return the name of the folder that a trial trains in, unique among all trials of all storages.
 
-    It has the time of the world: Optuna says when a trial began in that of the place, and a laptop travels.
+    It contains the start in UTC: Optuna gives it in local time, which changes when a laptop travels.
     """
     assert trial.datetime_start is not None, "it has begun"
     return f"{trial.number:04}-{trial.datetime_start.astimezone(UTC):%Y%m%d%H%M%S%f}"
 
 
 def search(study: Study, on_event: OnEvent, should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Work on a study until it has as many trials as are planned, or somebody asks to stop.
+    """Work on a study until it has the planned number of trials, or a stop is requested.
 
     Args:
-        study: an open one.
+        study: an open study.
         on_event: called with every event.
-        should_stop: asked after every step; when true, the trial in progress is queued once more.
+        should_stop: called after every step; if true, the trial in progress is queued again.
 
     Raises:
-        ScriptforgeError: what failed is not the fault of a trial.
+        ScriptforgeError: something failed that is not the fault of a trial.
     """
     _remove_leftovers(study)
     while not should_stop():
@@ -139,7 +144,7 @@ def search(study: Study, on_event: OnEvent, should_stop: Callable[[], bool] = la
 def _make_trial(
     study: Study, on_event: OnEvent, should_stop: Callable[[], bool], begun: Callable[[], None]
 ) -> None:
-    """Begin a trial and bring it to an end; `begun` is called as soon as other processes can count it."""
+    """Start a trial and run it to its end; call `begun` as soon as other processes can count it."""
     from optuna.exceptions import UpdateFinishedTrialError
 
     number, was_failed = -1, False
@@ -151,7 +156,7 @@ def _make_trial(
         try:
             return _run_trial(study, trial, on_event, should_stop)
         finally:
-            # If this process slept too long, another one thought that it had died, and repeats the trial.
+            # If this process was suspended for long, another one took it for dead, and repeats the trial.
             was_failed = study.backend.get_trials(deepcopy=False)[number].state.is_finished()
 
     study.backend.sampler = _sampler(study)
@@ -167,7 +172,7 @@ def _make_trial(
 
 
 def _sampler(study: Study) -> "BaseSampler":
-    """Return what draws the next trial; its seed depends on the study's and on how many trials have begun.
+    """Return the sampler of the next trial, seeded by the study's seed and the number of trials so far.
 
     So no two processes draw the same, and an interrupted search continues as if it had not been interrupted.
     """
@@ -184,7 +189,7 @@ def _sampler(study: Study) -> "BaseSampler":
 
 def _remove_leftovers(study: Study) -> None:
     """Delete the training runs of trials whose process died."""
-    # Listed before the trials are read, so that the folder of one that begins meanwhile is not among them.
+    # Folders are listed before trials are read, to leave out the folder of a trial that starts meanwhile.
     folders = list(study.folder.trials.glob("*"))
     trials = study.backend.get_trials(deepcopy=False)
     ended = {_folder_name(trial) for trial in trials if trial.state.is_finished()}
@@ -195,15 +200,16 @@ def _remove_leftovers(study: Study) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of a study.
+    """The outcome of a study.
 
     Attributes:
-        study: its name.
+        study: the study's name.
         records: all trials, in order.
-        best: the best of those that came to their end.
-        default: bits per character of the trial that did what `train` does; None if it has none.
-        importance: how much each choice mattered, most first; empty after few trials.
-        dataset: what the best trial was trained on.
+        best: the best of the trials that were trained to the end.
+        default: bits per character of the trial with the settings that `train` would choose; None if it has
+            none.
+        importance: importance of each setting, largest first; empty after few trials.
+        dataset: the dataset that the best trial was trained on.
         settings: all settings of the best trial.
     """
 
@@ -217,7 +223,7 @@ class Outcome:
 
     @property
     def is_better(self) -> bool:
-        """Return whether the best trial needs fewer bits than what `train` does by itself."""
+        """Return whether the best trial beats the settings that `train` would choose."""
         return self.default is None or (not self.best.is_default and bits_of(self.best) < self.default)
 
     def settings_for(self, length: Mapping[str, float]) -> Settings:
@@ -227,14 +233,14 @@ class Outcome:
             length: `epochs` or `minutes`.
 
         Raises:
-            UsageError: there is no training of such a length.
+            UsageError: the length is invalid.
         """
         kept = {key: value for key, value in self.settings.items() if key != "validations"}
         return resolve(kept, length)
 
 
 def outcome_of(study: Study) -> Outcome:
-    """Return what came out of a study that has its trials.
+    """Return the outcome of a study whose trials have ended.
 
     Raises:
         TrainingError: none of them was trained to the end.

@@ -1,8 +1,8 @@
-"""The search space: which settings a trial may choose, and from what.
+"""The search space: the settings that a trial may choose, and their values.
 
-Each entry is a list of choices, a range, or a plain value that every trial has. What has no entry is left as
-`train` would have it. Beside the settings of a training run there are `level` and, for the levels that have
-one, the size of the vocabulary. What means nothing beside the other choices is not drawn.
+Each entry is a list of choices, a range, or a fixed value for every trial. A setting without an entry is left
+to `train`. Besides the settings of a training run there are `level` and, for levels where it can be chosen,
+the size of the vocabulary. A setting that has no effect with the other choices is not drawn.
 """
 
 import json
@@ -20,7 +20,7 @@ from scriptforge.vocabulary.levels import LEVELS
 
 
 class _Trial(Protocol):
-    """What a trial of Optuna can be asked for; it draws the answer."""
+    """The methods with which a trial of Optuna draws values."""
 
     def suggest_categorical(self, name: str, choices: Any) -> Any: ...
 
@@ -33,14 +33,14 @@ class _Trial(Protocol):
 
 @dataclass(frozen=True)
 class Fixed:
-    """A value that every trial has."""
+    """A value that is the same in every trial."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class Choices:
-    """Some values, in no order."""
+    """A set of values without an order."""
 
     values: tuple[Any, ...]
 
@@ -48,19 +48,19 @@ class Choices:
         return value in self.values
 
     def draw(self, name: str, trial: _Trial) -> Any:
-        """Draw one of them."""
+        """Draw one of the values."""
         return trial.suggest_categorical(name, self.values)
 
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers from `low` to `high`, both included; whole ones if these are.
+    """The numbers from `low` to `high`, both included; integers if these are.
 
     Attributes:
-        low: the least.
-        high: the greatest.
+        low: the smallest number.
+        high: the largest number.
         log: whether to draw evenly on a logarithmic scale.
-        step: the distance from one to the next; None for 1, or where they are dense.
+        step: the distance between neighbours; None means 1 for integers, and any distance otherwise.
     """
 
     low: float
@@ -70,24 +70,25 @@ class Range:
 
     @property
     def is_whole(self) -> bool:
-        """Return whether its numbers are whole."""
+        """Return whether the numbers are integers."""
         return isinstance(self.low, int)
 
     def __contains__(self, value: Any) -> bool:
         return _is_number(value) and self.low <= value <= self.high and self._is_on_the_way(value)
 
     def draw(self, name: str, trial: _Trial) -> float:
-        """Draw one of them."""
+        """Draw one of the numbers."""
         if self.is_whole:
             step = 1 if self.step is None else int(self.step)
             return trial.suggest_int(name, int(self.low), int(self.high), step=step, log=self.log)
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
     def check(self, name: str) -> None:
-        """Refuse what is no range.
+        """Raise an error if the range is invalid.
 
         Raises:
-            UsageError: it is empty, has a step that does not lead through it, or no logarithms.
+            UsageError: it is empty, `step` does not divide it, or `log` is used with a step or without
+                positive numbers.
         """
         if self.low >= self.high:
             raise UsageError(
@@ -108,7 +109,7 @@ class Range:
             )
 
     def _is_on_the_way(self, value: float) -> bool:
-        """Return whether steps lead there, in decimals as a person wrote them."""
+        """Return whether whole steps lead to a value, in decimal arithmetic as the user wrote it."""
         if self.step is None:
             return True
         return not (Decimal(str(value)) - Decimal(str(self.low))) % Decimal(str(self.step))
@@ -119,7 +120,7 @@ Entry: TypeAlias = Fixed | Drawn
 
 LEVEL = "level"
 SIZES: Mapping[Level, str] = {"bpe": "bpe_vocabulary_size", "word": "word_vocabulary_size"}
-"""What the size of the vocabulary is called at the levels where it can be chosen."""
+"""Name of the vocabulary size at each level where it can be chosen."""
 
 DEFAULT_SPACE = """\
 # What `scriptforge tune` draws the settings of a trial from.
@@ -165,24 +166,24 @@ _ONLY_WITH: Mapping[str, tuple[str, Container[Any]]] = {
     "matrix_weight_decay": ("optimizer", ("muon",)),
     "momentum": ("optimizer", ("muon",)),
 }
-"""What means something only where something else has one of some values."""
+"""Settings that have an effect only if another setting has one of some values."""
 
 _RANGE_KEYS = ("low", "high", "log", "step")
 
 
 @dataclass(frozen=True)
 class Space:
-    """A search space that has been checked.
+    """A validated search space.
 
     Attributes:
-        entries: by the name of what is chosen.
+        entries: entries by the name of the setting.
     """
 
     entries: Mapping[str, Entry]
 
     @classmethod
     def default(cls) -> "Space":
-        """Return the space that is searched by default."""
+        """Return the default space."""
         return cls.parsed(tomllib.loads(DEFAULT_SPACE))
 
     @classmethod
@@ -190,7 +191,7 @@ class Space:
         """Return the space that a TOML file describes.
 
         Raises:
-            UsageError: the file is missing or not TOML, or an entry is none.
+            UsageError: the file is missing or not TOML, or `parsed` raises one.
         """
         hint = "Begin with what scriptforge tune --print-space prints."
         return cls.parsed(read_toml(path, "--space", hint))
@@ -200,7 +201,7 @@ class Space:
         """Return the space of a TOML document.
 
         Raises:
-            UsageError: an entry is none, or there is nothing to search.
+            UsageError: an entry is invalid, or there is nothing to search.
         """
         space = cls({name: _entry(name, value) for name, value in document.items()})
         if not space.drawn:
@@ -212,12 +213,12 @@ class Space:
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """Return what every trial has."""
+        """Return the values that are the same in every trial."""
         return {name: entry.value for name, entry in self.entries.items() if isinstance(entry, Fixed)}
 
     @property
     def drawn(self) -> dict[str, Drawn]:
-        """Return what trials differ in."""
+        """Return the entries in which trials differ."""
         return {name: entry for name, entry in self.entries.items() if not isinstance(entry, Fixed)}
 
     @property
@@ -226,7 +227,7 @@ class Space:
         return json.dumps({name: repr(entry) for name, entry in self.entries.items()}, sort_keys=True)
 
     def offered(self, choices: Mapping[str, Any]) -> dict[str, Any]:
-        """Return those of some choices that a trial could draw."""
+        """Return those choices that a trial could draw."""
         return {
             name: choices[name]
             for name, entry in self.drawn.items()
@@ -237,8 +238,8 @@ class Space:
         """Return the choices of one trial, fixed ones included.
 
         Args:
-            trial: what draws.
-            level: that of the dataset, where the space names none.
+            trial: the trial that draws.
+            level: the level of the dataset, for a space without one.
         """
         chosen = {LEVEL: level, **self.fixed}
         for name, entry in sorted(self.drawn.items(), key=lambda each: each[0] in _ONLY_WITH):
@@ -248,18 +249,18 @@ class Space:
 
 
 def means_something(name: str, choices: Mapping[str, Any]) -> bool:
-    """Return whether a choice makes a difference beside others, such as a vocabulary size at a level."""
+    """Return whether a setting has an effect with other choices, such as a vocabulary size at a level."""
     other, values = _ONLY_WITH.get(name, (name, ()))
     return name not in _ONLY_WITH or other not in choices or choices[other] in values
 
 
 def training_settings(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of a trial's choices that are settings of its training, and not of its dataset."""
+    """Return those of a trial's choices that are settings of training, not of the dataset."""
     return {name: value for name, value in chosen.items() if name not in _VOCABULARY_SETTINGS}
 
 
 def _entry(name: str, value: Any) -> Entry:
-    """Return one entry of a TOML document, checked."""
+    """Return the validated entry for a value of a TOML document."""
     known = [*Settings.model_fields, *_VOCABULARY_SETTINGS]
     if name not in known:
         raise unknown_name("setting", name, [key for key in known if key not in _OF_THE_STUDY])
@@ -324,7 +325,7 @@ def _check_value(name: str, value: Any) -> None:
 
 
 def _takes_whole_numbers(name: str) -> bool:
-    """Return whether a setting is a whole number, or one that can be left to `train`, as `heads` can."""
+    """Return whether a setting is an integer, perhaps an optional one, as `heads` is."""
     annotation: Any = Settings.model_fields[name].annotation
     kinds = get_args(annotation) or (annotation,)
     return int in (get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in kinds)

@@ -1,10 +1,10 @@
-"""Storage of studies: an SQLite file or a PostgreSQL server, and messages for what goes wrong with either.
+"""Storage of studies in an SQLite file or on a PostgreSQL server, with error messages for both.
 
-A process that works on a trial gives a heartbeat every few seconds. When it stops, the trial counts as dead;
-whoever begins a trial next notices: from the time of the heartbeat, or, since clocks may be set back, because
-it stays the same for so long. What only one process may do at a time, on whatever machine, is done in a
-turn. No machine that goes away keeps anything locked, and no server that goes away is waited for: both ends
-notice within a minute or two. No password is ever part of a message.
+A process that works on a trial writes a heartbeat every few seconds. If the heartbeats stop, the trial counts
+as dead, which the next process to start a trial notices: by the time of the last heartbeat or, since clocks
+may be set back, because the heartbeat has not changed for too long. Work that only one process may do at a
+time, on any machine, is done in a turn. A machine that goes away keeps nothing locked, and a server that goes
+away is not waited for: both sides notice within a minute or two. No message contains a password.
 
 Optuna and SQLAlchemy come with the extra `tune`, so they are imported where they are used.
 """
@@ -33,11 +33,11 @@ _SECONDS_UNTIL_DEAD = 15
 _SECONDS_FOR_A_LOCK = 60
 _SECONDS_TO_CONNECT = 10
 _SECONDS_OF_SILENCE = 30
-"""After which a connection to a server counts as lost."""
+"""Seconds after which a silent connection to a server counts as lost."""
 _SECONDS_OF_A_TRANSACTION = 120
-"""For how long a transaction may do nothing before the server ends it, and takes back what it has locked."""
+"""Seconds that a transaction may be idle before the server ends it and releases its locks."""
 _STUMBLES = (AssertionError, UnboundLocalError)
-"""What Optuna's own code raises when a trial has ended and the database cannot be told, nor asked."""
+"""Errors of Optuna's own code if the database cannot be reached when a trial ends."""
 _FORMS = "Give --storage sqlite:///FILE or --storage postgresql://USER@HOST/DATABASE"
 _REMEDIES = {
     "sqlite": "Name a file, in a folder that exists, that you may write to: --storage sqlite:///FILE",
@@ -56,16 +56,17 @@ _CONNECTIONS: dict[str, dict[str, Any]] = {
 
 
 class Storage:
-    """A database for studies that can be reached.
+    """A connected database for studies.
 
     Args:
-        address: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`; None is the study's own file.
-        folder: of the study, whose lock is that of a turn with SQLite.
-        on_dead: called with every trial whose heartbeat has stopped.
+        address: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`; None for the study's own
+            file.
+        folder: the study's folder, with the lock for turns; PostgreSQL has a second lock, for all machines.
+        on_dead: called with every trial whose heartbeats have stopped.
 
     Raises:
-        UsageError: there can be no study at such an address.
-        StudyError: the address cannot be reached, or what it needs is not installed.
+        UsageError: no study can be stored at the address.
+        StudyError: the database cannot be reached or is damaged, or a driver is not installed.
     """
 
     def __init__(
@@ -81,16 +82,16 @@ class Storage:
 
     @property
     def name(self) -> str:
-        """Return the address as it may be shown."""
+        """Return the address for messages, without password and options."""
         plain = self._url.set(drivername=self._url.get_backend_name(), query={})
         return plain.render_as_string(hide_password=True)
 
     @contextmanager
     def turn(self, name: str) -> Iterator[None]:
-        """Wait for this process's turn at what only one may do at a time; it should not take long.
+        """Wait until no other process has the turn, and hold it for the block, which should be short.
 
         Args:
-            name: of the study; nothing if it is about the whole database.
+            name: the study's name; empty for the whole database.
         """
         from sqlalchemy import text
 
@@ -110,7 +111,7 @@ class Storage:
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
-        """Turn the errors of a database into ours.
+        """Turn database errors into a `StudyError`.
 
         Raises:
             StudyError: the storage failed.
@@ -135,7 +136,7 @@ class Storage:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Say of a study that is read for the first time that it is damaged, whatever fails at it.
+        """Turn any error in the first reading of a study into one that says that it is damaged.
 
         Raises:
             StudyError: it is damaged.
@@ -147,11 +148,11 @@ class Storage:
             yield
         except (ScriptforgeError, StorageInternalError, SQLAlchemyError):
             raise
-        except Exception as error:  # of many kinds: Optuna takes what is in its tables as it is
+        except Exception as error:  # of any kind: Optuna does not validate its tables
             raise self._damaged(type(error).__name__) from error
 
     def check(self) -> None:
-        """Make sure that a file is whole.
+        """Check the integrity of an SQLite file.
 
         Raises:
             StudyError: it is damaged.
@@ -192,7 +193,7 @@ class Storage:
         return {"connect_args": _CONNECTIONS[self._url.get_backend_name()], "pool_pre_ping": True}
 
     def _connected(self) -> "Engine":
-        """Return connections of our own, for turns."""
+        """Return an engine apart from Optuna's, for turns."""
         from sqlalchemy import create_engine
 
         try:
@@ -203,7 +204,7 @@ class Storage:
         return engine
 
     def _limit_transactions(self, engine: "Engine") -> None:
-        """Set a time after which the server ends what a machine that went away has begun."""
+        """Make the server end transactions left idle by a machine that went away."""
         from sqlalchemy import event
 
         def limit(connection: Any, _: object) -> None:
@@ -212,23 +213,23 @@ class Storage:
 
         if self._url.get_backend_name() == "postgresql":
             event.listen(engine, "connect", limit)
-            engine.dispose()  # the next ones are limited
+            engine.dispose()  # new connections have the limit
 
     def _reason(self, error: BaseException) -> str:
-        """Return what the database itself says, in one line and without the password."""
+        """Return the database's own error message, in one line and without the password."""
         said = " ".join(str(_original(error)).split()).rstrip(".")
         password = self._url.password
         return said.replace(str(password), "***") if password else said
 
 
 def _original(error: BaseException) -> BaseException:
-    """Return what the database's own driver has raised."""
+    """Return the error that the database driver raised."""
     known = error.__cause__ if error.__cause__ is not None else error
     return getattr(known, "orig", None) or known
 
 
 def require_optuna() -> None:
-    """Make sure that studies can be kept.
+    """Check that studies can be stored.
 
     Raises:
         StudyError: Optuna or SQLAlchemy is not installed.
@@ -242,7 +243,7 @@ def require_optuna() -> None:
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Make Optuna log errors only, and not warn that heartbeats are experimental, within the block."""
+    """Within the block, make Optuna log only errors, and not warn that heartbeats are experimental."""
     import optuna
 
     before = optuna.logging.get_verbosity()
@@ -256,11 +257,11 @@ def quiet_optuna() -> Iterator[None]:
 
 
 def _retrying_storage() -> "type[RDBStorage]":
-    """Return Optuna's storage in a database, but one that survives a heartbeat that could not be written.
+    """Return a subclass of Optuna's database storage that tolerates a failed heartbeat.
 
-    The next heartbeat may succeed. Whether the database is gone for good shows when the trial has something
-    to write. Optuna compares a heartbeat with the time that it is now, and so would wait for a day if the
-    clock was set back by one: here a trial also counts as dead if its heartbeat stays what it is.
+    The next heartbeat may succeed; if the database is gone for good, the next write of the trial fails.
+    Optuna compares a heartbeat with the current time, and so would wait for a day if the clock was set back
+    by one: here a trial also counts as dead if its heartbeat does not change.
     """
     from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
@@ -296,14 +297,18 @@ def _retrying_storage() -> "type[RDBStorage]":
 
 
 def _own_url(folder: StudyFolder) -> "URL":
-    """Return the address of a study's own file; as a text, its path would lose what follows a `?`."""
+    """Return the URL of a study's own file; parsed from text, a path would be cut at a `?`."""
     from sqlalchemy import URL
 
     return URL.create("sqlite", database=str(folder.database.resolve()))
 
 
 def _parse(address: str) -> "URL":
-    """Return the parts of an address, if it is one of a storage."""
+    """Return the URL of an address.
+
+    Raises:
+        UsageError: no study can be stored there.
+    """
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 

@@ -1,9 +1,9 @@
-"""A study: what it is of, what its trials try, and what becomes of a trial that is broken off.
+"""A study: its dataset, the settings that its trials try, and what happens to an interrupted trial.
 
-A trial has the settings that `train` would choose for its time, changed by what was drawn, on a variant of
-the study's dataset at the level and with the vocabulary that was drawn. A trial that is broken off, by Ctrl-C
-or because its process died, is queued once more, and only the repetition counts. One whose process dies twice
-counts as failed, since it may be what kills the process.
+A trial trains from scratch, on a variant of the study's dataset with the level and vocabulary that were
+drawn. Settings that are not drawn are those that `train` would choose for its time, but with one member. A
+trial that is interrupted, by Ctrl-C or because its process died, is queued again, and only the repetition
+counts. A trial whose process dies twice counts as failed, since it may be what kills the process.
 """
 
 import math
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 VALIDATIONS = 5
-"""Validations in every trial; each is a chance to end it early."""
+"""Number of validations in every trial, after which it may be pruned."""
 
 _LONGEST_NAME = 48
 _MOST_DEATHS = 2
@@ -50,14 +50,14 @@ _DIFFERENCES: Mapping[str, str] = {
     "accelerator": "trials on {}, not on {}",
     "space": "another search space",
 }
-"""What must be the same for trials to be compared, and how to say that it is not."""
+"""Notes that must be the same for trials to be comparable, and how an error message says that they differ."""
 
 
 def copied_into_workspace(dataset: Dataset, workspace: Workspace) -> Dataset:
-    """Return a dataset of a study as one of the workspace, where the runs trained on it look for it.
+    """Copy a study's dataset into the workspace, where runs trained on it look for it, and return the copy.
 
     Args:
-        dataset: one that trials were trained on, or one that is in the workspace already.
+        dataset: a dataset that trials were trained on; it may be in the workspace already.
         workspace: the workspace.
 
     Raises:
@@ -78,18 +78,18 @@ def copied_into_workspace(dataset: Dataset, workspace: Workspace) -> Dataset:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search is to do.
+    """The plan of a search.
 
     Attributes:
-        trials: how many are to be there in the end, whoever made them.
-        seconds: how long each trains.
-        space: what each may choose.
-        pruner: how those without prospects are found.
-        accelerator: what computes.
-        seed: of the choices, and of every training run.
+        trials: total number of trials, including those of other processes and earlier searches.
+        seconds: training time of each trial.
+        space: the search space.
+        pruner: the method of finding unpromising trials.
+        accelerator: the type of device to train on.
+        seed: seed of the choices and of every training run.
 
     Raises:
-        UsageError: no training lasts that long.
+        UsageError: the training time is not a positive, finite number.
     """
 
     trials: int
@@ -108,14 +108,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Study:
-    """A study that is open.
+    """An open study.
 
     Attributes:
-        folder: where it has its files.
-        storage: where its trials are kept.
-        backend: the same study as Optuna knows it.
-        dataset: what it is of.
-        plan: what is to be done.
+        folder: the folder of its files.
+        storage: the storage of its trials.
+        backend: the same study in Optuna.
+        dataset: the dataset that its trials train on, in some variant.
+        plan: the plan of the search.
     """
 
     folder: StudyFolder
@@ -132,21 +132,20 @@ class Study:
 
     @property
     def machine(self) -> Machine:
-        """Return what the study was begun on; the settings of all its trials are chosen for it."""
+        """Return the machine on which the study began; the settings of all its trials are chosen for it."""
         return Machine(**_notes_of_study(self.backend)["machine"])
 
     def turn(self) -> AbstractContextManager[None]:
-        """Wait for this process's turn at what only one, on whatever machine, may do with the study."""
+        """Return a context in which no other process, on any machine, has the turn at this study."""
         return self.storage.turn(self.backend.study_name)
 
     def begin_or_join(self) -> None:
-        """Write what the study is of, or make sure that it is of the same; see that it has a first trial.
+        """Write the notes on a new study, or compare those of an existing one; queue its first trial.
 
-        What takes long is done before a turn, by each process that comes while the study is young.
+        Slow work is done before taking the turn, by each process that joins while the study is new.
 
         Raises:
-            UsageError: it is of another version, another dataset, another search space, or trials of another
-                kind.
+            UsageError: the study has another version, dataset, search space, training time or device.
         """
         own: StudyNotes = {
             "version": version("scriptforge-lm"),
@@ -177,7 +176,7 @@ class Study:
                 )
 
     def _default(self) -> dict[str, Any]:
-        """Return the choices that `train` would make; with them as a trial the search never loses to it."""
+        """Return the choices that `train` would make; as a trial, they keep the search from doing worse."""
         space = self.plan.space
         dataset = self.dataset_for(space.fixed)
         about = dataset.description
@@ -186,9 +185,9 @@ class Study:
         return {name: own[name] for name in space.entries if means_something(name, own)}
 
     def queue_like_default(self) -> None:
-        """Queue one of the first trials, if none is waiting: mostly like the very first one.
+        """Queue one of the first trials, if none is waiting: most choices are those of the very first one.
 
-        The default settings are good in most respects; settings that are all drawn at random seldom are.
+        The default settings are good in most respects; settings that are all drawn at random rarely are.
         """
         from optuna.trial import TrialState
 
@@ -203,9 +202,9 @@ class Study:
         self.backend.enqueue_trial(kept)
 
     def dataset_for(self, chosen: Mapping[str, Any]) -> Dataset:
-        """Return the dataset at the level, and with the vocabulary, that a trial chose.
+        """Return the dataset with the level and the vocabulary size that a trial chose.
 
-        It is made when it is first asked for, by one process.
+        It is created on first use, by one process.
 
         Raises:
             UsageError: the vocabulary is too small for the level.
@@ -227,11 +226,11 @@ class Study:
         """Return the settings of one trial.
 
         Args:
-            dataset: what it trains on.
-            chosen: what it chose, or what is the same for all trials.
+            dataset: the dataset that it trains on.
+            chosen: its choices, or those that are the same for all trials.
 
         Raises:
-            UsageError: the choices do not go together.
+            UsageError: the choices are incompatible.
         """
         same = {"minutes": self.plan.seconds / 60, "validations": VALIDATIONS, "seed": self.plan.seed}
         asked = {**same, "members": 1}, training_settings(chosen)
@@ -240,7 +239,7 @@ class Study:
         return complete(suggested, *asked)
 
     def choose(self, trial: "optuna.Trial") -> dict[str, Any]:
-        """Return what a trial tries; the first one what `train` would do, even if the space lacks it."""
+        """Return the choices of a trial; the first one has those of `train`, even outside the space."""
         space = self.plan.space
         default = notes_of(trial).get("default")
         if default is None:
@@ -250,23 +249,23 @@ class Study:
         return default
 
     def put_back(self, trial: "optuna.Trial", reason: str) -> None:
-        """Queue a trial of this process once more that cannot continue here, for a reason in a few words."""
+        """Queue a trial of this process again, since it cannot continue here; note the reason."""
         note(trial, reason=reason)
         frozen = self.backend.get_trials(deepcopy=False)[trial.number]
         _queue_again(self.backend, frozen, notes_of(trial).get("deaths", 0))
 
     def fail_stale_trials(self) -> None:
-        """End every trial whose process has died, and queue it once more unless it has died of it before.
+        """Fail every trial whose process has died, and queue it again, unless that has happened before.
 
-        It takes a turn to call this.
+        Must be called within a turn.
         """
         from optuna.storages import fail_stale_trials
         from optuna.trial import TrialState
 
         fail_stale_trials(self.backend)
         for trial in self.backend.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            # Optuna sees that heartbeats stop. A process that dies before its first one leaves none to miss.
-            # When the trial began is known by the clock of its machine alone.
+            # Optuna notices heartbeats that stop, but not a process that died before its first one. Such a
+            # trial is timed from when it is first seen, since its start is by the clock of its machine.
             if "chosen" in notes_of(trial):
                 continue
             now = time.monotonic()
@@ -277,17 +276,17 @@ class Study:
 
 @contextmanager
 def open_study(folder: StudyFolder, address: str | None, dataset: Dataset, plan: Plan) -> Iterator[Study]:
-    """Open a study, or begin one if there is none of its name.
+    """Open a study, or create it if there is none of its name.
 
     Args:
-        folder: where it has its files.
-        address: where its trials are kept; None for a file in the folder.
-        dataset: what it is of.
-        plan: what is to be done.
+        folder: the folder of its files.
+        address: the address of its storage; None for a file in the folder.
+        dataset: the dataset to search settings for.
+        plan: the plan of the search.
 
     Raises:
-        UsageError: the address is none, or the study is of something else.
-        StudyError: the storage cannot be reached.
+        UsageError: the address is invalid, or the existing study is of something else.
+        StudyError: the storage cannot be reached or is damaged, or Optuna is not installed.
     """
     is_own = address is None
     require_optuna()
@@ -306,7 +305,7 @@ def open_study(folder: StudyFolder, address: str | None, dataset: Dataset, plan:
 
 
 def _stored_name(folder: StudyFolder, storage: Storage, is_own: bool) -> str:
-    """Return what the storage calls a study: the only one of its own file had the name that it began with."""
+    """Return a study's name in the storage: the original one in its own file, whose folder may be renamed."""
     import optuna
 
     names = optuna.get_all_study_names(storage.backend) if is_own else []
@@ -331,10 +330,10 @@ def _backend(name: str, storage: Storage, plan: Plan) -> "optuna.Study":
 
 
 def _check_notes(backend: "optuna.Study") -> None:
-    """Read every trial, and all notes.
+    """Read every trial, and validate all notes.
 
     Raises:
-        Exception: of what they say, something is what no process writes.
+        Exception: a trial cannot be read, or a note is invalid.
     """
     notes = TypeAdapter(StudyNotes).validate_python(backend.user_attrs)
     if "machine" in notes:
@@ -344,7 +343,7 @@ def _check_notes(backend: "optuna.Study") -> None:
 
 
 def _repeat_dead(backend: "optuna.Study", trial: "FrozenTrial") -> None:
-    """Queue a trial whose process died once more, unless another process has died at it before."""
+    """Queue a trial whose process died again, unless another process has already died at it."""
     deaths = notes_of(trial).get("deaths", 0) + 1
     if deaths < _MOST_DEATHS:
         _queue_again(backend, trial, deaths)
