@@ -7,6 +7,7 @@ assembled quickly; parts that few texts need are imported on demand.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from scriptforge.errors import UsageError
 from scriptforge.generation.cast import CastConstraint, ResolvedCast
 from scriptforge.generation.decoding import Decoder, DecodingLoop, ModelDecoder
 from scriptforge.generation.echoes import Echoes
@@ -43,9 +44,18 @@ def new_reader(model: InferenceModel, vocabulary: Vocabulary, options: GenerateO
 def new_copy_limit(
     index: "Index | None", vocabulary: Vocabulary, options: GenerateOptions
 ) -> "CopyLimit | None":
-    """Return the limit on copying; None if there is none, or no index of the training text."""
-    if index is None or options.max_copy is None:
+    """Return the limit on copying; None if none is asked for.
+
+    Raises:
+        UsageError: there is no index of the training text.
+    """
+    if options.max_copy is None:
         return None
+    if index is None:
+        raise UsageError(
+            "Copies cannot be limited without the training text.",
+            "Give its index, or the dataset, or leave max_copy out.",
+        )
     from scriptforge.generation.copy_limit import CopyLimit
 
     return CopyLimit(index, vocabulary, options.max_copy, options.count * options.best_of)

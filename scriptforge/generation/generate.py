@@ -70,7 +70,7 @@ def generate(
         model: a run, a model in training, or an inference model.
         vocabulary: the vocabulary that it was trained with.
         options: generation options.
-        index: index of the training text; without it, `options.max_copy` has no effect.
+        index: index of the training text; needed for `options.max_copy`.
 
     Raises:
         UsageError: the options do not fit the model; see `resolve_cast`, `parse_prime` and `build_prompt`.

@@ -168,6 +168,8 @@ class _Turns:
     def restore(self, numbers: list[int]) -> None:
         """Continue from a state, before anything is taken."""
         self._current, *rest = numbers
+        self._speakers.clear()
+        self._went_on.clear()
         known = [number for number in rest if number >= 0]
         self._speakers.extend(known[: len(known) // 2])
         self._went_on.extend(map(bool, known[len(known) // 2 :]))

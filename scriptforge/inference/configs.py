@@ -182,7 +182,7 @@ class TransformerConfig:
         heads = self.heads or 1
         if self.hidden_size % (2 * heads):
             raise ValueError(f"{heads} heads cannot share {self.hidden_size} units in even parts")
-        refuse_enormous(self.layers * self.memory, self.hidden_size)
+        refuse_enormous(2 * self.layers * self.memory, self.hidden_size)  # keys and values
         refuse_misplaced(self.speakers, self.layout_size, self.vocabulary_size)
         return self
 

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
+from scriptforge.errors import unknown_name
+
 VARIABLE = "SCRIPTFORGE_KERNEL"
 """The environment variable that names another variant, or "none"."""
 
@@ -94,11 +96,19 @@ class Kernel:
 
 @cache
 def kernel() -> Kernel | None:
-    """Return the variant that `VARIABLE` names, else the fastest that this processor can run; else None."""
-    asked = os.environ.get(VARIABLE)
+    """Return the variant that `VARIABLE` names, else the fastest that this processor can run; else None.
+
+    Raises:
+        UsageError: this processor has no variant of that name.
+    """
+    asked = os.environ.get(VARIABLE, "")
     try:
         able = variants()
-        return Kernel(asked if asked in able else able[0]) if able and asked != "none" else None
+        if not able or asked == "none":
+            return None
+        if asked and asked not in able:
+            raise unknown_name(f"kernel for {VARIABLE} here", asked, [*able, "none"])
+        return Kernel(asked or able[0])
     except OSError:
         return None
 

@@ -49,7 +49,7 @@ class LayerWeights(NamedTuple):
 def threads() -> int:
     """Return how many threads a large product may use: one per core, or fewer by `OMP_NUM_THREADS`."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = os.environ.get("OMP_NUM_THREADS", "")
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # the others are of nested loops
     return max(1, min(cores, int(asked))) if asked.isdecimal() else cores
 
 

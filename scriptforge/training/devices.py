@@ -45,7 +45,7 @@ _NOT_COMPILED = "__dynamo_disable"
 """Attribute in which PyTorch, from 2.6 on, caches the version of a function that is never compiled."""
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate|not enough memory", re.IGNORECASE)
 """Matches PyTorch's out-of-memory errors on a CPU, which are plain RuntimeErrors."""
-_LOST = re.compile(r"connection|by peer|broken pipe|tim(?:ed )?out|remote worker|recv|NCCL", re.IGNORECASE)
+_LOST = re.compile(r"connection|by peer|broken pipe|time(?:d )?out|remote worker|recv|NCCL", re.IGNORECASE)
 """Matches the various errors that PyTorch raises when another process can no longer be reached."""
 
 

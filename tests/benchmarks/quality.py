@@ -180,15 +180,23 @@ def main() -> None:
     if missing := missing_corpora(options.corpora, [task.corpus for task in asked]):
         parser.exit(1, f"{missing}\n")
     if options.minutes:
-        device = f"--{options.on}" if options.on else None
-        asked = [
-            task._replace(asked=(device or task.asked[0], "--minutes", options.minutes)) for task in asked
-        ]
+        device = (f"--{options.on}",) if options.on else ()
+        asked = [task._replace(asked=_shortened(task.asked, options.minutes, device)) for task in asked]
     made = set() if options.again or options.minutes else {training.key for training in kept()}
     for training in trained([task for task in asked if task.key not in made], options.corpora):
         print(f"{printed([training])}\n", flush=True)
         if not options.minutes:
             keep(training)
+
+
+def _shortened(asked: Sequence[str], minutes: str, device: Sequence[str]) -> tuple[str, ...]:
+    """Return the options of a training with another length, and perhaps on another device."""
+    kept = list(asked)
+    for option in ("--minutes", "--epochs"):
+        if option in kept:
+            place = kept.index(option)
+            del kept[place : place + 2]
+    return (*(device or kept[:1]), *kept[1:], "--minutes", minutes)
 
 
 def missing_corpora(folder: str | None, names: Sequence[str]) -> str | None:

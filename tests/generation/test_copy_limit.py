@@ -1,7 +1,7 @@
 """Nothing longer than the limit is copied, at any level, however much a model would like to copy."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -14,8 +14,11 @@ from scriptforge.copying import Index, examine, lines_of_script, lines_of_text
 from scriptforge.copying.index import fold
 from scriptforge.errors import UsageError
 from scriptforge.generation.copy_limit import CopyLimit
+from scriptforge.generation.generate import generate
 from scriptforge.generation.grammar import Grammar
 from scriptforge.generation.transcript import new_transcript
+from scriptforge.models.layers import HeadedModel
+from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 
@@ -241,3 +244,10 @@ def test_a_character_spelled_in_bytes_is_a_letter() -> None:
 def test_a_limit_of_nothing_is_refused(vocabulary: Vocabulary) -> None:
     with pytest.raises(UsageError, match="0 copied words"):
         CopyLimit(INDEX, vocabulary, 0, 1)
+
+
+def test_without_the_training_text_copies_cannot_be_limited(
+    vocabulary: Vocabulary, untrained_model: Callable[[Vocabulary], HeadedModel]
+) -> None:
+    with pytest.raises(UsageError, match="cannot be limited without the training text"):
+        generate(untrained_model(vocabulary), vocabulary, GenerateOptions(max_copy=3))

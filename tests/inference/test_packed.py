@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from support.kernels import FOLDER, REPOSITORY, all_kernels, build_module
 from support.skips import NO_COMPILER, NO_SANITIZERS
 
+from scriptforge.errors import UsageError
 from scriptforge.inference.base import Arithmetic
 from scriptforge.inference.configs import GATES, Unit
 from scriptforge.inference.kernel import Kernel
-from scriptforge.inference.packed import LayerWeights, PackedProduct, PackedSteps
+from scriptforge.inference.kernel import kernel as chosen
+from scriptforge.inference.packed import LayerWeights, PackedProduct, PackedSteps, threads
 from scriptforge.inference.tables import Table
 
 Array = NDArray[Any]
@@ -231,6 +233,24 @@ def test_the_fastest_variant_is_first() -> None:
     kernels = all_kernels()
     assert [each.variant for each in kernels][-1] == "plain"
     assert kernels[-1].able().decode().split()[-1] == "plain"
+
+
+def test_a_variant_that_this_processor_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    if chosen() is None:
+        pytest.skip("without a compiled kernel")
+    monkeypatch.setenv("SCRIPTFORGE_KERNEL", "plane")
+    with pytest.raises(UsageError, match="no kernel for SCRIPTFORGE_KERNEL here named “plane”") as caught:
+        chosen.__wrapped__()
+    assert caught.value.hint == "Did you mean plain?"
+
+
+@pytest.mark.parametrize(("variable", "number"), [("1", 1), ("1,4", 1), ("none", None)])
+def test_threads_are_those_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str, number: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    assert threads.__wrapped__() == (number or 3)
 
 
 def test_a_kernel_that_was_not_compiled_is_an_error(tmp_path: Path) -> None:
