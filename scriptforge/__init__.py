@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_VERBS = (
+_FUNCTIONS = (
     "evaluate",
     "export",
     "generate",
@@ -72,18 +72,18 @@ _OPTIONS = (
     "ServeOptions",
     "TrainOptions",
 )
-_HOMES = {
+_MODULES = {
     "Model": "scriptforge.api",
     "ScriptforgeError": "scriptforge.errors",
     "UsageError": "scriptforge.errors",
     "convert": "scriptforge.corpus.convert",
     "save": "scriptforge.generation.files",
     "Workspace": "scriptforge.workspace",
-    **dict.fromkeys(_VERBS, "scriptforge.api"),
+    **dict.fromkeys(_FUNCTIONS, "scriptforge.api"),
     **dict.fromkeys(_OPTIONS, "scriptforge.options"),
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> object:
@@ -91,8 +91,8 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version
 
         return version("scriptforge-lm")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

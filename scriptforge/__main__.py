@@ -9,7 +9,7 @@ from scriptforge.cli.signals import SIGNALS
 
 def main() -> NoReturn:
     """Run the command in `sys.argv`, and exit."""
-    SIGNALS.listen()
+    SIGNALS.install()
     _open_missing_streams()
     from scriptforge.cli import app
 

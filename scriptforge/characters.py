@@ -20,13 +20,15 @@ UNSAFE = re.compile(
 )
 """Unsafe to display: C0 except tab and newline, DEL, C1, surrogates, direction controls, line separators."""
 
-INVISIBLE = re.compile(f"[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ufeff{_SURROGATES}{_NONCHARACTERS}]")
+REMOVED_CONTROLS = re.compile(
+    f"[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ufeff{_SURROGATES}{_NONCHARACTERS}]"
+)
 r"""Removed from scripts: controls, except tab and line breaks such as `\x85` and `\x1c`; byte-order marks."""
 
 NOT_IN_XML = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f{_SURROGATES}{_NONCHARACTERS}]")
 """Not allowed in XML 1.0, even escaped."""
 
-TURNING = re.compile(f"[{_TURNING}]")
+BIDI_CONTROLS = re.compile(f"[{_TURNING}]")
 """Controls that change the direction of the text after them; direction marks do not, and are left out."""
 
 PROGRAM = "scriptforge"

@@ -28,7 +28,7 @@ Layers = Annotated[int, Field(ge=1, le=8)]
 Heads = Annotated[int, Field(ge=1, le=1024)]
 Memory = Annotated[int, Field(ge=1, le=4096)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
-MOST_MEMBERS = 8
+MAX_MEMBERS = 8
 
 
 def _check_architecture(name: str) -> str:
@@ -63,7 +63,7 @@ class Settings(ClosedModel):
     members: int = Field(
         1,
         ge=1,
-        le=MOST_MEMBERS,
+        le=MAX_MEMBERS,
         description="Networks trained independently on parts of the units, and merged into one model.",
     )
     tied: bool = Field(False, description="Whether the head's weight is the embedding.")

@@ -328,7 +328,7 @@ class Dataset:
         except (OSError, ValueError, LookupError) as error:  # LookupError: rows of undivided documents
             raise self.damaged(self.folder.scripts) from error
 
-    def find_words(self) -> None:
+    def ensure_lexicon(self) -> None:
         """Build the vocabulary's lexicon from the training text if an older version prepared none.
 
         Raises:
@@ -345,7 +345,7 @@ class Dataset:
     def copy_vocabulary(self, folder: RunFolder) -> None:
         """Copy the vocabulary and its lexicon into a run's folder, which then does not need the dataset."""
         atomic_write(folder.tokenizer, self.folder.tokenizer.read_bytes())
-        self.find_words()
+        self.ensure_lexicon()
         if self.vocabulary.lexicon is not None:
             atomic_write(folder.lexicon, self.vocabulary.lexicon.document)
 

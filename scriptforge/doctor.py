@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from scriptforge.inference.kernel import kernel
-from scriptforge.training.threads import first_choice, fixed_by, load_of_others, possible, usable_cores
+from scriptforge.training.threads import first_choice, fixed_by, load_average, possible, usable_cores
 from scriptforge.workspace import Workspace
 
 GIBIBYTE = 2**30
@@ -146,7 +146,7 @@ def _threads() -> Finding:
     number = first_choice(numbers)
     if variable := fixed_by():
         return Finding("threads", f"{number}, fixed by {variable}")
-    load = f"the load of the last minute is {load_of_others():.1f}"
+    load = f"the load of the last minute is {load_average():.1f}"
     return Finding("threads", f"{number} of {numbers[-1]} now, since {load}; training follows it")
 
 

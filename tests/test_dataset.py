@@ -67,7 +67,7 @@ def test_words_are_found_in_the_text_of_a_dataset_without_a_lexicon(
     dataset.folder.lexicon.unlink()
     older = Dataset(dataset.folder)
     assert older.vocabulary.lexicon is None
-    older.find_words()
+    older.ensure_lexicon()
     assert kept and older.vocabulary.lexicon
     assert older.vocabulary.lexicon.entries == kept.entries
     assert kept.words >= {"elaine", "mrs", "ferryman", "umbrellas"}

@@ -25,7 +25,7 @@ def test_how_many_threads_a_training_would_begin_with_and_why(
 ) -> None:
     monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
     monkeypatch.setattr("scriptforge.training.threads.usable_cores", lambda: 4)
-    monkeypatch.setattr("scriptforge.training.threads.number_now", lambda: 4)
+    monkeypatch.setattr("scriptforge.training.threads.current_threads", lambda: 4)
     assert found(workspace_path)["threads"].found == "4, fixed by OMP_NUM_THREADS"
     monkeypatch.delenv("OMP_NUM_THREADS")
     said = f"{number} of 4 now, since the load of the last minute is {load}; training follows it"

@@ -46,13 +46,13 @@ def test_a_run_without_a_lexicon_has_that_of_its_dataset(tiny_text: Path, tmp_pa
     folder.lexicon.unlink()
     run = Run(folder)
     assert "may invent words" in Session(run, GenerateOptions()).notes[-1]
-    run.find_words(workspace)
+    run.ensure_lexicon(workspace)
     assert run.vocabulary.lexicon and dataset.vocabulary.lexicon
     assert run.vocabulary.lexicon.entries == dataset.vocabulary.lexicon.entries
     assert not any("may invent words" in note for note in Session(run, GenerateOptions()).notes)
     shutil.rmtree(dataset.folder.path)
     lost = Run(folder)
-    lost.find_words(workspace)
+    lost.ensure_lexicon(workspace)
     assert lost.vocabulary.lexicon is None
 
 

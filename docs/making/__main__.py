@@ -19,7 +19,7 @@ from declared import cards, commands, exit_codes, formats, settings
 from pages import page
 from printouts import filled, printouts
 from served import http_api
-from written import Trial, folders, json_documents
+from written import SampleWorkspace, folders, json_documents
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 NOTICE = "<!-- Made from the code by docs/making; `make docs` writes it anew. -->"
@@ -30,7 +30,7 @@ def main() -> None:
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY
     os.environ["COLUMNS"] = "80"
     with TemporaryDirectory() as name:
-        trial = Trial(Path(name))
+        trial = SampleWorkspace(Path(name))
         pages = {
             "commands": commands(),
             "settings": settings(),

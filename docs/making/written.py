@@ -15,7 +15,7 @@ from scriptforge.serve.drafts import Drafts
 from scriptforge.workspace import SPLITS, WORKSPACE_VARIABLE, DatasetFolder, RunFolder, Workspace
 
 
-class Trial:
+class SampleWorkspace:
     """A workspace in which the commands have been run, as small as possible.
 
     Args:
@@ -53,7 +53,7 @@ class Trial:
         self.run = Workspace(root).run()
 
 
-def json_documents(trial: Trial) -> str:
+def json_documents(trial: SampleWorkspace) -> str:
     """Return the page of the keys of every JSON document, from documents that the commands printed."""
     parts = [
         "What commands print with `--json`: one document on stdout, and nothing beside it but warnings and "
@@ -70,9 +70,9 @@ def json_documents(trial: Trial) -> str:
     for command, meanings in OF_THE_HUB.items():
         rows = ((f"`{key}`", "text", words) for key, words in meanings.items())
         parts += [f"## {command}", table(("key", "type", "what it is"), rows)]
-    untold = set(_with_json()) - {"prepare", *DOCUMENTS, *OF_THE_HUB}
-    if untold:
-        raise SystemExit(f"Commands with --json of which nothing is said: {', '.join(sorted(untold))}")
+    undescribed = set(_with_json()) - {"prepare", *DOCUMENTS, *OF_THE_HUB}
+    if undescribed:
+        raise SystemExit(f"Commands with --json of which nothing is said: {', '.join(sorted(undescribed))}")
     return page("JSON documents", *parts)
 
 
@@ -83,7 +83,7 @@ def _with_json() -> Iterator[str]:
             yield name
 
 
-def folders(trial: Trial) -> str:
+def folders(trial: SampleWorkspace) -> str:
     """Return the page of the files of datasets and runs, from ones that the commands made."""
     import pyarrow.parquet
 

@@ -39,7 +39,7 @@ SHORTEST_SCENE = 200
 
 FILES_IN_FOLDER = 1000
 GIGABYTE = 1_000_000_000
-LEAST_TO_JUDGE_BY = 0.1
+MIN_GIGABYTES = 0.1
 """Gigabytes. In less, what grows with the text is hidden by what does not."""
 
 STAGES = ("Opening", "Reading", "Counting", "Learning the vocabulary", "Tokenising")
@@ -214,8 +214,8 @@ def on_paper(tenth: Preparation, one: Preparation, two: Preparation) -> str:
 
 def memory(tenth: Preparation, one: Preparation, gigabytes: int) -> str:
     """How memory grows with the text, if the text is long enough to tell."""
-    if one.gigabytes < LEAST_TO_JUDGE_BY:
-        return f"Below {LEAST_TO_JUDGE_BY} GB it cannot be told how memory grows."
+    if one.gigabytes < MIN_GIGABYTES:
+        return f"Below {MIN_GIGABYTES} GB it cannot be told how memory grows."
     growth = gigabytes * (one.megabytes - tenth.megabytes) / (one.gigabytes - tenth.gigabytes)
     if gigabytes == 1:
         return f"Memory grows by {growth:,.1f} MB a GB: the names, hashes and sketches of the scripts."

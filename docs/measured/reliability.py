@@ -190,7 +190,7 @@ FAULTS: Mapping[int, tuple[str, str]] = {
     ),
     44: (
         "the home was shown behind a link, by `corpora`, in what the program is called by; other tokens",
-        "tests/cli/test_output.py -k 'discreet or called_by'; tests/cli/test_corpora_command.py -k home",
+        "tests/cli/test_output.py -k 'redact or called_by'; tests/cli/test_corpora_command.py -k home",
     ),
     45: (
         "a name in `curves.svg` was read as TeX, and control characters made pictures no XML",

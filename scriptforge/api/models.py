@@ -287,7 +287,7 @@ def evaluate(
     """
     from scriptforge.evaluation import evaluate as evaluate_run
 
-    found = opened(model, workspace)
+    found = as_model(model, workspace)
     return evaluate_run(found.run, found.open_dataset(), with_fields(options or EvaluateOptions(), fields))
 
 
@@ -309,7 +309,7 @@ def originality(
     from scriptforge.corpus.parse import parse_file
     from scriptforge.screenplay.formats import read
 
-    dataset = opened(model, workspace).open_dataset()
+    dataset = as_model(model, workspace).open_dataset()
     is_plain = dataset.description.plain
     if isinstance(text, Path):
         lines = list(lines_of_rows(parse_file(text, is_plain)))
@@ -319,7 +319,7 @@ def originality(
     return report
 
 
-def opened(model: ModelOrName, workspace: str | Path | None) -> Model:
+def as_model(model: ModelOrName, workspace: str | Path | None) -> Model:
     """Return a model, loading it unless it is given as such."""
     return model if isinstance(model, Model) else load(model, workspace=workspace)
 
@@ -348,9 +348,9 @@ def _session(
 ) -> "Session":
     from scriptforge.generation.generate import Session
 
-    found, options = opened(model, workspace), with_fields(options or GenerateOptions(), fields)
+    found, options = as_model(model, workspace), with_fields(options or GenerateOptions(), fields)
     if not options.invent_words:
-        found.run.find_words(found.workspace)
+        found.run.ensure_lexicon(found.workspace)
     session = Session(found.run, options, dataset=found.open_dataset() if options.max_copy else None)
     for note in session.notes:
         warnings.warn(note, stacklevel=3)

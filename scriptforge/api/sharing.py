@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scriptforge.api.models import Model, ModelOrName, opened
+from scriptforge.api.models import Model, ModelOrName, as_model
 from scriptforge.net.client import progress_bars
 from scriptforge.options import ExportOptions, PushOptions, ServeOptions, with_fields
 from scriptforge.workspace import Workspace, expand_home
@@ -37,7 +37,7 @@ def push(
     """
     from scriptforge.hub.push import push as push_run
 
-    found = opened(model, workspace)
+    found = as_model(model, workspace)
     return push_run(found.workspace, found.run, with_fields(options or PushOptions(), fields))
 
 
@@ -63,7 +63,7 @@ def export(
     from scriptforge.exporting import export as export_run
 
     chosen = with_fields(options or ExportOptions, fields)
-    return export_run(opened(model, workspace).run, chosen)
+    return export_run(as_model(model, workspace).run, chosen)
 
 
 def pull(
@@ -115,8 +115,8 @@ def page(
     """
     from scriptforge.hub.space import write_page
 
-    found = opened(model, workspace)
-    found.run.find_words(found.workspace)
+    found = as_model(model, workspace)
+    found.run.ensure_lexicon(found.workspace)
     return write_page(found.run, expand_home(folder), force=force)
 
 

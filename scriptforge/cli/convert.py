@@ -7,7 +7,7 @@ import typer
 
 from scriptforge.cli.completion import corpus_names
 from scriptforge.cli.output import AsJSON, Columns, Encoding, Force, Format, Output, Quiet, WorkspacePath
-from scriptforge.options import ConvertOptions, WrittenFormat
+from scriptforge.options import ConvertOptions, OutputFormat
 
 
 def convert(
@@ -27,7 +27,7 @@ def convert(
         ),
     ],
     to: Annotated[
-        WrittenFormat | None, typer.Option(help="The format to write; the suffix of OUT says it if left out.")
+        OutputFormat | None, typer.Option(help="The format to write; the suffix of OUT says it if left out.")
     ] = None,
     format: Format = None,
     columns: Columns = None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, discreet
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, redact
 from scriptforge.cli.tables import facts, table
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def corpora(
 def _document(card: "Card") -> dict[str, Any]:
     document: dict[str, Any] = card.model_dump(mode="json", exclude_none=True, warnings=False)
     if path := document["source"].get("path"):
-        document["source"]["path"] = discreet(path)
+        document["source"]["path"] = redact(path)
     return document
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, as_called, discreet
+from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, redact, with_program_name
 from scriptforge.cli.tables import table
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def doctor(workspace_path: WorkspacePath = None, as_json: AsJSON = False, quiet:
     from scriptforge.workspace import Workspace
 
     found = examine(Workspace.find(workspace_path))
-    findings = [replace(finding, found=discreet(finding.found)) for finding in found]
+    findings = [replace(finding, found=redact(finding.found)) for finding in found]
     usable = is_usable(findings)
     document = {"usable": usable, "findings": [asdict(finding) for finding in findings]}
     output.result(document, lambda: _table(findings))
@@ -36,5 +36,8 @@ def doctor(workspace_path: WorkspacePath = None, as_json: AsJSON = False, quiet:
 def _table(findings: "list[Finding]") -> "RenderableType":
     return table(
         ("check", "", "found", "what to do"),
-        [(each.check, _MARKS[each.state], each.found, as_called(each.remedy or "")) for each in findings],
+        [
+            (each.check, _MARKS[each.state], each.found, with_program_name(each.remedy or ""))
+            for each in findings
+        ],
     )

@@ -30,7 +30,7 @@ DEBUG_VARIABLE = "SCRIPTFORGE_DEBUG"
 
 def run_and_exit(work: Callable[[], None]) -> NoReturn:
     """Run the one command of this process, and exit; Ctrl-C and SIGTERM stop it cleanly."""
-    SIGNALS.listen()
+    SIGNALS.install()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run_in_boundary(work))

@@ -13,7 +13,7 @@ from scriptforge.characters import command
 from scriptforge.cli.completion import run_names
 from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath
 from scriptforge.errors import UsageError
-from scriptforge.options import DEFAULT_LINES, GenerateOptions, WrittenFormat
+from scriptforge.options import DEFAULT_LINES, GenerateOptions, OutputFormat
 
 if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
@@ -169,7 +169,7 @@ SaveTo = Annotated[
     Path | None, typer.Option("--save-state", metavar="FILE", help="Save where it ends, to continue later.")
 ]
 Format = Annotated[
-    WrittenFormat | None, typer.Option(help="The layout; the suffix of -o, or txt, decides if left out.")
+    OutputFormat | None, typer.Option(help="The layout; the suffix of -o, or txt, decides if left out.")
 ]
 OutputPath = Annotated[
     Path | None,
@@ -275,7 +275,7 @@ def _voices(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _destination(
-    asked: WrittenFormat | None, path: Path | None, count: int, *, append: bool, force: bool
+    asked: OutputFormat | None, path: Path | None, count: int, *, append: bool, force: bool
 ) -> "tuple[str, Destination | None]":
     """Return the layout, and the destination or None for stdout; check both before any work is done."""
     from scriptforge.generation.files import Destination, check_printable, check_several, format_of
@@ -354,7 +354,7 @@ def _open_session(
         output.note(note)
     run = Run(folder)
     if not options.invent_words:
-        run.find_words(workspace)
+        run.ensure_lexicon(workspace)
     dataset = run.description.open_dataset(workspace) if options.max_copy or check else None
     session = Session(run, options, dataset=dataset)
     for note in session.notes:
@@ -367,8 +367,8 @@ def _note_limits(session: "Session", output: Output) -> None:
     if session.options.save_state:
         later = command("generate", session.run.folder.name, "--continue", session.options.save_state)
         output.note(f"Continue it later: {later}")
-    if session.relaxed:
-        times = "once" if session.relaxed == 1 else f"{session.relaxed} times"
+    if session.limit_overrides:
+        times = "once" if session.limit_overrides == 1 else f"{session.limit_overrides} times"
         output.note(
             f"The copy limit of {session.options.max_copy} words was exceeded {times}: no other token was"
             " possible."

@@ -23,11 +23,11 @@ _ACROSS, _DOWN = 2, 4  # dots in a cell
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # bits of a Braille cell, by column and row
 _BRAILLE = 0x2800
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
-_FEWEST_COLUMNS = 10
+_MIN_COLUMNS = 10
 _BETWEEN_LETTERS = 6
 _ROWS_A_TICK = 3
 _COLUMNS_A_TICK = 12
-_MOST_TICKS = 5
+_MAX_TICKS = 5
 
 Point: TypeAlias = tuple[float, float]
 _Dot: TypeAlias = tuple[int, int]
@@ -71,7 +71,7 @@ class LineChart:
             row: self.label_y(high - (high - low) * row / (ROWS - 1)) for row in range(0, ROWS, _ROWS_A_TICK)
         }
         margin = max(map(len, ticks.values()))
-        columns = max(min(options.max_width, WIDEST) - margin - 2, _FEWEST_COLUMNS)
+        columns = max(min(options.max_width, WIDEST) - margin - 2, _MIN_COLUMNS)
         right = max(x for curve in self.curves for x, _ in curve.points)
         canvas = _Canvas(columns, right, low, high)
         coloured = list(zip(self.curves, cycle(_COLOURS), strict=False))
@@ -87,7 +87,7 @@ class LineChart:
 
     def _lower_labels(self, right: float, columns: int) -> str:
         """Return the labels of the horizontal axis, each centred below its tick, none beyond the ends."""
-        count = min(max(columns // _COLUMNS_A_TICK, 2), _MOST_TICKS)
+        count = min(max(columns // _COLUMNS_A_TICK, 2), _MAX_TICKS)
         line = ""
         for tick in range(count):
             label = self.label_x(right * tick / (count - 1))

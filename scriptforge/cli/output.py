@@ -54,7 +54,7 @@ def _picture(match: re.Match[str]) -> str:
     return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else "�"
 
 
-def discreet(text: str) -> str:
+def redact(text: str) -> str:
     """Return a message without private data: the home folder becomes `~`, an access token `hf_…`."""
     home = os.environ.get("HOME", "").rstrip(os.sep)
     for place in dict.fromkeys((home, os.path.realpath(home))) if home else ():
@@ -65,7 +65,7 @@ def discreet(text: str) -> str:
     return _TOKEN.sub("hf_…", text)
 
 
-def as_called(text: str) -> str:
+def with_program_name(text: str) -> str:
     """Return a message whose command lines can be run as they are printed.
 
     If a shell would not find this program, `scriptforge train` becomes what the program was started by, such
@@ -75,7 +75,7 @@ def as_called(text: str) -> str:
 
     names = "|".join(COMMAND_NAMES)
     lines = rf"(?<![\w./-])(?:{PROGRAM}(?= (?:--\w|(?:{names})\b))|pip(?= install ))"
-    return re.sub(lines, lambda match: discreet(_caller(match[0])), text)
+    return re.sub(lines, lambda match: redact(_caller(match[0])), text)
 
 
 def _caller(name: str) -> str:
@@ -365,7 +365,7 @@ def _say(line: str) -> None:
 
 
 def _message(text: str) -> str:
-    return safe(discreet(as_called(text)))
+    return safe(redact(with_program_name(text)))
 
 
 def _one_line(text: str) -> str:

@@ -40,7 +40,7 @@ def page(
 
     workspace = Workspace.find(workspace_path)
     opened = Run(workspace.run(run))
-    opened.find_words(workspace)
+    opened.ensure_lexicon(workspace)
     folder = expand_home(out)
     files = write_page(opened, folder, force=force)
     output.result({"folder": str(folder), "files": files}, lambda: str(folder))

@@ -10,7 +10,7 @@ import typer
 
 from scriptforge.cli.output import Output, Quiet, RunArgument, WorkspacePath
 from scriptforge.errors import UsageError
-from scriptforge.options import LOCAL, ServeOptions
+from scriptforge.options import LOOPBACK, ServeOptions
 
 
 def serve(
@@ -26,7 +26,7 @@ def serve(
     host: Annotated[
         str,
         typer.Option(metavar="ADDRESS", help="Where to listen; by default only this machine can come in."),
-    ] = LOCAL,
+    ] = LOOPBACK,
     password_file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A file whose first line is the password; needed with --host."),
@@ -76,7 +76,7 @@ def serve(
         output.warn(note)
     output.result({"link": server.link}, lambda: server.link)
     sys.stdout.flush()
-    if host != LOCAL:
+    if host != LOOPBACK:
         output.note("What is typed and read can be seen on the way, unless a proxy with TLS stands in front.")
     output.note("Press Ctrl+C to end it; drafts are kept.")
     server.serve(lambda: _open(server.link) if browser else None)

@@ -32,7 +32,7 @@ class Signals:
         """Return 130 after Ctrl-C, 143 after SIGTERM, and 0 if there was no signal."""
         return 0 if self.received is None else 128 + self.received
 
-    def listen(self) -> None:
+    def install(self) -> None:
         """Install the handlers, except for signals that the parent process set to be ignored."""
         for number in _HANDLED:
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -63,11 +63,11 @@ class Signals:
         if self._state == "over":
             os._exit(self.exit_code)
         if self._state == "within":
-            if sys.platform == "win32" or not _must_not_be_left(frame):
+            if sys.platform == "win32" or not _is_uninterruptible(frame):
                 _raise(number)
-            self._come_again()
+            self._redeliver()
 
-    def _come_again(self) -> None:
+    def _redeliver(self) -> None:
         if sys.platform != "win32" and self._state == "within":
             signal.setitimer(signal.ITIMER_REAL, _MOMENT)
 
@@ -77,7 +77,7 @@ class Signals:
 
     def _notice_dropped(self, dropped: "UnraisableHookArgs") -> None:
         if self.received is not None and isinstance(dropped.exc_value, KeyboardInterrupt | SystemExit):
-            self._come_again()
+            self._redeliver()
         else:
             sys.__unraisablehook__(dropped)
 
@@ -121,7 +121,7 @@ class Interrupts:
         self._received = number
 
 
-def _must_not_be_left(frame: FrameType | None) -> bool:
+def _is_uninterruptible(frame: FrameType | None) -> bool:
     while frame is not None:
         if frame.f_code.co_filename.startswith(_IMPORTING) or frame.f_code.co_name == "__del__":
             return True

@@ -9,7 +9,7 @@ import typer
 
 from scriptforge.characters import command
 from scriptforge.cli.completion import architecture_names, run_names, run_or_dataset_names
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, as_called
+from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, with_program_name
 from scriptforge.cli.signals import Interrupts
 from scriptforge.cli.tables import facts
 from scriptforge.cli.training_view import UseGPU, clock, device_of, follow
@@ -159,10 +159,10 @@ def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:
         ("validation", _figures(stream)),
         ("cold-256", _figures(cold)),
         ("time", f"{clock(finished.seconds)}, {finished.tokens_per_second:,.0f} tokens/s"),
-        ("diagnosis", as_called(finished.diagnosis)),
+        ("diagnosis", with_program_name(finished.diagnosis)),
     ]
     if finished.share < 1:
-        evaluate = as_called(command("evaluate", finished.run, "--split", "validation"))
+        evaluate = with_program_name(command("evaluate", finished.run, "--split", "validation"))
         part = f"{finished.share:.0%} of the split, since time was short: {evaluate} reads all of it"
         rows.insert(4, ("measured on", part))
     if _is_course_run(folder):

@@ -118,7 +118,7 @@ class _Lines:
         self._threads: int | None = None
 
     def show(self, event: "TrainingEvent") -> None:
-        from scriptforge.training.events import Interrupted, Noted, Started, StepsDone, Validated
+        from scriptforge.training.events import Interrupted, Notice, Started, StepsDone, Validated
 
         match event:
             case StepsDone(threads=int(threads)):
@@ -137,7 +137,7 @@ class _Lines:
                 self._output.note(validation_line(event.validation))
                 if self._shows_samples:
                     self._output.note(f"  writes: {beginning(event.sample)}")
-            case Noted(message, is_warning):
+            case Notice(message, is_warning):
                 (self._output.warn if is_warning else self._output.note)(message)
             case Interrupted():
                 resume = command("train", "--resume", event.run)

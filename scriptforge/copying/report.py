@@ -33,7 +33,7 @@ SEQUENCES = (4, 6, 8)
 SHORTEST_COPY = 5
 """Minimum length of a copy, in words. Shorter runs are what everybody says: “what are you doing”."""
 
-MOST_WINDOWS = 100
+MAX_WINDOWS = 100
 """Maximum number of windows of held-out text that are measured."""
 
 Novelty = Mapping[int, float | None]
@@ -169,13 +169,13 @@ class ComparedText:
         """Return the number of words."""
         return len(self.lengths_N)
 
-    def rooms(self, first: int, stop: int) -> NDArray[np.int64]:
+    def words_left(self, first: int, stop: int) -> NDArray[np.int64]:
         """Return, for each word of a window, how many words are left in the window and in its document."""
         return np.minimum(self.ends_N[first:stop], stop) - np.arange(first, stop)
 
     def lengths(self, first: int, stop: int) -> NDArray[np.int64]:
         """Return the `lengths_N` of a window, as if the text ended there."""
-        return np.minimum(self.lengths_N[first:stop], self.rooms(first, stop))
+        return np.minimum(self.lengths_N[first:stop], self.words_left(first, stop))
 
     def copy(self, word: int, words: int, skipped: int = 0) -> Copy:
         """Return the copy that begins at a word.
@@ -243,7 +243,7 @@ def _longest_copy(text: ComparedText, first: int, stop: int) -> Copy | None:
 
 
 def _novelty(text: ComparedText, first: int, stop: int) -> Novelty:
-    lengths_N, rooms_N = text.lengths(first, stop), text.rooms(first, stop)
+    lengths_N, rooms_N = text.lengths(first, stop), text.words_left(first, stop)
     fitting = {words: lengths_N[rooms_N >= words] for words in SEQUENCES}
     return {
         words: float((lengths < words).mean()) if len(lengths) else None for words, lengths in fitting.items()
@@ -253,7 +253,7 @@ def _novelty(text: ComparedText, first: int, stop: int) -> Novelty:
 def _human_baseline(text: ComparedText, words: int) -> HumanBaseline:
     """Measure windows of held-out text, which must have at least one word."""
     words = min(max(words, 1), len(text))
-    windows = min(len(text) // words, MOST_WINDOWS)
+    windows = min(len(text) // words, MAX_WINDOWS)
     firsts = np.linspace(0, len(text) - words, windows).astype(int).tolist()
     novelties = [_novelty(text, first, first + words) for first in firsts]
     longest = [int(text.lengths(first, first + words).max()) for first in firsts]

@@ -23,7 +23,7 @@ from scriptforge.corpus.cards import FULL_REVISION, OWN_FILE, HubDataset, WebFil
 from scriptforge.corpus.order import name_order
 from scriptforge.errors import CorpusError
 from scriptforge.net import errors as network
-from scriptforge.net.client import ProgressCallback, hub_client, is_as_promised, sha256_of, watch_folder
+from scriptforge.net.client import ProgressCallback, hub_client, matches_commit, sha256_of, watch_folder
 from scriptforge.workspace import atomic_write, make_folder
 from scriptforge.workspace.scratch import scratch_folder
 
@@ -147,11 +147,11 @@ def take_snapshot(dataset: HubDataset, on_progress: ProgressCallback) -> Snapsho
         CorpusError: they cannot be downloaded; the message gives the cause and the remedy.
     """
     is_settled = re.fullmatch(FULL_REVISION, dataset.revision or "")
-    kept = _kept(dataset) if is_settled else None
+    kept = _cached_snapshot(dataset) if is_settled else None
     return kept or _downloaded(dataset, on_progress)
 
 
-def _kept(dataset: HubDataset) -> Snapshot | None:
+def _cached_snapshot(dataset: HubDataset) -> Snapshot | None:
     """Return the snapshot of a commit if all its files are cached, without network access.
 
     The files are those that the card names, or are chosen from the cached file list of the commit: the
@@ -241,7 +241,7 @@ def _verify(path: Path, sibling: "RepoSibling", what: str) -> None:
     Raises:
         CorpusError: the file is not the one of its commit.
     """
-    if not is_as_promised(path, sibling):
+    if not matches_commit(path, sibling):
         path.resolve().unlink()
         path.unlink(missing_ok=True)
         raise CorpusError(

@@ -22,9 +22,9 @@ from scriptforge.corpus.files import (
     open_document,
     open_table,
     open_text,
+    raising_if_changed,
     sorted_table,
     stamp,
-    unchanging,
 )
 from scriptforge.corpus.order import name_order
 from scriptforge.corpus.sources import Source, find_source
@@ -359,7 +359,7 @@ def _open(found: _Found, encoding: str | None) -> _Opened:
         if kind or path.suffix.lower() == ".parquet":
             record = OriginFile(name=name, sha256=sha256_of(path), size=path.stat().st_size, url=found.url)
             opened = open_document(path, name, kind, encoding) if kind else open_table(path, name, None)
-            return _Opened(path, unchanging(opened, path, seen), record, None)
+            return _Opened(path, raising_if_changed(opened, path, seen), record, None)
     except BrokenScript as problem:
         raise problem.named(name) from problem
     except OSError as error:
@@ -367,7 +367,7 @@ def _open(found: _Found, encoding: str | None) -> _Opened:
     examination = examine(path, name, encoding)
     file = (open_table if is_table(path) else open_text)(path, name, examination)
     record = OriginFile(name=name, sha256=examination.sha256, size=examination.size, url=found.url)
-    return _Opened(path, unchanging(file, path, seen), record, examination.note(name))
+    return _Opened(path, raising_if_changed(file, path, seen), record, examination.note(name))
 
 
 def _differences(source: Source, records: tuple[OriginFile, ...]) -> list[str]:

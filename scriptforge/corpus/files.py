@@ -38,9 +38,9 @@ _LONGEST_LINE = 1 << 16
 """Characters of a line; a longer one is yielded in parts. A paragraph of a book has about a thousand."""
 
 _LONGEST_CELL = 1 << 30
-_MOST_COLUMNS = 1000
-_LARGEST_UNPACKED, _MOST_SWOLLEN = 64 << 20, 100
-"""Limits for parquet files: `_LARGEST_UNPACKED` bytes of contents are always allowed; beyond them, the ratio
+_MAX_COLUMNS = 1000
+_MAX_UNPACKED, _MAX_EXPANSION = 64 << 20, 100
+"""Limits for parquet files: `_MAX_UNPACKED` bytes of contents are always allowed; beyond them, the ratio
 of uncompressed to file size is limited. The same ratio limits the rows per byte of any file."""
 
 _DAMAGE = (
@@ -134,7 +134,7 @@ def open_table(path: Path, name: str, examination: Examination | None) -> TableF
         return TableFile(name, tuple(columns), lambda: (columns | row for row in rows()))
     options = _csv_options(path, name, examination.encoding) if examination else {"batch_size": _ROWS_AT_ONCE}
     if builder == "parquet":
-        _refuse_swollen(path, name)
+        _check_expansion(path, name)
     tables = partial(_arrow_tables, path, name, builder, options)
     first, _ = next(tables(), (None, ()))
     if first is None:
@@ -159,7 +159,7 @@ def stamp(path: Path) -> Stamp:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def unchanging(file: AnyFile, path: Path, seen: Stamp) -> AnyFile:
+def raising_if_changed(file: AnyFile, path: Path, seen: Stamp) -> AnyFile:
     """Return a file that raises `CorpusError` once it has been read, if it has changed since it was recorded.
 
     Otherwise the recorded hash would be that of another text.
@@ -232,10 +232,10 @@ def _without_rows(name: str) -> CorpusError:
 
 
 def _refuse_many(name: str, columns: int) -> None:
-    if columns > _MOST_COLUMNS:
+    if columns > _MAX_COLUMNS:
         raise CorpusError(
             f"“{name}” has {columns:,} columns, as no table of scripts does.",
-            f"Give a table with {_MOST_COLUMNS:,} columns or fewer.",
+            f"Give a table with {_MAX_COLUMNS:,} columns or fewer.",
         )
 
 
@@ -307,15 +307,15 @@ def _reading(path: Path, name: str, builder: str, options: Row) -> Iterator[None
         ) from error
 
 
-def _refuse_swollen(path: Path, name: str) -> None:
+def _check_expansion(path: Path, name: str) -> None:
     """Raise an error for a parquet file that claims to contain implausibly much data for its size."""
     from pyarrow.parquet import read_metadata
 
     with _reading(path, name, "parquet", {}):
         size, found = path.stat().st_size, read_metadata(path)
         unpacked = sum(found.row_group(number).total_byte_size for number in range(found.num_row_groups))
-        is_swollen = found.num_rows > _MOST_SWOLLEN * size or unpacked > max(
-            _LARGEST_UNPACKED, _MOST_SWOLLEN * size
+        is_swollen = found.num_rows > _MAX_EXPANSION * size or unpacked > max(
+            _MAX_UNPACKED, _MAX_EXPANSION * size
         )
     if is_swollen:
         raise CorpusError(

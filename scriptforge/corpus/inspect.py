@@ -28,7 +28,7 @@ LONG_SCENE_WORDS = 20
 
 
 @dataclass(frozen=True)
-class FormatMet:
+class DetectedFormat:
     """A format found in a corpus.
 
     Attributes:
@@ -144,7 +144,7 @@ class Inspection:
     """
 
     format: str
-    formats: tuple[FormatMet, ...]
+    formats: tuple[DetectedFormat, ...]
     documents: int
     scenes: int
     lines: dict[Kind, int]
@@ -197,7 +197,7 @@ class Repetition:
 SAMPLE_LINES = 12
 _SHORTEST_CLOSE_NAME, _LONGEST_CLOSE_NAME = 4, 60
 _TIMES_AS_OFTEN = 5
-_MOST_OFTEN, _MOST_ALIKE = 4000, 8
+_FREQUENT_NAMES, _MAX_ALIKE = 4000, 8
 """How many names count as frequent, and how many of them are kept per shortened name in `_close_names`."""
 
 
@@ -236,7 +236,9 @@ def inspect_corpus(
     locate = tally.numbering.locate
     return Inspection(
         format=parsing.text_format,
-        formats=tuple(FormatMet(name, parsing.files[name], why) for name, why in parsing.reasons.items()),
+        formats=tuple(
+            DetectedFormat(name, parsing.files[name], why) for name, why in parsing.reasons.items()
+        ),
         documents=len(tally.numbering.titles),
         scenes=tally.scene_count,
         lines={kind: tally.kinds[kind] for kind in KINDS},
@@ -360,9 +362,9 @@ def _close_names(members: Sequence[CastMember]) -> Iterator[CloseNames]:
             continue
         rests = {key, *(key[:index] + key[index + 1 :] for index in range(len(key)))}
         pairs.update((other, number) for rest in rests for other in often.get(rest, ()))
-        if member.lines >= _TIMES_AS_OFTEN and number < _MOST_OFTEN:
+        if member.lines >= _TIMES_AS_OFTEN and number < _FREQUENT_NAMES:
             for rest in rests:
-                if len(often[rest]) < _MOST_ALIKE:
+                if len(often[rest]) < _MAX_ALIKE:
                     often[rest].append(number)
     for more, fewer in sorted(pairs):
         frequent, seldom = members[more], members[fewer]

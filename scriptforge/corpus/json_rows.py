@@ -19,8 +19,8 @@ from scriptforge.workspace import parse_json
 Row = dict[str, Any]
 
 _SPLITS = frozenset({"train", "training", "validation", "valid", "val", "dev", "test"})
-_MOST_TITLES = 4
-_LARGEST_LIST_OF_USERS = 64 << 20
+_MAX_TITLES = 4
+_MAX_USER_LIST_BYTES = 64 << 20
 
 
 def json_rows(path: Path, name: str, encoding: str) -> Iterator[Row]:
@@ -48,7 +48,7 @@ def json_rows(path: Path, name: str, encoding: str) -> Iterator[Row]:
 def _people_beside(path: Path) -> dict[str, str]:
     """Return the names of users by id from the `users.json` next to an exported chat, as Slack writes it."""
     for listed in (path.parent / "users.json", path.parent.parent / "users.json"):
-        if listed.is_file() and listed.stat().st_size < _LARGEST_LIST_OF_USERS:
+        if listed.is_file() and listed.stat().st_size < _MAX_USER_LIST_BYTES:
             try:
                 return people(parse_json(listed.read_bytes()))
             except (OSError, ValueError):
@@ -139,7 +139,7 @@ def _titled(document: Mapping[str, object], titles: tuple[str, ...]) -> Iterator
         path = (*titles, str(name))
         if _is_table(value) and _has_lines(cast("list[Row]", value)[0]):
             yield path, value
-        elif isinstance(value, dict) and len(path) <= _MOST_TITLES:
+        elif isinstance(value, dict) and len(path) <= _MAX_TITLES:
             inner = next(
                 (key for key in value if _has_lines({key: value[key]}) and _is_table(value[key])), None
             )

@@ -23,10 +23,10 @@ from rensa import RMinHash
 from scriptforge.dataset import Division, NearDuplicate
 from scriptforge.workspace import SPLITS
 
-NEARLY = 0.4
+MIN_SIMILARITY = 0.4
 """The similarity from which two scripts are nearly the same."""
 
-FEWEST_WORDS = 100
+MIN_WORDS = 100
 """Shorter scripts are not compared: they may be similar by chance."""
 
 PHRASE_WORDS = 3
@@ -77,7 +77,7 @@ class Sketcher:
         """Return the sketch of all texts added."""
         self._hash_phrases()
         digest = np.array(self._hash.digest(), np.uint32).tobytes()
-        return Sketch(self._title, self._file, digest if self._words >= FEWEST_WORDS else b"")
+        return Sketch(self._title, self._file, digest if self._words >= MIN_WORDS else b"")
 
     def _hash_phrases(self) -> None:
         words = _WORD.findall(" ".join(self._texts).casefold())
@@ -113,7 +113,7 @@ def near_duplicates(sketches: Sequence[Sketch], sizes: Sequence[int]) -> list[tu
 
     for one, other in _candidates(digests_SH):
         first, second = sorted((leader(one), leader(other)))
-        if first != second and np.mean(digests_SH[one] == digests_SH[other]) >= NEARLY:
+        if first != second and np.mean(digests_SH[one] == digests_SH[other]) >= MIN_SIMILARITY:
             leaders[second] = first
     groups: defaultdict[int, list[int]] = defaultdict(list)
     for place, number in enumerate(numbers):
@@ -163,7 +163,7 @@ def split_names(division: Division, sizes: Sequence[int]) -> list[tuple[str, ...
     ]
 
 
-def described(groups: Iterable[Sequence[NearDuplicate]]) -> list[str]:
+def describe_groups(groups: Iterable[Sequence[NearDuplicate]]) -> list[str]:
     """Return a line that describes each of the first groups, and one with the number of further groups."""
     groups = list(groups)
     lines = []
@@ -177,7 +177,7 @@ def described(groups: Iterable[Sequence[NearDuplicate]]) -> list[str]:
     return lines
 
 
-def leak(groups: Iterable[Sequence[NearDuplicate]]) -> str | None:
+def leak_warning(groups: Iterable[Sequence[NearDuplicate]]) -> str | None:
     """Return a warning if held-out scripts are nearly the same as training scripts, else None."""
     pairs = [
         (held, trained)

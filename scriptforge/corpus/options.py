@@ -39,7 +39,7 @@ class TokenPlan:
     may_borrow: bool = False
 
 
-def settle(options: PrepareOptions, corpora: Sequence[Corpus]) -> TokenPlan:
+def plan_tokens(options: PrepareOptions, corpora: Sequence[Corpus]) -> TokenPlan:
     """Choose the options left unset: as the card recommends, else by the size of the text.
 
     For several corpora, the level is word or char if that suits all of them, else bpe, with the largest

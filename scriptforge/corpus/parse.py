@@ -26,10 +26,10 @@ from scriptforge.corpus.workers import Pool
 from scriptforge.errors import CorpusError
 from scriptforge.screenplay.format import BrokenScript, percentage
 from scriptforge.screenplay.formats import Reading, read
+from scriptforge.screenplay.missed_speakers import MissedSpeakers
 from scriptforge.screenplay.name_line import rendered_length, write
 from scriptforge.screenplay.script import Element
 from scriptforge.screenplay.table import choose_columns, documents, group_texts
-from scriptforge.screenplay.unheard import Unheard
 from scriptforge.script_rows import PLAIN, ScriptRow, blocks, read_rows, write_rows
 from scriptforge.workspace import expand_home
 
@@ -39,7 +39,7 @@ LONGEST_TEXT = 10_000
 _ASK_FOR_CHATS = "A chat has other people's names and words in it: ask them before you train on it."
 _EXAMPLES = 6
 _FILES_SHOWN = 3
-_LARGEST_ELSEWHERE = 2_000_000
+_MAX_POOLED_FILE = 2_000_000
 """Bytes from which a file is parsed in this process, row by row, instead of whole by another process."""
 _WAYS_OUT_OF_TABLES = (
     "Say what its columns hold, --columns speaker=COLUMN,line=COLUMN, or take the text as it stands: --plain"
@@ -52,12 +52,12 @@ class Misread:
     """Evidence that a file was read in the wrong format: lines that look like cues but were not read as such.
 
     Attributes:
-        unheard: these lines.
+        missed_speakers: these lines.
         format: the format that the file was read in.
         nearest: the next best format, if any other fits.
     """
 
-    unheard: Unheard
+    missed_speakers: MissedSpeakers
     format: str
     nearest: str | None
 
@@ -152,7 +152,7 @@ class Parsing:
         """Return a reminder to ask the other people for consent, if any of the files is a chat."""
         return [_ASK_FOR_CHATS] if "chat" in self.files else []
 
-    def met(self, format: str, reason: str) -> None:
+    def count_format(self, format: str, reason: str) -> None:
         """Count a file in a format."""
         self.files[format] += 1
         self.reasons.setdefault(format, reason)
@@ -176,9 +176,9 @@ class Parsing:
 
 
 def _looks(misread: Misread) -> str:
-    unheard = misread.unheard
-    examples = ", ".join(f"“{example}”" for example in unheard.examples)
-    return f"{percentage(unheard.lines, unheard.printed)} of its lines look like speakers: {examples}."
+    missed = misread.missed_speakers
+    examples = ", ".join(f"“{example}”" for example in missed.examples)
+    return f"{percentage(missed.lines, missed.printed)} of its lines look like speakers: {examples}."
 
 
 def _ways_out(misread: Misread | None) -> str:
@@ -215,7 +215,7 @@ def parse(
         UsageError: there is no format of that name.
         ScriptforgeError: a process of the pool was lost, or cannot find a file.
     """
-    for file, elsewhere in zip(corpus.files, _elsewhere(corpus, plain, pool), strict=True):
+    for file, elsewhere in zip(corpus.files, _parse_in_pool(corpus, plain, pool), strict=True):
         found = Parsing()
         first = first_document + len(parsing.sizes)
         try:
@@ -254,12 +254,12 @@ def parse_task(task: FileTask, plain: bool) -> "Parsed":
 Parsed: TypeAlias = tuple[Parsing, list[ScriptRow]]
 
 
-def _elsewhere(corpus: Corpus, plain: bool, pool: Pool | None) -> Iterator[Callable[[], Parsed] | None]:
+def _parse_in_pool(corpus: Corpus, plain: bool, pool: Pool | None) -> Iterator[Callable[[], Parsed] | None]:
     """Yield for each file a function that waits for the pool's result, or None if it is to be parsed here."""
     if pool is None or not corpus.tasks:
         return repeat(None, len(corpus.files))
     calls = (
-        partial(parse_task, task, plain) if task.record.size < _LARGEST_ELSEWHERE else None
+        partial(parse_task, task, plain) if task.record.size < _MAX_POOLED_FILE else None
         for task in corpus.tasks
     )
     return pool.run(calls)
@@ -332,7 +332,7 @@ def _documents(
 ) -> Iterator[tuple[str, Iterator[Element | str]]]:
     """Yield the title of each document of a file, and its elements or stretches of plain text."""
     if isinstance(file, TableFile):
-        parsing.met(
+        parsing.count_format(
             "chat" if "chat" in file.columns else "table", f"Its columns are {', '.join(file.columns)}."
         )
         said = source.columns or (source.card.columns if source.card else None)
@@ -344,19 +344,21 @@ def _documents(
             yield title, _stretches(f"{line}\n" for line in write(elements)) if plain else _bounded(elements)
         return
     if plain:
-        parsing.met("plain", "")
+        parsing.count_format("plain", "")
         yield PurePath(file.name).stem, _stretches(_lines(file))
     else:
         reading = _reading(file, source.format or (source.card.format if source.card else None))
-        parsing.met(reading.format, reading.reason)
+        parsing.count_format(reading.format, reading.reason)
         if not reading.title:
             parsing.untitled.add(PurePath(file.name).stem)
         yield reading.title or PurePath(file.name).stem, _bounded(reading)
         parsing.characters += reading.characters
         parsing.unparsed += reading.unparsed
         parsing.unparsed_examples += reading.unparsed_examples
-        if (unheard := reading.unheard).is_telling or (unheard.lines > 1 and not reading.speeches):
-            parsing.misread[file.name] = Misread(unheard, reading.format, reading.nearest)
+        if (missed_speakers := reading.missed_speakers).is_significant or (
+            missed_speakers.lines > 1 and not reading.speeches
+        ):
+            parsing.misread[file.name] = Misread(missed_speakers, reading.format, reading.nearest)
 
 
 def _lines(file: TextFile | DocumentFile) -> Iterator[str]:

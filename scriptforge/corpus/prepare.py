@@ -22,8 +22,8 @@ from typing import Any
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Corpus, expect_table, fetch
-from scriptforge.corpus.near_duplicates import described, leak, near_duplicates, split_names
-from scriptforge.corpus.options import TokenPlan, default_min_count, divide, settle
+from scriptforge.corpus.near_duplicates import describe_groups, leak_warning, near_duplicates, split_names
+from scriptforge.corpus.options import TokenPlan, default_min_count, divide, plan_tokens
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.passages import ParsedText, report_rows
 from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
@@ -49,7 +49,7 @@ from scriptforge.workspace import (
     Workspace,
     atomic_folder,
     atomic_write,
-    creation_moment,
+    creation_time,
 )
 
 DEMO = "demo"
@@ -143,7 +143,7 @@ def prepare_corpora(
         ScriptforgeError: the cluster cannot be reached or used, or is lost.
     """
     _refuse_shared_files(corpora)
-    plan = settle(options, corpora)
+    plan = plan_tokens(options, corpora)
     with (
         parsing_pool(options.workers, options.cluster, corpora) as pool,
         atomic_folder(folder.path) as temporary,
@@ -177,7 +177,7 @@ def prepare_corpora(
         _check_not_empty(sources, options)
         description = Description(
             name=folder.name,
-            created=creation_moment(folder),
+            created=creation_time(folder),
             level=plan.level,
             plain=plan.plain,
             lower=plan.lower,
@@ -185,10 +185,10 @@ def prepare_corpora(
             alphabet=tokens.alphabet,
             cast=_cast(text, plan),
             fingerprint=tokens.fingerprint,
-            notes=[*_notes(parsings), *described(alike), *([_BORROWED] if tokens.is_borrowed else [])],
-            warnings=[*map(str, warnings), *filter(None, [leak(alike)])],
+            notes=[*_notes(parsings), *describe_groups(alike), *([_BORROWED] if tokens.is_borrowed else [])],
+            warnings=[*map(str, warnings), *filter(None, [leak_warning(alike)])],
             near_duplicates=alike,
-            **(_together(sources, whole) if text.is_mixed else _alone(sources[0])),
+            **(_mix_fields(sources, whole) if text.is_mixed else _single_corpus_fields(sources[0])),
         )
         atomic_write(draft.description, description.model_dump_json(indent=2) + "\n")
     return description
@@ -307,12 +307,12 @@ def _check_not_empty(sources: Sequence[SourceDescription], options: PrepareOptio
             )
 
 
-def _alone(source: SourceDescription) -> dict[str, Any]:
+def _single_corpus_fields(source: SourceDescription) -> dict[str, Any]:
     """Return the fields of `dataset.json` that describe a single corpus."""
     return {key: value for key, value in source if key not in ("name", "weight")}
 
 
-def _together(sources: list[SourceDescription], whole: Parsing) -> dict[str, Any]:
+def _mix_fields(sources: list[SourceDescription], whole: Parsing) -> dict[str, Any]:
     """Return the fields of `dataset.json` that describe the corpora of a mix."""
     return {
         "origin": None,

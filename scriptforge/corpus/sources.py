@@ -23,7 +23,7 @@ from scriptforge.workspace import as_file_name, expand_home
 
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _LONGEST_NAME = 60
-_LARGEST_WEIGHT = 100
+_MAX_WEIGHT = 100
 _FILE_LIKE = re.compile(r"[\\/]|\.\w{2,8}$")
 
 
@@ -117,10 +117,10 @@ def _split_weight(text: str) -> tuple[str, float | None]:
         weight = float(number)
     except ValueError:
         return text, None
-    if not 0 < weight <= _LARGEST_WEIGHT:
+    if not 0 < weight <= _MAX_WEIGHT:
         raise UsageError(
             f"“{text}” has an invalid weight, {number}.",
-            f"A weight is above 0 and at most {_LARGEST_WEIGHT}: {corpus}=2 or {corpus}=0.5",
+            f"A weight is above 0 and at most {_MAX_WEIGHT}: {corpus}=2 or {corpus}=0.5",
         )
     return corpus, weight
 

@@ -64,7 +64,7 @@ _GUESSABLE = [
 _SAMPLE = 1 << 15
 """Bytes from which an encoding is guessed."""
 
-_LEAST_EVIDENCE = 6
+_MIN_EVIDENCE = 6
 """Non-ASCII bytes needed to guess an encoding."""
 
 _HEAD = 256
@@ -284,7 +284,7 @@ def _guess(path: Path, sample: bytes) -> _Guess | None:
     chosen only where Windows-1252 would put symbols inside words, as for text from DOS (`d‚j…` for `déjà`)
     or in another alphabet (`ðÒÉ×ÅÔ` for `Привет`).
     """
-    if len(sample.translate(None, _ASCII)) < _LEAST_EVIDENCE:
+    if len(sample.translate(None, _ASCII)) < _MIN_EVIDENCE:
         return None
     import charset_normalizer
 
@@ -298,7 +298,7 @@ def _guess(path: Path, sample: bytes) -> _Guess | None:
 def _unmarked(head: bytes) -> str | None:
     """Return the codec of UTF-16 without a byte-order mark: every other byte of Latin text is NUL."""
     low, high = head[::2], head[1::2]
-    if len(high) < _LEAST_EVIDENCE:
+    if len(high) < _MIN_EVIDENCE:
         return None
     if 2 * high.count(0) > len(high) and not low.count(0):
         return "utf-16-le"

@@ -39,11 +39,11 @@ from scriptforge.workspace import SPLITS, DatasetFolder, atomic_write
 SPEAKER_MIN_LINES = 10
 """Lines in the training split that give a speaker a token; the names of others are spelled out."""
 
-MOST_SPEAKERS = 200
+MAX_SPEAKERS = 200
 """Speakers of one cast who get a token, at most."""
 
 _ONE_CAST = ""
-_CHARACTERS_ELSEWHERE = 500_000
+_BATCH_CHARACTERS = 500_000
 """Characters from which a batch of passages is large enough for another process to encode."""
 
 
@@ -64,18 +64,20 @@ class Learnt(NamedTuple):
 def train_vocabulary(text: ParsedText, plan: TokenPlan) -> Learnt:
     """Learn a vocabulary from the training split."""
     counted = _count(text, plan)
-    with_token = counted.with_token
+    speakers_with_token = counted.speakers_with_token
     is_marked = text.is_mixed and not plan.plain
     layout: dict[str, Any] = {
         "lower": plan.lower,
-        "speakers": with_token.get(_ONE_CAST, []),
-        "sources": {source: with_token.get(source, []) for source in text.weights} if is_marked else None,
+        "speakers": speakers_with_token.get(_ONE_CAST, []),
+        "sources": {source: speakers_with_token.get(source, []) for source in text.weights}
+        if is_marked
+        else None,
     }
     borrowed = None
     if plan.may_borrow and counted.characters < BORROW_BELOW_CHARACTERS:
-        borrowed = borrow(_texts(text, with_token), **layout)
+        borrowed = borrow(_texts(text, speakers_with_token), **layout)
     vocabulary = borrowed or Vocabulary.train(
-        _texts(text, with_token),
+        _texts(text, speakers_with_token),
         plan.level,
         size=plan.vocabulary_size,
         min_count=plan.min_count,
@@ -95,13 +97,13 @@ class _Counted(NamedTuple):
     """Counts over the training split before it is tokenised.
 
     Attributes:
-        with_token: the speakers who get a token, by source, or under `_ONE_CAST` if the casts are merged.
+        speakers_with_token: the speakers who get a token, by source; by `_ONE_CAST` if casts are merged.
         characters: the number of characters.
         alphabet: the number of distinct characters.
         lexicon: the words of the text; None at word level.
     """
 
-    with_token: dict[str, list[str]]
+    speakers_with_token: dict[str, list[str]]
     characters: int
     alphabet: int
     lexicon: Lexicon | None
@@ -127,19 +129,21 @@ def _count(text: ParsedText, plan: TokenPlan) -> _Counted:
                     yield passage.source if apart else _ONE_CAST, row.element
 
     by_source = groupby(elements(), key=lambda each: each[0])
-    with_token = {source: _with_token(element for _, element in group) for source, group in by_source}
+    speakers_with_token = {
+        source: _with_token(element for _, element in group) for source, group in by_source
+    }
     lexicon = None if plan.level == "word" else words.lexicon()
-    return _Counted(with_token, characters, len(alphabet), lexicon)
+    return _Counted(speakers_with_token, characters, len(alphabet), lexicon)
 
 
 def _with_token(elements: Iterable[Element]) -> list[str]:
     """Return the speakers of one cast who get a token of their own."""
-    return [each.speaker for each in cast(elements)[:MOST_SPEAKERS] if each.lines >= SPEAKER_MIN_LINES]
+    return [each.speaker for each in cast(elements)[:MAX_SPEAKERS] if each.lines >= SPEAKER_MIN_LINES]
 
 
-def _texts(text: ParsedText, with_token: Mapping[str, Iterable[str]]) -> Iterator[str]:
+def _texts(text: ParsedText, speakers_with_token: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """Yield everything that is tokenised as text: the texts of elements, and names without a token."""
-    keys = {source: set(map(speaker_key, names)) for source, names in with_token.items()}
+    keys = {source: set(map(speaker_key, names)) for source, names in speakers_with_token.items()}
     for passage in text.training_passages("Learning the vocabulary"):
         known = keys.get(passage.source, keys.get(_ONE_CAST, set()))
         for row in passage.rows:
@@ -258,7 +262,7 @@ def _batches(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
     for passage in passages:
         batch.append(passage)
         characters += passage.characters
-        if characters > _CHARACTERS_ELSEWHERE:
+        if characters > _BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0
     if batch:

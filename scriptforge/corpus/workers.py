@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
-_FEWEST_FILES = 16
-_FEWEST_BYTES = 2_000_000
+_MIN_FILES = 16
+_MIN_BYTES = 2_000_000
 """Below either limit, starting processes takes longer than they save."""
 
 _CALLS_AHEAD = 64
@@ -100,7 +100,7 @@ def parsing_pool(workers: int, cluster: str | None, corpora: Sequence[Corpus]) -
             yield pool
         return
     files = [task.record for corpus in corpora for task in corpus.tasks]
-    if workers < 2 or len(files) < _FEWEST_FILES or sum(file.size for file in files) < _FEWEST_BYTES:
+    if workers < 2 or len(files) < _MIN_FILES or sum(file.size for file in files) < _MIN_BYTES:
         yield None
         return
     executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent)

@@ -20,18 +20,18 @@ from scriptforge.screenplay.format import HEAD_LINES, BrokenScript
 from scriptforge.screenplay.formats import Reading, read
 from scriptforge.screenplay.paragraphs import CUE, DIALOGUE, Paragraph
 
-LARGEST_FILE = 200 << 20
+MAX_FILE = 200 << 20
 """Bytes of a document; that of a long film with pictures has a few tens of millions."""
 
 _INSTALL = "Install them: pip install 'scriptforge-lm[documents]'"
 _SCORE_OF_MARGINS = 0.5
 
-_LARGEST_MEMBER = 64 << 20
-_LARGEST_CONTENT = 400 << 20
-_LARGEST_DIRECTORY = 2 << 20
+_MAX_MEMBER = 64 << 20
+_MAX_CONTENT = 400 << 20
+_MAX_DIRECTORY = 2 << 20
 """Bytes of an archive's central directory, in which each member takes about a hundred."""
 
-_MOST_MEMBERS = 10_000
+_MAX_MEMBERS = 10_000
 
 _DAMAGE = (BadZipFile, ZlibError, LZMAError, EOFError, RuntimeError, struct.error, OSError, ValueError)
 """Exceptions that reading an archive may raise if it is damaged, or compressed in an unsupported way."""
@@ -100,7 +100,7 @@ def typed(title: str, found: Sequence[Paragraph], place: str) -> Document:
     return Document(title, found, lines, place)
 
 
-def are_told(found: Sequence[Paragraph]) -> bool:
+def has_reliable_kinds(found: Sequence[Paragraph]) -> bool:
     """Return whether the kinds are reliable: there are both cues and dialogue, or all paragraphs have one."""
     kinds = {each.kind for each in found if each.text.strip() or each.kind == "heading"}
     return {CUE, DIALOGUE} <= kinds or (bool(kinds) and "" not in kinds)
@@ -137,8 +137,8 @@ class Archive:
             raise BrokenScript(
                 f"is a {self._kind} document without the script in it", "Save or export it anew."
             )
-        if self._archive.getinfo(name).file_size > _LARGEST_MEMBER:
-            raise too_large(f"unpacks to more than {_LARGEST_MEMBER >> 20} MB")
+        if self._archive.getinfo(name).file_size > _MAX_MEMBER:
+            raise too_large(f"unpacks to more than {_MAX_MEMBER >> 20} MB")
         return self._archive.read(name)
 
 
@@ -146,10 +146,10 @@ def content_of(path: Path) -> bytes:
     """Return the bytes of a document.
 
     Raises:
-        BrokenScript: it is larger than `LARGEST_FILE`.
+        BrokenScript: it is larger than `MAX_FILE`.
     """
-    if path.stat().st_size > LARGEST_FILE:
-        raise too_large(f"has more than {LARGEST_FILE >> 20} MB")
+    if path.stat().st_size > MAX_FILE:
+        raise too_large(f"has more than {MAX_FILE >> 20} MB")
     return path.read_bytes()
 
 
@@ -221,21 +221,21 @@ def unwritable(kind: str) -> UsageError:
 def _check_directory(path: Path) -> None:
     """Raise an error if the file or its central directory is too large, before `ZipFile` reads the latter."""
     size = path.stat().st_size
-    if size > LARGEST_FILE:
-        raise too_large(f"has more than {LARGEST_FILE >> 20} MB")
+    if size > MAX_FILE:
+        raise too_large(f"has more than {MAX_FILE >> 20} MB")
     with path.open("rb") as file:
         file.seek(max(0, size - _LONGEST_END))
         tail = file.read()
     end = tail.rfind(_END_OF_DIRECTORY)
     if end < 0 or len(tail) - end < 22:
         raise BadZipFile
-    if struct.unpack_from("<I", tail, end + 12)[0] > _LARGEST_DIRECTORY:
-        raise too_large(f"is an archive with more than {_MOST_MEMBERS:,} members")
+    if struct.unpack_from("<I", tail, end + 12)[0] > _MAX_DIRECTORY:
+        raise too_large(f"is an archive with more than {_MAX_MEMBERS:,} members")
 
 
 def _check_members(archive: ZipFile, kind: str) -> None:
     members = archive.infolist()
-    if len(members) > _MOST_MEMBERS:
+    if len(members) > _MAX_MEMBERS:
         raise too_large(f"is an archive with {len(members):,} members")
     for member in members:
         parts = PurePosixPath(member.filename.replace("\\", "/")).parts
@@ -246,5 +246,5 @@ def _check_members(archive: ZipFile, kind: str) -> None:
             )
         if member.flag_bits & 1:
             raise encrypted(kind)
-    if sum(member.file_size for member in members) > _LARGEST_CONTENT:
-        raise too_large(f"unpacks to more than {_LARGEST_CONTENT >> 20} MB")
+    if sum(member.file_size for member in members) > _MAX_CONTENT:
+        raise too_large(f"unpacks to more than {_MAX_CONTENT >> 20} MB")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scriptforge.documents import pdf, pdf_page, rich_text, web_page, word, writing_programs
+from scriptforge.documents import pdf, pdf_writer, rich_text, web_page, word, writing_programs
 from scriptforge.documents.document import Document, open_archive
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.screenplay.format import BrokenScript
@@ -55,7 +55,10 @@ KINDS = (WORD, PDF, RICH_TEXT, WEB_PAGE, HIGHLAND, FADE_IN, OPEN_SCREENPLAY, CEL
 
 _OLD = DocumentKind("doc", "office documents of the time before .docx", (".doc",), word.refuse_old)
 
-DOCUMENT_WRITERS: dict[str, Callable[[Sequence[Script]], bytes]] = {"docx": word.write, "pdf": pdf_page.write}
+DOCUMENT_WRITERS: dict[str, Callable[[Sequence[Script]], bytes]] = {
+    "docx": word.write,
+    "pdf": pdf_writer.write,
+}
 """The writers of documents that are not text, by suffix."""
 
 WRITTEN = (*WRITERS, *DOCUMENT_WRITERS)
@@ -177,7 +180,7 @@ def write(scripts: Sequence[Script], format: str, scene_numbers: bool = False) -
     if format not in WRITTEN:
         raise unknown_name("format", format, WRITTEN)
     if format == "pdf":
-        return pdf_page.write(scripts, scene_numbers)
+        return pdf_writer.write(scripts, scene_numbers)
     if format in DOCUMENT_WRITERS:
         return DOCUMENT_WRITERS[format](scripts)
     text = write_text(scripts[0], format) if len(scripts) == 1 else write_several(scripts, format)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from scriptforge.screenplay.format import is_in_capitals, is_name, is_scene_heading, is_transition
 
 _WIDEST_INDENT = 200
-_LEAST_SPACE = 0.25
+_MIN_SPACE = 0.25
 """Extra space above the smallest gap, in lines, from which a gap becomes a blank line."""
 
 
@@ -37,14 +37,14 @@ def laid_out(blocks: Sequence[Block]) -> list[str]:
     """Return paragraphs as lines, with a blank line wherever a new block of text begins."""
     gaps = [max(one.below, other.above) for one, other in pairwise(blocks)]
     least = min(gaps, default=0.0)
-    is_told = any(not block.text.strip() for block in blocks) or max(gaps, default=0.0) > least + _LEAST_SPACE
+    is_told = any(not block.text.strip() for block in blocks) or max(gaps, default=0.0) > least + _MIN_SPACE
     margin = min((block.column for block in blocks if block.text.strip()), default=0)
     lines: list[str] = []
     for number, block in enumerate(blocks):
         if number:
             above = blocks[number - 1]
             is_apart = (
-                gaps[number - 1] > least + _LEAST_SPACE if is_told else _begins_anew(above, block, margin)
+                gaps[number - 1] > least + _MIN_SPACE if is_told else _begins_anew(above, block, margin)
             )
             lines += [""] if is_apart else []
         lines += _indented(block)

@@ -24,21 +24,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import decompressobj
 from zlib import error as ZlibError
 
-from scriptforge.documents.document import LARGEST_FILE, Document, damaged, encrypted, too_large, unreadable
+from scriptforge.documents.document import MAX_FILE, Document, damaged, encrypted, too_large, unreadable
 from scriptforge.screenplay.format import BrokenScript, is_name, is_scene_heading, is_transition
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage
 
-_MOST_PAGES = 5000
-_MOST_LETTERS, _MOST_LETTERS_OF_A_PAGE = 10_000_000, 200_000
-_LARGEST_TEXT, _LARGEST_STREAM, _LARGEST_PICTURE = 2 << 20, 64 << 20, 512 << 20
+_MAX_PAGES = 5000
+_MAX_CHARACTERS, _MAX_PAGE_CHARACTERS = 10_000_000, 200_000
+_MAX_TEXT, _MAX_STREAM, _MAX_PICTURE = 2 << 20, 64 << 20, 512 << 20
 """Bytes that a stream may unpack to; for text, PDFium needs about a hundred bytes of memory for each."""
 
 _TEXT = re.compile(rb"\bBT\s[^\0]{0,200}?\d\s+Tf\s")
 """The beginning of a text object, `BT`, up to the operator that selects its first font, `Tf`."""
 
-_FEWEST_LETTERS = 8
+_MIN_LETTERS = 8
 """Characters a page, on average, below which a PDF counts as scanned, with no more text than a stamp."""
 
 _END_OF_LINE_HYPHEN = 2
@@ -153,13 +153,13 @@ def _pages(path: Path) -> Iterator[list[_Line]]:
     except ImportError:
         raise unreadable("PDF") from None
     size = path.stat().st_size
-    if size > LARGEST_FILE:
-        raise too_large(f"has more than {LARGEST_FILE >> 20} MB")
+    if size > MAX_FILE:
+        raise too_large(f"has more than {MAX_FILE >> 20} MB")
     with path.open("rb") as file:
         file.seek(max(0, size - _END_WITHIN))
         if b"%%EOF" not in file.read():
             raise damaged("PDF")
-        _refuse_swollen(file.fileno())
+        _check_expansion(file.fileno())
     try:
         document = pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
@@ -172,12 +172,12 @@ def _pages(path: Path) -> Iterator[list[_Line]]:
         document.close()
 
 
-def _refuse_swollen(file: int) -> None:
+def _check_expansion(file: int) -> None:
     """Raise an error if a stream of a PDF unpacks to more than a script needs, since PDFium has no limit."""
     with mmap(file, 0, access=ACCESS_READ) as content:
         for stream in _STREAM.finditer(content):
             is_picture = b"/Image" in content[max(0, stream.start() - _LONGEST_DICTIONARY) : stream.start()]
-            most = _exceeded(content, stream.end() - 1, _LARGEST_PICTURE if is_picture else _LARGEST_STREAM)
+            most = _exceeded(content, stream.end() - 1, _MAX_PICTURE if is_picture else _MAX_STREAM)
             if most:
                 raise too_large(f"has a part that unpacks to more than {most >> 20} MB")
 
@@ -193,7 +193,7 @@ def _exceeded(content: mmap, start: int, most: int) -> int:
             except ZlibError:
                 return 0
             if not size and _TEXT.search(unpacked):
-                most = _LARGEST_TEXT
+                most = _MAX_TEXT
             size += len(unpacked)
             packed = unpacker.unconsumed_tail
         if unpacker.eof or size > most:
@@ -203,7 +203,7 @@ def _exceeded(content: mmap, start: int, most: int) -> int:
 
 def _read_pages(document: "PdfDocument") -> Iterator[list[_Line]]:
     count = len(document)
-    if not 0 < count <= _MOST_PAGES:
+    if not 0 < count <= _MAX_PAGES:
         raise too_large(f"is a PDF of {count:,} pages") if count else damaged("PDF")
     letters = unknown = 0
     for number in range(count):
@@ -212,10 +212,10 @@ def _read_pages(document: "PdfDocument") -> Iterator[list[_Line]]:
         page.close()
         letters += len(found)
         unknown += sum(not letter.text.isprintable() or letter.text == "\ufffd" for letter in found)
-        if letters > _MOST_LETTERS:
-            raise too_large(f"is a PDF of more than {_MOST_LETTERS:,} letters")
+        if letters > _MAX_CHARACTERS:
+            raise too_large(f"is a PDF of more than {_MAX_CHARACTERS:,} letters")
         yield _gather(found)
-    if letters < _FEWEST_LETTERS * count:
+    if letters < _MIN_LETTERS * count:
         pages = f"its {count} pages are pictures" if count > 1 else "its page is a picture"
         raise BrokenScript(
             f"is a scanned PDF: {pages}, in which there is no text",
@@ -239,7 +239,7 @@ def _letters(page: "PdfPage") -> Iterator[_Letter]:
     box = raw.FS_RECTF()
     try:
         count = text.count_chars()
-        if count > _MOST_LETTERS_OF_A_PAGE:
+        if count > _MAX_PAGE_CHARACTERS:
             raise too_large(f"has a page of {count:,} letters")
         for number in range(count):
             code = raw.FPDFText_GetUnicode(text, number)

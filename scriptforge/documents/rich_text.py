@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scriptforge.documents.document import Document, are_told, content_of, damaged, typed
+from scriptforge.documents.document import Document, content_of, damaged, has_reliable_kinds, typed
 from scriptforge.documents.laid_out import Block, laid_out
 from scriptforge.screenplay.format import BrokenScript, is_name
 from scriptforge.screenplay.paragraphs import Paragraph, kind_of
@@ -273,6 +273,6 @@ def read(path: Path, encoding: str | None) -> Document:
     reader = _Reader(encoding or "cp1252")
     reader.read(content_of(path))
     kinds = [Paragraph(kind_of(block.style), block.text) for block in reader.blocks]
-    if are_told(kinds):
+    if has_reliable_kinds(kinds):
         return typed(reader.title, kinds, "in an RTF document")
     return Document(reader.title, (), laid_out(reader.blocks), "in an RTF document", has_margins=True)

@@ -67,8 +67,8 @@ _CLOSE_BLOCKS = frozenset({"div", "li", "dd", "tr", "blockquote", "section"})
 _CELLS = frozenset({"td", "th", "dt"})
 _EMPHASIS = frozenset({"b", "strong", "em", "i", "u", "dt", "th"})
 _MAIN = "//main | //*[@role='main'] | //article | //*[@id='mw-content-text' or @id='content' or @id='main']"
-_MOST_OF_IT = 0.5
-_MOST_LINKED = 0.6
+_MAIN_SHARE = 0.5
+_MAX_LINKED = 0.6
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _DECLARABLE = re.compile(
     r"iso8859-(?!1$)\d+|cp\d+|koi8-\w|mac-\w+|shift_jis\w*|euc_\w+|iso2022_\w+|gb\w+|big5\w*|tis-620|johab|hz"
@@ -203,7 +203,7 @@ def parse(content: bytes, encoding: str | None, place: str) -> Document:
         return typed(_own_title(page), found, place)
     body = _main(page)
     typed_out = [pre.text_content() for pre in body.iter("pre")]
-    if sum(map(len, typed_out)) > _MOST_OF_IT * len(body.text_content()):
+    if sum(map(len, typed_out)) > _MAIN_SHARE * len(body.text_content()):
         return Document(title, (), "\n".join(typed_out).splitlines(), place)
     for heading in [*body.iter("h1")]:
         _drop(heading)
@@ -269,7 +269,7 @@ def _cut_boilerplate(page: "HtmlElement") -> None:
         ):
             continue
         # A block with such a name that holds most of the text is the content after all.
-        if tag in ("script", "style", "head") or len(each.text_content()) < _MOST_OF_IT * whole:
+        if tag in ("script", "style", "head") or len(each.text_content()) < _MAIN_SHARE * whole:
             _drop(each)
 
 
@@ -284,7 +284,7 @@ def _is_linked(node: "HtmlElement") -> bool:
     if node.tag not in ("p", "li", "ul", "ol", "div", "td", "table", "center"):
         return False
     linked = sum(len(link.text_content().strip()) for link in node.iter("a"))
-    return linked > 0 and linked > _MOST_LINKED * len(node.text_content().strip()) > 0
+    return linked > 0 and linked > _MAX_LINKED * len(node.text_content().strip()) > 0
 
 
 def _classed(page: "HtmlElement") -> Iterator[Paragraph]:
@@ -307,7 +307,7 @@ def _main(page: "HtmlElement") -> "HtmlElement":
     """Return the smallest element marked as main content that holds most of the text, else the body."""
     body = next(page.iter("body"), page)
     whole = len(body.text_content())
-    parts = [part for part in body.xpath(_MAIN) if len(part.text_content()) > _MOST_OF_IT * whole]
+    parts = [part for part in body.xpath(_MAIN) if len(part.text_content()) > _MAIN_SHARE * whole]
     return min(parts, key=lambda part: len(part.text_content()), default=body)
 
 

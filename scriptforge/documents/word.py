@@ -22,10 +22,10 @@ from scriptforge.characters import NOT_IN_XML
 from scriptforge.documents.document import (
     Archive,
     Document,
-    are_told,
     content_of,
     damaged,
     encrypted,
+    has_reliable_kinds,
     open_archive,
     too_large,
     typed,
@@ -48,8 +48,8 @@ _NOT_READ = frozenset(
 )
 _EMU_PER_COLUMN = 91_440
 _EMU_PER_LINE = 152_400
-_MOST_BASES = 20
-_MOST_TAGS = 2_000_000
+_MAX_BASES = 20
+_MAX_TAGS = 2_000_000
 """Tags in a document, at most; that of a long film has about a hundred thousand."""
 
 _CENTRE, _RIGHT = 22, 45
@@ -78,7 +78,7 @@ def read(path: Path, encoding: str | None) -> Document:
     body = [block for block in blocks if block.style.lower() not in ("title", "subtitle")]
     kinds = [Paragraph(kind_of(block.style), block.text) for block in body]
     title = " ".join(" ".join(titles).split())
-    if are_told(kinds):
+    if has_reliable_kinds(kinds):
         return typed(title, kinds, "in a Word document")
     return Document(title, (), laid_out(body), "in a Word document", has_margins=True)
 
@@ -125,8 +125,8 @@ def _markup(archive: Archive) -> io.BytesIO:
         for name in dict.fromkeys(archive.names):
             content = archive.content(name) if name.lower().endswith((".xml", ".rels")) else b""
             tags += content.count(b"<")
-            if tags > _MOST_TAGS:
-                raise too_large(f"is a Word document with more than {_MOST_TAGS:,} tags")
+            if tags > _MAX_TAGS:
+                raise too_large(f"is a Word document with more than {_MAX_TAGS:,} tags")
             zipped.writestr(name, content)
     copy.seek(0)
     return copy
@@ -166,7 +166,7 @@ def _layout(formats: Sequence[Any]) -> tuple[int, float, float]:
 def _inherited(style: Any) -> list[Any]:
     """Return the paragraph formats of a style and of the styles that it is based on."""
     formats: list[Any] = []
-    while style is not None and hasattr(style, "paragraph_format") and len(formats) < _MOST_BASES:
+    while style is not None and hasattr(style, "paragraph_format") and len(formats) < _MAX_BASES:
         formats.append(style.paragraph_format)
         style = style.base_style
     return formats

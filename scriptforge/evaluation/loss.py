@@ -31,11 +31,11 @@ from scriptforge.run.records import Evaluation, Figures
 
 COLD_WINDOW = 256
 _COLD_BATCH = 64
-_LARGEST_LOGITS = 2**24  # limit on the logits of one chunk, 64 MB: a large V makes the chunks shorter
+_MAX_LOGITS = 2**24  # limit on the logits of one chunk, 64 MB: a large V makes the chunks shorter
 _IGNORED = -100
 _BLOCKS = 16
 """Number of blocks that a part of a split consists of."""
-_LARGEST_EXPONENT = 700  # `math.exp` overflows above 709
+_MAX_EXPONENT = 700  # `math.exp` overflows above 709
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Extent:
         per_character = (nats + self.spelling_nats) / max(self.characters, 1)
         return Figures(
             nats_per_token=per_token,
-            perplexity=math.exp(min(per_token, _LARGEST_EXPONENT)),
+            perplexity=math.exp(min(per_token, _MAX_EXPONENT)),
             nats_per_character=per_character,
             bits_per_character=per_character / math.log(2),
         )
@@ -223,7 +223,7 @@ def _total_nats(model: LanguageModel, inputs_BT: NDArray[np.int64], targets_BT: 
     rows, length = inputs_BT.shape
     state = model.initial_state(rows)
     device = state[0].device
-    chunk = max(1, min(length, _LARGEST_LOGITS // (rows * model.config.vocabulary_size)))
+    chunk = max(1, min(length, _MAX_LOGITS // (rows * model.config.vocabulary_size)))
     nats = 0.0
     for start in range(0, length, chunk):
         ids = torch.from_numpy(inputs_BT[:, start : start + chunk]).to(device)

@@ -21,12 +21,12 @@ from scriptforge.generation.grammar import Mask
 from scriptforge.generation.neural_cache import (
     CacheParameters,
     attention,
-    directions,
+    cacheable,
+    cacheable_mass,
     mix,
-    sayable,
-    sayable_mass,
+    unit_vectors,
 )
-from scriptforge.generation.sampling import logarithms
+from scriptforge.generation.sampling import log_softmax
 from scriptforge.inference import Ids, Numbers
 from scriptforge.models import LanguageModel
 from scriptforge.run.records import Figures
@@ -63,7 +63,7 @@ def cached_nats(
     """Return the total negative log-likelihood, in nats, of a text that is read after an `<end>`."""
     state = model.initial_state(1)
     device = state[0].device
-    sayable_V = sayable(vocabulary)
+    sayable_V = cacheable(vocabulary)
     past = _Past(model.config.feature_size, parameters.window)
     before, document = vocabulary.end, 0
     nats = 0.0
@@ -72,12 +72,12 @@ def cached_nats(
         ids_T = np.concatenate([[before], targets_T[:-1]])
         documents_T = document + (ids_T == vocabulary.end).cumsum()
         features_1TH, state = model.features(torch.from_numpy(ids_T[None]).to(device), state)
-        logarithms_TV = logarithms(model.score(features_1TH)[0].float().cpu().numpy())
+        logarithms_TV = log_softmax(model.score(features_1TH)[0].float().cpu().numpy())
         sayable_T = sayable_V[targets_T]
-        keys_TH = directions(features_1TH[0].float().cpu().numpy())
+        keys_TH = unit_vectors(features_1TH[0].float().cpu().numpy())
         past.add(keys_TH, targets_T, sayable_T, documents_T)
         cached_T, sees_anything_T = past.expected(targets_T, parameters.sharpness)
-        cached_T *= sayable_mass(logarithms_TV, sayable_V)[:, 0]
+        cached_T *= cacheable_mass(logarithms_TV, sayable_V)[:, 0]
         logarithms_T = logarithms_TV[np.arange(len(targets_T)), targets_T]
         mixed_T = mix(logarithms_T, cached_T, sees_anything_T & sayable_T, parameters.weight)
         nats -= float(mixed_T.sum(dtype=np.float64))

@@ -23,10 +23,10 @@ from scriptforge.errors import DatasetError
 from scriptforge.evaluation.page import Turn
 from scriptforge.screenplay.script import Element, speaker_key
 
-MOST_TRAINING_PAIRS = 40_000
+MAX_TRAINING_PAIRS = 40_000
 """Largest number of pairs of lines that a classifier is trained on."""
 
-LEAST_TRAINING_PAIRS = 200
+MIN_TRAINING_PAIRS = 200
 
 _NEGATIVES = 4
 """Number of negatives that each line is compared with."""
@@ -48,18 +48,18 @@ class NextLineClassifier:
         seed: seed of the choice of negatives.
 
     Raises:
-        DatasetError: there are fewer than `LEAST_TRAINING_PAIRS` pairs.
+        DatasetError: there are fewer than `MIN_TRAINING_PAIRS` pairs.
     """
 
     def __init__(self, training_pairs: Sequence[Turn], seed: int = 0) -> None:
         from sklearn.linear_model import SGDClassifier
 
-        if len(training_pairs) < LEAST_TRAINING_PAIRS:
+        if len(training_pairs) < MIN_TRAINING_PAIRS:
             raise DatasetError(
                 f"{len(training_pairs)} lines that follow another one are too few to learn which do.",
-                f"Prepare a text with {LEAST_TRAINING_PAIRS} or more.",
+                f"Prepare a text with {MIN_TRAINING_PAIRS} or more.",
             )
-        count = min(len(training_pairs), MOST_TRAINING_PAIRS)
+        count = min(len(training_pairs), MAX_TRAINING_PAIRS)
         kept = np.linspace(0, len(training_pairs) - 1, count).astype(int)
         learnt = [training_pairs[number] for number in kept]
         counts = Counter(word for _, line in learnt for word in words_in(line.text))

@@ -30,10 +30,10 @@ from scriptforge.run.records import Figures
 ORDERS: dict[Level, int] = {"word": 4, "bpe": 5, "char": 8}
 """The n of the model, by level."""
 
-MOST_TOKENS = 20_000_000
+MAX_TOKENS = 20_000_000
 """Largest number of training tokens that are counted, from the beginning; they take about 2 GB."""
 
-_USUAL_DISCOUNT, _LEAST_DISCOUNT = 0.75, 0.1
+_USUAL_DISCOUNT, _MIN_DISCOUNT = 0.75, 0.1
 """Discount if the counts determine none, and lower limit: a mix that repeats a corpus may give 0 or less."""
 
 Ids = NDArray[np.unsignedinteger]
@@ -70,7 +70,7 @@ def evaluate_ngram(dataset: Dataset, split: HeldOut) -> NgramFigures:
     """
     check_not_empty(dataset, split)
     vocabulary, order = dataset.vocabulary, ORDERS[dataset.description.level]
-    training_N = dataset.ids("train")[:MOST_TOKENS]
+    training_N = dataset.ids("train")[:MAX_TOKENS]
     texts = {source: ids for source, ids in dataset.ids_by_source(split).items() if len(ids)}
     predicted = [
         -np.log(probabilities(training_N, ids_M, vocabulary.size, order, vocabulary.end))
@@ -171,4 +171,4 @@ def _discounts(counts_G: Integers) -> NDArray[np.float64]:
         return np.array([0.0, *[_USUAL_DISCOUNT] * 3])
     ratio = n[1] / (n[1] + 2 * n[2])
     discounts = [count - (count + 1) * ratio * n[count + 1] / n[count] for count in (1, 2, 3)]
-    return np.array([0.0, *np.clip(discounts, _LEAST_DISCOUNT, (1, 2, 3))])
+    return np.array([0.0, *np.clip(discounts, _MIN_DISCOUNT, (1, 2, 3))])

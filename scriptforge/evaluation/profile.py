@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
-from scriptforge.evaluation.next_line import LEAST_TRAINING_PAIRS, NextLineClassifier
+from scriptforge.evaluation.next_line import MIN_TRAINING_PAIRS, NextLineClassifier
 from scriptforge.evaluation.page import MEASURES, Measure, Page, Reference, pages, turns
 from scriptforge.evaluation.speakers import SpeakerClassifier, require_classifier
 from scriptforge.generation.generate import Session
@@ -35,12 +35,12 @@ from scriptforge.vocabulary.lexicon import words_of
 from scriptforge.workspace import RunFolder, atomic_write
 
 LINES = 150
-"""Elements on a page, fewer if the held-out text would not fill `FEWEST_PAGES` pages."""
+"""Elements on a page, fewer if the held-out text would not fill `MIN_PAGES` pages."""
 
-MOST_PAGES, MODEL_PAGES = 100, 32
+MAX_PAGES, MODEL_PAGES = 100, 32
 """Largest number of people's pages that are measured, and number of a model's pages."""
 
-FEWEST_PAGES, FEWEST_LINES = 8, 12
+MIN_PAGES, MIN_LINES = 8, 12
 
 _WORDS = 1000
 """Largest number of words of a page that the variety of words is measured on."""
@@ -53,7 +53,7 @@ _NOTICED = 0.55
 _TOKEN_BUDGET = 3
 """Limit on the tokens of a page, as a multiple of the usual number: a poor model may hardly end its lines."""
 
-_LARGEST_FILE = 100_000
+_MAX_FILE = 100_000
 
 _BY_NAME = {measure.name: measure for measure in MEASURES}
 
@@ -163,7 +163,7 @@ class Profile(ClosedModel):
         """Return the saved profile of a run; None if there is none for its present weights."""
         try:
             with run.folder.profile.open("rb") as file:
-                profile = cls.model_validate_json(file.read(_LARGEST_FILE))
+                profile = cls.model_validate_json(file.read(_MAX_FILE))
         except (OSError, ValidationError):
             return None
         return profile if profile.weights == run.fingerprint else None
@@ -212,7 +212,7 @@ def profile_of_text(elements: Sequence[Element], dataset: Dataset) -> Profile | 
     Args:
         elements: the text.
         dataset: the dataset whose held-out text gives people's pages. Pages are as long as the text, or
-            shorter so that there are `FEWEST_PAGES` of people's.
+            shorter so that there are `MIN_PAGES` of people's.
 
     Returns:
         The profile; None if the text or the held-out text is too short, or the dataset is plain text.
@@ -220,10 +220,10 @@ def profile_of_text(elements: Sequence[Element], dataset: Dataset) -> Profile | 
     if dataset.description.plain:
         return None
     training, held_out = _texts(dataset)
-    lines = min(len(elements), len(held_out) // FEWEST_PAGES)
-    if lines < FEWEST_LINES:
+    lines = min(len(elements), len(held_out) // MIN_PAGES)
+    if lines < MIN_LINES:
         return None
-    people = pages(held_out, lines, MOST_PAGES)
+    people = pages(held_out, lines, MAX_PAGES)
     read = [_as_read(element, dataset.description.lower) for element in elements]
     return _compare(_reference(training, held_out, people), people, pages(read, lines, MODEL_PAGES))
 
@@ -253,18 +253,18 @@ def profile(training: Sequence[Element], held_out: Sequence[Element], write: Wri
         DatasetError: there are too few held-out lines.
         UsageError: scikit-learn is not installed.
     """
-    lines = min(LINES, len(held_out) // FEWEST_PAGES)
-    if lines < FEWEST_LINES:
+    lines = min(LINES, len(held_out) // MIN_PAGES)
+    if lines < MIN_LINES:
         raise DatasetError(
             f"{len(held_out)} held-out lines are too few to know what people's pages are like.",
-            f"Hold out {FEWEST_PAGES * FEWEST_LINES} lines or more: --validation 0.1 --test 0.1",
+            f"Hold out {MIN_PAGES * MIN_LINES} lines or more: --validation 0.1 --test 0.1",
         )
     require_classifier("--profile")
-    people = pages(held_out, lines, MOST_PAGES)
+    people = pages(held_out, lines, MAX_PAGES)
     pairs = list(turns(training))
     reference = replace(
         _reference(training, held_out, people),
-        next_line_classifier=NextLineClassifier(pairs) if len(pairs) >= LEAST_TRAINING_PAIRS else None,
+        next_line_classifier=NextLineClassifier(pairs) if len(pairs) >= MIN_TRAINING_PAIRS else None,
         speaker_classifier=_speaker_classifier(training, held_out),
     )
     return _compare(reference, people, [Page(tuple(elements)) for elements in write(MODEL_PAGES, lines)])

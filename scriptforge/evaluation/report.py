@@ -13,7 +13,7 @@ from scriptforge.evaluation.profile import Profile, profile_of_run
 from scriptforge.evaluation.speakers import Voice, require_classifier, voice_of_run
 from scriptforge.generation.neural_cache import CacheParameters
 from scriptforge.inference import Arithmetic
-from scriptforge.models import InTensors, LanguageModel
+from scriptforge.models import LanguageModel, TensorAdapter
 from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut
 from scriptforge.run.records import Evaluation, Figures
 from scriptforge.run.run import Run
@@ -93,7 +93,7 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
     if options.voice or options.profile:
         require_classifier("--voice" if options.voice else "--profile")
     arithmetic: Arithmetic = "int8" if options.int8 else "fp32"
-    model: LanguageModel = InTensors(run.inference("int8")) if options.int8 else run.model
+    model: LanguageModel = TensorAdapter(run.inference("int8")) if options.int8 else run.model
     by_source = evaluate_sources(model, dataset, options.split)
     cache = CacheParameters(options.cache) if options.cache is not None else None
     return EvaluationReport(

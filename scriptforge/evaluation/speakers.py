@@ -26,19 +26,19 @@ from scriptforge.inference import Readable
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element, speaker_key
 
-MOST_SPEAKERS = 10
+MAX_SPEAKERS = 10
 """Largest number of speakers that are compared: those with the most training lines."""
 
-LEAST_TRAINING_LINES = 50
+MIN_TRAINING_LINES = 50
 """Lines in the training split that a speaker needs to be compared."""
 
-LEAST_SHARE = 0.1
+MIN_SHARE = 0.1
 """Lines that a speaker needs to be compared, as a share of the training lines of the busiest speaker."""
 
-LEAST_HELD_OUT_LINES = 5
+MIN_HELD_OUT_LINES = 5
 """Lines in the held-out text that a speaker needs to be compared."""
 
-LEAST_WORDS = 4
+MIN_WORDS = 4
 """Words that a line needs to count: nobody could say whose “Yeah.” it is."""
 
 GENERATED_LINES = 2560
@@ -47,7 +47,7 @@ GENERATED_LINES = 2560
 Classifier: TypeAlias = Callable[[Sequence[str]], Iterable[str]]
 """Predicts the speaker of each of some texts."""
 
-_MOST_TRAINING_LINES = 4000  # of one speaker: more take longer and change little
+_MAX_TRAINING_LINES = 4000  # of one speaker: more take longer and change little
 _LINES_OF_A_TEXT = 40
 _TEXTS_AT_ONCE = 64
 
@@ -209,7 +209,7 @@ def _written(model: Readable, dataset: Dataset, lines: int, seed: int) -> Iterat
 
     The length is given in tokens, not in lines, since a poor model may hardly ever end a line.
     """
-    dataset.find_words()
+    dataset.ensure_lexicon()
     trained = dataset.description.splits["train"]
     length = math.ceil(_LINES_OF_A_TEXT * trained.tokens / trained.lines)
     wanted = math.ceil(lines / _LINES_OF_A_TEXT)
@@ -221,9 +221,9 @@ def _written(model: Readable, dataset: Dataset, lines: int, seed: int) -> Iterat
 
 
 def _long_lines(elements: Iterable[Element]) -> Iterator[tuple[str, str]]:
-    """Yield the speaker and text of each line of dialogue with at least `LEAST_WORDS` words."""
+    """Yield the speaker and text of each line of dialogue with at least `MIN_WORDS` words."""
     for element in elements:
-        if element.kind == "dialogue" and len(element.text.split()) >= LEAST_WORDS:
+        if element.kind == "dialogue" and len(element.text.split()) >= MIN_WORDS:
             yield element.speaker, element.text
 
 
@@ -240,24 +240,24 @@ def _compared_speakers(
 ) -> list[str]:
     """Return the keys of the speakers to compare, two or more, most lines first."""
     by_lines = sorted(learnt, key=lambda speaker: (-len(learnt[speaker]), speaker))
-    least = max(LEAST_TRAINING_LINES, LEAST_SHARE * max(map(len, learnt.values()), default=0))
+    least = max(MIN_TRAINING_LINES, MIN_SHARE * max(map(len, learnt.values()), default=0))
     enough = [
         speaker
         for speaker in by_lines
-        if len(learnt[speaker]) >= least and len(held_out[speaker]) >= LEAST_HELD_OUT_LINES
+        if len(learnt[speaker]) >= least and len(held_out[speaker]) >= MIN_HELD_OUT_LINES
     ]
     if len(enough) < 2:
         raise DatasetError(
-            f"Fewer than two speakers have {LEAST_TRAINING_LINES} lines to learn their voices from "
-            f"and {LEAST_HELD_OUT_LINES} held-out ones, of {LEAST_WORDS} words or more.",
+            f"Fewer than two speakers have {MIN_TRAINING_LINES} lines to learn their voices from "
+            f"and {MIN_HELD_OUT_LINES} held-out ones, of {MIN_WORDS} words or more.",
             "Measure voices on a corpus with more text, or hold out more of it: --validation 0.1 --test 0.1",
         )
-    return enough[:MOST_SPEAKERS]
+    return enough[:MAX_SPEAKERS]
 
 
 def _thinned(texts: Sequence[str]) -> list[str]:
-    """Return at most `_MOST_TRAINING_LINES` of the texts, evenly spread."""
-    kept = np.linspace(0, len(texts) - 1, min(len(texts), _MOST_TRAINING_LINES)).astype(int)
+    """Return at most `_MAX_TRAINING_LINES` of the texts, evenly spread."""
+    kept = np.linspace(0, len(texts) - 1, min(len(texts), _MAX_TRAINING_LINES)).astype(int)
     return [texts[number] for number in kept]
 
 

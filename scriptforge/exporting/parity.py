@@ -18,7 +18,7 @@ TOLERANCE = 1e-4
 transformers rotates by the position in the text, which loses some digits in a long one.
 """
 
-_MOST_LAYOUT = 200
+_MAX_LAYOUT = 200
 
 Reader: TypeAlias = Callable[[int], NDArray[np.float32]]
 """Reads the next token of a text, and returns the scores of the token after it, (V,)."""
@@ -42,7 +42,7 @@ class Parity:
 def compare(run: Run, read: Reader, *, is_exact: bool) -> Parity:
     """Compare a model and its copy on a text that the model draws as it goes.
 
-    The text begins with all layout tokens, or the first `_MOST_LAYOUT` of many, so that speakers are tried.
+    The text begins with all layout tokens, or the first `_MAX_LAYOUT` of many, so that speakers are tried.
 
     Args:
         run: the run of the model.
@@ -55,7 +55,7 @@ def compare(run: Run, read: Reader, *, is_exact: bool) -> Parity:
     rng = np.random.default_rng(0)
     model = run.inference()
     state = model.initial_state(1)
-    given = range(min(run.vocabulary.layout_size, _MOST_LAYOUT))
+    given = range(min(run.vocabulary.layout_size, _MAX_LAYOUT))
     id_, size, largest, nats = run.vocabulary.end, 1.0, 0.0, 0.0
     for step in range(STEPS):
         logits_11V, state = model(np.array([[id_]]), state)

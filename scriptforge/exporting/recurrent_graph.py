@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.config import MOST_MEMBERS
+from scriptforge.config import MAX_MEMBERS
 from scriptforge.inference import Arithmetic, Weights
 from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.inference.products import diagonal_blocks
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 OPSET = 17
 IR_VERSION = 8
 
-_MOST = 63  # of weights
+_QUANTISED_MAX = 63  # of weights
 _ZERO = 128  # the zero point of inputs, which are uint8
-_LARGEST_INPUT = 127.0
+_MAX_INPUT = 127.0
 _SMALLEST = 1e-30  # lower limit of a maximum, so that no scale is 0
 
 
@@ -82,7 +82,7 @@ def count_members(config: RecurrentConfig, weights: Weights) -> int:
     """Return the number of diagonal blocks that all matrices of a network consist of; 1 if they are full."""
     matrices = [each for name, each in weights.items() if name.startswith("recurrent.weight")]
     present = sum(map(np.count_nonzero, matrices))
-    for count in range(MOST_MEMBERS, 1, -1):
+    for count in range(MAX_MEMBERS, 1, -1):
         if config.hidden_size % count or config.embedding_size % count:
             continue
         blocks = (diagonal_blocks(each, config.hidden_size, count) for each in matrices)
@@ -138,7 +138,7 @@ class _Graph:
 
     def rounded(self, name: str, weight: NDArray[np.float32], axis: int) -> tuple[str, str]:
         """Add a matrix in whole numbers, and its scales along an axis; return their names."""
-        scale = np.maximum(np.abs(weight).max(axis, keepdims=True), _SMALLEST) / _MOST
+        scale = np.maximum(np.abs(weight).max(axis, keepdims=True), _SMALLEST) / _QUANTISED_MAX
         whole = np.rint(weight / scale).astype(np.int8)
         return self.constant(name, whole), self.constant(f"{name} scale", scale.astype(np.float32))
 
@@ -152,9 +152,7 @@ class _Graph:
     def rounded_product(self, input_K: str, whole_KN: str, scale_1N: str, added: str = "") -> str:
         """Multiply in whole numbers; each row of the input is rounded with a scale of its own."""
         largest = self.apply("ReduceMax", self.apply("Abs", input_K), axes=[-1], keepdims=1)
-        scale = self.apply(
-            "Div", self.apply("Max", largest, self.number(_SMALLEST)), self.number(_LARGEST_INPUT)
-        )
+        scale = self.apply("Div", self.apply("Max", largest, self.number(_SMALLEST)), self.number(_MAX_INPUT))
         shifted = self.apply(
             "Add", self.apply("Round", self.apply("Div", input_K, scale)), self.number(_ZERO)
         )
@@ -186,15 +184,15 @@ class _Recurrent:
         speakers = self._follow_speakers(ids) if config.speakers else None
         if speakers:
             input_BE = self._add_speakers("input", input_BE, *speakers)
-        output = self._apart(input_BE)
+        output = self._split_members(input_BE)
         states: dict[str, list[str]] = {"hidden": [], "cell": []}
         for layer in range(config.layers):
             found = self._layer(layer, output)
             output = found["hidden"]
             for name, value in found.items():
-                states[name].append(graph.apply("Unsqueeze", self._together(value), graph.sizes(0)))
+                states[name].append(graph.apply("Unsqueeze", self._merge_members(value), graph.sizes(0)))
         self.after |= {name: graph.apply("Concat", *each, axis=0) for name, each in states.items() if each}
-        features_BH = self._together(output)
+        features_BH = self._merge_members(output)
         return self._score(self._add_speakers("output", features_BH, *speakers) if speakers else features_BH)
 
     def _embed(self, ids: str) -> str:
@@ -239,7 +237,9 @@ class _Recurrent:
         """Return the states of a layer after a step."""
         graph, unit = self._graph, self._config.arch
         states = ("hidden", "cell") if unit == "lstm" else ("hidden",)
-        before = [self._apart(graph.apply("Gather", each, graph.number(layer, np.int64))) for each in states]
+        before = [
+            self._split_members(graph.apply("Gather", each, graph.number(layer, np.int64))) for each in states
+        ]
         inputs, hiddens = (
             graph.product(
                 f"layer {layer} {part}",
@@ -279,15 +279,15 @@ class _Recurrent:
         input_gate, forget_gate, candidate, output_gate = np.split(weight_G, 4)
         return np.concatenate([input_gate, forget_gate, output_gate, candidate])
 
-    def _apart(self, numbers_BK: str) -> str:
+    def _split_members(self, numbers_BK: str) -> str:
         """Split numbers by member, (M, B, K/M); those of a single member stay as they are."""
         if self._members == 1:
             return numbers_BK
         shaped = self._graph.apply("Reshape", numbers_BK, self._graph.sizes(0, self._members, -1))
         return self._graph.apply("Transpose", shaped, perm=[1, 0, 2])
 
-    def _together(self, numbers: str) -> str:
-        """Undo `_apart`."""
+    def _merge_members(self, numbers: str) -> str:
+        """Undo `_split_members`."""
         if self._members == 1:
             return numbers
         turned = self._graph.apply("Transpose", numbers, perm=[1, 0, 2])

@@ -35,7 +35,7 @@ FILES = (
 )  # fmt: skip
 """All files of the folder."""
 
-_MOST_NEW_TOKENS = 400
+_MAX_NEW_TOKENS = 400
 
 
 def export_transformers(run: Run, path: Path, *, force: bool = False) -> Exported:
@@ -136,7 +136,7 @@ def _generation(vocabulary: Vocabulary) -> dict[str, Any]:
         "temperature": GenerateOptions.temperature,
         "min_p": GenerateOptions.min_p,
         "top_k": 0,
-        "max_new_tokens": _MOST_NEW_TOKENS,
+        "max_new_tokens": _MAX_NEW_TOKENS,
         "bos_token_id": vocabulary.end,
         "eos_token_id": vocabulary.end,
         "pad_token_id": vocabulary.end,

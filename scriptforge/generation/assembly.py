@@ -15,7 +15,7 @@ from scriptforge.generation.grammar import Constraint, grammar_of
 from scriptforge.generation.known_names import KnownNames
 from scriptforge.generation.marks import Marks
 from scriptforge.generation.sampling import Sampler
-from scriptforge.generation.turn_taking import TurnTaking, among
+from scriptforge.generation.turn_taking import TurnTaking, habits_for_cast
 from scriptforge.generation.voice import GuidedDecoder, resolve_voices
 from scriptforge.generation.whole_words import WholeWords, spelling_of
 from scriptforge.inference import InferenceModel
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from scriptforge.generation.copy_limit import CopyLimit
 
 
-def new_reader(model: InferenceModel, vocabulary: Vocabulary, options: GenerateOptions) -> ModelDecoder:
+def new_decoder(model: InferenceModel, vocabulary: Vocabulary, options: GenerateOptions) -> ModelDecoder:
     """Return the decoder that reads all texts and candidates; with voices, their contrasts, too.
 
     Raises:
@@ -73,7 +73,7 @@ def new_loop(
     """Return the decoding loop for the options.
 
     Args:
-        reader: result of `new_reader` for these options.
+        reader: result of `new_decoder` for these options.
         vocabulary: the model's vocabulary.
         options: generation options.
         cast: result of `resolve_cast` for these options.
@@ -120,7 +120,7 @@ def _decoder(
 
         decoder = CachedDecoder(reader, CacheParameters(options.cache), vocabulary)
     if habits and cast.members:
-        habits = among(habits, len(cast.keys))
+        habits = habits_for_cast(habits, len(cast.keys))
     return TurnTaking(decoder, habits, vocabulary, reader.batch_size) if habits else decoder
 
 

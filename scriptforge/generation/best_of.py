@@ -36,7 +36,7 @@ import numpy as np
 from scriptforge.copying.index import words_in
 from scriptforge.generation.decoding import DecodingLoop, DecodingState, ModelDecoder, restored_state
 from scriptforge.generation.grammar import Mask
-from scriptforge.generation.sampling import logarithms
+from scriptforge.generation.sampling import log_softmax
 from scriptforge.inference import Ids, Numbers, State
 from scriptforge.vocabulary import Level, Vocabulary
 
@@ -242,10 +242,10 @@ class _Critic:
     @np.errstate(all="ignore")  # a diverged model gives infinite or NaN scores
     def best(self, text: _Text) -> int:
         """Return the index of the best candidate, the first one of equals."""
-        followings_N = self._followings(text.places, [line[: self._most] for line in text.lines])
+        information_N = self._information(text.places, [line[: self._most] for line in text.lines])
         scores = [
             round(float(following) - STALENESS * text.page.staleness(line), _DIGITS)
-            for following, line in zip(followings_N, text.lines, strict=True)
+            for following, line in zip(information_N, text.lines, strict=True)
         ]
         return scores.index(max(scores))
 
@@ -254,7 +254,7 @@ class _Critic:
         features_1TH, state = self._model.features(np.array([ids]), state)
         return _Place(features_1TH[0, -1], state)
 
-    def _followings(self, places: Sequence[_Place], lines: Sequence[Sequence[int]]) -> Numbers:
+    def _information(self, places: Sequence[_Place], lines: Sequence[Sequence[int]]) -> Numbers:
         """Return by how many nats each line is likelier at the first place than at the second, `(N,)`."""
         steps = max(map(len, lines))
         if not steps:
@@ -268,12 +268,12 @@ class _Critic:
             state = tuple(np.repeat(np.concatenate(each, axis=1), len(lines), axis=1) for each in states)
             after_RTH, _ = self._model.features(ids_RT[:, :-1], state)
             features_RTH = np.concatenate([features_RTH, after_RTH], axis=1)
-        logarithms_RTV = logarithms(self._model.score(features_RTH))
+        logarithms_RTV = log_softmax(self._model.score(features_RTH))
         said_RT = np.take_along_axis(logarithms_RTV, ids_RT[..., None], -1)[..., 0]
         own_NT, other_NT = np.split(said_RT, 2)
         is_said_NT = np.arange(steps) < np.array(list(map(len, lines)))[:, None]
-        followings_N: Numbers = ((own_NT - other_NT) * is_said_NT).sum(1)
-        return followings_N
+        information_N: Numbers = ((own_NT - other_NT) * is_said_NT).sum(1)
+        return information_N
 
 
 class _Page:

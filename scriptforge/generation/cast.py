@@ -226,9 +226,9 @@ class CastConstraint:
         first = _Roster([cast.next_speaker], vocabulary) if cast.next_speaker else self._everybody
         self._sequences = [_Sequence(first) for _ in range(batch_size)]
         self._cues = frozenset(token.id for token in vocabulary.speaker_tokens)
-        self._unspoken = frozenset(vocabulary.unspoken)
+        self._non_dialogue = frozenset(vocabulary.non_dialogue_ids)
         unspoken_V = np.zeros(vocabulary.size, np.bool_)
-        unspoken_V[list(self._unspoken)] = must_speak
+        unspoken_V[list(self._non_dialogue)] = must_speak
         rosters = (first, self._everybody)
         self._outside_V = [self._unwanted_V | roster.outsiders_V for roster in rosters]
         self._silenced_V = [outside_V | unspoken_V for outside_V in self._outside_V]
@@ -254,7 +254,7 @@ class CastConstraint:
         for sequence, id_ in zip(self._sequences, ids, strict=True):
             if id_ is None:
                 continue
-            if id_ in self._unspoken:
+            if id_ in self._non_dialogue:
                 sequence.silence += 1
             elif id_ == self._vocabulary.cue:
                 sequence.spelled = ()

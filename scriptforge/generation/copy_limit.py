@@ -60,15 +60,15 @@ class CopyLimit:
         self._sequences = [_Sequence(rule) for _ in range(batch_size)]
 
     @property
-    def relaxed(self) -> int:
+    def limit_overrides(self) -> int:
         """Return how often the limit was ignored in a sequence, since it would have left no token."""
-        return sum(sequence.relaxed for sequence in self._sequences)
+        return sum(sequence.limit_overrides for sequence in self._sequences)
 
     def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
         copying = [sequence.copying() for sequence in self._sequences]
         if not any(copying):
-            return forbidden_BV  # the usual case; with the mask unchanged, the loop skips `keep_ends`
+            return forbidden_BV  # unchanged, as usual, so that the loop skips `redistribute_layout`
         rows = zip(forbidden_BV, copying, self._sequences, strict=True)
         return np.stack([_forbidden_row(row_V, ids, sequence) for row_V, ids, sequence in rows])
 
@@ -217,7 +217,7 @@ class _Sequence:
         self._letters = ""
         self._kept: list[int] = []
         self._is_in_name = False
-        self.relaxed = 0
+        self.limit_overrides = 0
 
     @property
     def _run(self) -> CopiedRun:
@@ -279,7 +279,7 @@ def _forbidden_row(forbidden_V: Mask, copying: Sequence[int], sequence: _Sequenc
     limited_V = forbidden_V.copy()
     limited_V[list(copying)] = True
     if limited_V.all():
-        sequence.relaxed += 1
+        sequence.limit_overrides += 1
         return forbidden_V
     return limited_V
 

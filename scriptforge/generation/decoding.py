@@ -24,7 +24,7 @@ from scriptforge.errors import RunError
 from scriptforge.generation.grammar import Constraint, Grammar, Mask
 from scriptforge.generation.sampling import Sampler
 from scriptforge.inference import Ids, InferenceModel, Numbers, State
-from scriptforge.inference.drawing import with_ends_kept
+from scriptforge.inference.drawing import raise_allowed_layout
 from scriptforge.inference.kernel import kernel
 from scriptforge.workspace import atomic_file
 
@@ -261,7 +261,7 @@ class DecodingLoop:
         for constraint in self._constraints:
             forbidden_BV = constraint.forbid(forbidden_BV)
         if forbidden_BV is not well_formed_BV:
-            logits_BV = keep_ends(logits_BV, well_formed_BV, forbidden_BV, self._layout_size)
+            logits_BV = redistribute_layout(logits_BV, well_formed_BV, forbidden_BV, self._layout_size)
         if choices:
             excluded_BV = np.ones_like(forbidden_BV)
             excluded_BV[:, list(choices)] = False
@@ -362,7 +362,7 @@ class DecodingLoop:
             constraint.advance(ids, drawn=drawn)
 
 
-def keep_ends(logits_BV: Numbers, before_BV: Mask, after_BV: Mask, layout_size: int) -> Numbers:
+def redistribute_layout(logits_BV: Numbers, before_BV: Mask, after_BV: Mask, layout_size: int) -> Numbers:
     """Move the probability of layout tokens that constraints forbid to those that they allow.
 
     A line ends where a layout token comes. If only one of a hundred speakers may speak next, lines must not
@@ -380,7 +380,7 @@ def keep_ends(logits_BV: Numbers, before_BV: Mask, after_BV: Mask, layout_size: 
         Scores with those of allowed layout tokens raised; unchanged where none was allowed before.
     """
     if (loaded := kernel()) is not None:
-        return with_ends_kept(loaded, logits_BV, before_BV, after_BV, layout_size)
+        return raise_allowed_layout(loaded, logits_BV, before_BV, after_BV, layout_size)
     layout_BL = logits_BV[:, :layout_size]
     kept_BL = ~after_BV[:, :layout_size]
     with np.errstate(all="ignore"):  # no layout token may be allowed, and a diverged model's scores infinite

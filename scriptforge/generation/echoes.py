@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.generation.overuse import MOST, POWER, SETTLING, Overuse, factors, lower
+from scriptforge.generation.overuse import MAX_PENALTY, POWER, PSEUDOCOUNT, Overuse, factors, lower
 from scriptforge.inference.drawing import NOTHING, EchoMemory, EchoRule
 from scriptforge.inference.kernel import Kernel, kernel
 from scriptforge.run.echoes import LENGTHS, EchoHabits, RecentText
 from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.vocabulary import Vocabulary
 
-_KEPT_TOKENS, _KEPT_LINES = 0.999, 0.98
+_TOKEN_DECAY, _LINE_DECAY = 0.999, 0.98
 """Factors by which the counts decay with each further token or line."""
 
 
@@ -76,11 +76,11 @@ class Echoes:
             recent.advance()
         else:
             recent.match(own_B)
-            self._counts_2BO *= np.where(own_B == NOTHING, 1.0, _KEPT_TOKENS)[:, None]
+            self._counts_2BO *= np.where(own_B == NOTHING, 1.0, _TOKEN_DECAY)[:, None]
             self._counts_2BO[0] += recent.matches_B[:, None] >= self._lengths_O
             self._counts_2BO[1] += recent.are_text()[:, None] * self._habits_PO[place]
         if recent.has_ended:
-            self._counts_2B[:, recent.has_ended_B] *= _KEPT_LINES
+            self._counts_2B[:, recent.has_ended_B] *= _LINE_DECAY
             self._counts_2B[0] += recent.is_echo_B
             self._counts_2B[1] += recent.has_ended_B * self._habits_P[place]
             self._line_factors_B = factors(*self._counts_2B)
@@ -94,7 +94,7 @@ class Echoes:
             self._recent.ids_BC,
             self._recent.matches_BC,
             self._counts_2BO,
-            EchoRule(self._lengths, _KEPT_TOKENS, SETTLING, POWER, MOST),
+            EchoRule(self._lengths, _TOKEN_DECAY, PSEUDOCOUNT, POWER, MAX_PENALTY),
         )
 
     def copy(self, row: int) -> None:
@@ -107,24 +107,28 @@ class Echoes:
         for counts in (self._counts_2BO, self._counts_2B):
             counts[:] = counts[:, row : row + 1].copy()
 
-    def weigh(self, scores_BV: NDArray[np.floating[Any]], text_B1: NDArray[np.floating[Any]]) -> None:
+    def penalise(
+        self, scores_BV: NDArray[np.floating[Any]], text_logsumexp_B1: NDArray[np.floating[Any]]
+    ) -> None:
         """Lower the scores of tokens that would end an echo, and raise the text of their row to compensate.
 
         Args:
             scores_BV: scores, changed in place.
-            text_B1: log-sum-exp of the scores of text tokens, which stays the same.
+            text_logsumexp_B1: log-sum-exp of the scores of text tokens, which stays the same.
         """
         if self._memory is not None:
-            self._memory.discourage(self._recent.stop, scores_BV, self._layout_size, text_B1)
+            self._memory.discourage(self._recent.stop, scores_BV, self._layout_size, text_logsumexp_B1)
         else:
-            self._weigh_runs(scores_BV, text_B1)
+            self._penalise_runs(scores_BV, text_logsumexp_B1)
         if self._overuse is not None:
-            self._overuse.weigh(scores_BV, text_B1)
+            self._overuse.penalise(scores_BV, text_logsumexp_B1)
         if self._has_line_factors and any(would_echo := self._recent.would_echo()):
             factors_B = self._line_factors_B * would_echo
             scores_BV[:, : self._layout_size] += factors_B[:, None]
 
-    def _weigh_runs(self, scores_BV: NDArray[np.floating[Any]], text_B1: NDArray[np.floating[Any]]) -> None:
+    def _penalise_runs(
+        self, scores_BV: NDArray[np.floating[Any]], text_logsumexp_B1: NDArray[np.floating[Any]]
+    ) -> None:
         """Lower the scores of tokens that would end an echo of a run of tokens."""
         factors_BO = factors(*self._counts_2BO)
         least = factors_BO.min(0).tolist()
@@ -132,12 +136,12 @@ class Echoes:
         if lowered:
             rows_N, ids_N, lengths_N = self._recent.echoing(lowered[0])
             factors_N = (factors_BO @ self._reaches_OM)[rows_N, lengths_N]
-            self._lower(scores_BV, text_B1, rows_N, ids_N, factors_N)
+            self._lower(scores_BV, text_logsumexp_B1, rows_N, ids_N, factors_N)
 
     def _lower(
         self,
         scores_BV: NDArray[np.floating[Any]],
-        text_B1: NDArray[np.floating[Any]],
+        text_logsumexp_B1: NDArray[np.floating[Any]],
         rows_N: NDArray[np.intp],
         ids_N: NDArray[np.int32],
         factors_N: NDArray[np.floating[Any]],
@@ -147,4 +151,11 @@ class Echoes:
         self._owner_BV[rows_N, ids_N] = numbers_N
         last = np.flatnonzero(self._owner_BV[rows_N, ids_N] == numbers_N)
         where = rows_N[last], ids_N[last]
-        lower(scores_BV, text_B1, self._layout_size, where, factors_N[last], len(self._lengths) * MOST)
+        lower(
+            scores_BV,
+            text_logsumexp_B1,
+            self._layout_size,
+            where,
+            factors_N[last],
+            len(self._lengths) * MAX_PENALTY,
+        )

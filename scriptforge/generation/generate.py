@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, UsageError
-from scriptforge.generation.assembly import best_of, new_copy_limit, new_loop, new_reader
+from scriptforge.generation.assembly import best_of, new_copy_limit, new_decoder, new_loop
 from scriptforge.generation.cast import check_known, frequent_near, resolve_cast
 from scriptforge.generation.decoding import DecodingLoop, DecodingState, load_state, save_state
 from scriptforge.generation.grammar import Boundary
@@ -141,7 +141,7 @@ class Generation:
         self._seeds = range(self.seed, self.seed + options.count)
         self._sequences = [SizedText(options, vocabulary) for _ in self._seeds]
         self._copy_limit = new_copy_limit(index, vocabulary, options)
-        reader = new_reader(model.inference("int8" if options.int8 else "fp32"), vocabulary, options)
+        reader = new_decoder(model.inference("int8" if options.int8 else "fp32"), vocabulary, options)
         seeds = candidate_seeds(self._seeds, options.best_of)
         loop = new_loop(reader, vocabulary, options, cast, seeds, habits or Habits(), self._copy_limit)
         self._loop: DecodingLoop | BestOf = (
@@ -191,9 +191,9 @@ class Generation:
         ]
 
     @property
-    def relaxed(self) -> int:
+    def limit_overrides(self) -> int:
         """Return how often the limit on copying was ignored, since it would have left no token."""
-        return self._copy_limit.relaxed // self.options.best_of if self._copy_limit else 0
+        return self._copy_limit.limit_overrides // self.options.best_of if self._copy_limit else 0
 
     def pause(self) -> DecodingState:
         """Return the state at the end of the one text, for a `Generation` with it as `after`."""

@@ -77,13 +77,13 @@ class CachedMaskUnion:
             return joined_BV
         joined_BV = mask_BV | self._mask_V
         if len(mask_BV) == 1:
-            if len(self._known) >= _MOST_CACHED:
+            if len(self._known) >= _MAX_CACHED:
                 self._known.clear()
             self._known[id(mask_BV)] = mask_BV, joined_BV
         return joined_BV
 
 
-_MOST_CACHED = 64
+_MAX_CACHED = 64
 
 NAME_LIMIT = 40
 """Number of tokens after which a spelled name is brought to its end."""
@@ -272,7 +272,7 @@ def _script_rules(vocabulary: Vocabulary) -> Rules:
 
     says_V, end_V = _only(vocabulary, vocabulary.says), _only(vocabulary, vocabulary.end)
     cues = [vocabulary.cue, *(token.id for token in vocabulary.speaker_tokens)]
-    kinds_V = _only(vocabulary, *vocabulary.unspoken, *cues)
+    kinds_V = _only(vocabulary, *vocabulary.non_dialogue_ids, *cues)
 
     allowed_PV = np.zeros((len(GrammarState), vocabulary.size), dtype=np.bool_)
     allowed_PV[GrammarState.OPENING] = kinds_V

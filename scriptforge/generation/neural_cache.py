@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from scriptforge.generation.decoding import Copies, ModelDecoder, Saved
 from scriptforge.generation.grammar import Mask
-from scriptforge.generation.sampling import Scores, logarithms
+from scriptforge.generation.sampling import Scores, log_softmax
 from scriptforge.inference import Ids, Numbers
 from scriptforge.vocabulary import Vocabulary
 
@@ -55,7 +55,7 @@ class CacheParameters:
     window: int = 2000
 
 
-def directions(features: Numbers) -> Numbers:
+def unit_vectors(features: Numbers) -> Numbers:
     """Return features scaled to length 1, so that their dot products are cosines; same shape."""
     lengths = np.sqrt(np.square(features).sum(-1, keepdims=True))
     unit: Numbers = features / np.maximum(lengths, np.float32(_SHORTEST))
@@ -96,7 +96,7 @@ def mix(logarithms: Scores, cached: Scores, applies: Mask, weight: float) -> Sco
     return np.where(applies, mixed, logarithms)
 
 
-def sayable(vocabulary: Vocabulary) -> Mask:
+def cacheable(vocabulary: Vocabulary) -> Mask:
     """Return the tokens that the cache covers, `sayable_V`; a part of a character counts as a letter."""
     says_something = (
         not vocabulary.is_text[id_] or any(each.isalnum() or each == _BROKEN for each in text)
@@ -107,7 +107,7 @@ def sayable(vocabulary: Vocabulary) -> Mask:
     return sayable_V
 
 
-def sayable_mass(logarithms_BV: Scores, sayable_V: Mask) -> Scores:
+def cacheable_mass(logarithms_BV: Scores, sayable_V: Mask) -> Scores:
     """Return M, the model's total probability of the tokens that the cache covers: `mass_B1`."""
     mass_B1: Scores = (np.exp(logarithms_BV) * sayable_V).sum(-1, keepdims=True)
     return mass_B1
@@ -123,7 +123,7 @@ class CachedDecoder:
         self._decoder = decoder
         self._parameters = parameters
         self._end = vocabulary.end
-        self._sayable_V = sayable(vocabulary)
+        self._sayable_V = cacheable(vocabulary)
         batch_size, size = decoder.batch_size, decoder.model.config.feature_size
         self._keys_BWH = np.zeros((batch_size, parameters.window, size), np.float32)
         self._values_BW = np.full((batch_size, parameters.window), _NOTHING)
@@ -134,11 +134,11 @@ class CachedDecoder:
         """See `Decoder.read`; `logits_BV` are the log-probabilities of the mixture."""
         features_BTH, logits_BV = self._decoder.read_features(ids_BT, waits_B)
         latest_B1H = self._latest_B1H
-        self._remember(ids_BT, directions(features_BTH))
+        self._remember(ids_BT, unit_vectors(features_BTH))
         if waits_B is not None:
             self._values_BW[waits_B, (self._count - 1) % self._parameters.window] = _NOTHING
             self._latest_B1H = np.where(waits_B[:, None, None], latest_B1H, self._latest_B1H)
-        return self._mixed(logarithms(logits_BV))
+        return self._mixed(log_softmax(logits_BV))
 
     def copy_sequences(self, copies: Copies) -> None:
         """See `Decoder.copy_sequences`."""
@@ -201,6 +201,6 @@ class CachedDecoder:
         cached_BV: NDArray[Any] = np.zeros_like(logarithms_BV)
         for cached_V, values_N, shares_N in zip(cached_BV, values_BN, shares_B1N[:, 0], strict=True):
             cached_V += np.bincount(np.maximum(values_N, 0), shares_N, len(cached_V))
-        mass_B1 = sayable_mass(logarithms_BV, self._sayable_V)
+        mass_B1 = cacheable_mass(logarithms_BV, self._sayable_V)
         applies_BV = visible_BN.any(1, keepdims=True) & self._sayable_V
         return mix(logarithms_BV, mass_B1 * cached_BV, applies_BV, self._parameters.weight)

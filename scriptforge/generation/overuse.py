@@ -24,13 +24,13 @@ from scriptforge.vocabulary import Vocabulary
 POWER = 2.0
 """Exponent of the penalty: a token twice as frequent as expected becomes a quarter as likely."""
 
-MOST = 3.0
+MAX_PENALTY = 3.0
 """Upper limit of the penalty, in nats."""
 
-SETTLING = 1.5
+PSEUDOCOUNT = 1.5
 """Pseudo-count added to observed and expected counts, since small counts say little about frequencies."""
 
-_STEPS, _KEPT = 16, 0.984
+_STEPS, _DECAY = 16, 0.984
 """Number of tokens after which the counts decay, and the factor: 1,000 tokens ago counts about a third."""
 
 
@@ -66,8 +66,8 @@ class Overuse:
             if steps_B[row] % _STEPS:
                 self._note(row, ids_B[row : row + 1])
             else:
-                counts_BV[row] *= _KEPT
-                totals_B[row] *= _KEPT
+                counts_BV[row] *= _DECAY
+                totals_B[row] *= _DECAY
                 self._note(row, np.flatnonzero(counts_BV[row]))
 
     def _note(self, row: int, ids_N: NDArray[np.integer[Any]]) -> None:
@@ -78,7 +78,7 @@ class Overuse:
     def _new_usage(self, loaded: Kernel | None) -> TokenUsage | None:
         if loaded is None:
             return None
-        rule = UsageRule(_STEPS, _KEPT, SETTLING, POWER, MOST)
+        rule = UsageRule(_STEPS, _DECAY, PSEUDOCOUNT, POWER, MAX_PENALTY)
         return TokenUsage(loaded, self._counts, self._shares_V, self._layout_size, rule)
 
     def copy(self, row: int) -> None:
@@ -86,31 +86,33 @@ class Overuse:
         for values in self._counts:
             values[:] = values[row].copy()
 
-    def weigh(self, scores_BV: NDArray[np.floating[Any]], text_B1: NDArray[np.floating[Any]]) -> None:
+    def penalise(
+        self, scores_BV: NDArray[np.floating[Any]], text_logsumexp_B1: NDArray[np.floating[Any]]
+    ) -> None:
         """Lower the scores of overused tokens, and raise the text of their row to compensate.
 
         Args:
             scores_BV: scores, changed in place.
-            text_B1: log-sum-exp of the scores of text tokens, which stays the same.
+            text_logsumexp_B1: log-sum-exp of the scores of text tokens, which stays the same.
         """
         if self._usage is not None:
-            self._usage.lower(scores_BV, text_B1)
+            self._usage.lower(scores_BV, text_logsumexp_B1)
             return
         rows_N, ids_N = np.nonzero(self._counts.factors_BV)
         factors_N = self._counts.factors_BV[rows_N, ids_N]
-        lower(scores_BV, text_B1, self._layout_size, (rows_N, ids_N), factors_N, MOST)
+        lower(scores_BV, text_logsumexp_B1, self._layout_size, (rows_N, ids_N), factors_N, MAX_PENALTY)
 
 
 def factors(came_X: NDArray[np.float64], expected_X: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the terms to add to scores, 0 or less, given observed and expected counts."""
-    ratios_X = np.minimum((expected_X + SETTLING) / (came_X + SETTLING), 1)
-    factors_X: NDArray[np.float64] = np.maximum(POWER * np.log(ratios_X), -MOST)
+    ratios_X = np.minimum((expected_X + PSEUDOCOUNT) / (came_X + PSEUDOCOUNT), 1)
+    factors_X: NDArray[np.float64] = np.maximum(POWER * np.log(ratios_X), -MAX_PENALTY)
     return factors_X
 
 
 def lower(
     scores_BV: NDArray[np.floating[Any]],
-    text_B1: NDArray[np.floating[Any]],
+    text_logsumexp_B1: NDArray[np.floating[Any]],
     layout_size: int,
     where: tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]],
     factors_N: NDArray[np.floating[Any]],
@@ -120,14 +122,14 @@ def lower(
 
     Args:
         scores_BV: scores, changed in place.
-        text_B1: log-sum-exp of the scores of text tokens, which stays the same.
+        text_logsumexp_B1: log-sum-exp of the scores of text tokens, which stays the same.
         layout_size: number of layout tokens, which are the first ids.
         where: rows and ids of the tokens, `(N,)` each, without duplicates.
         factors_N: terms added to their scores, 0 or less.
         most: upper limit, in nats, of how much one is lowered, so that something is left to raise.
     """
     own_N = scores_BV[where]
-    lost_N = np.exp(own_N - text_B1[where[0], 0]) * -np.expm1(factors_N)
+    lost_N = np.exp(own_N - text_logsumexp_B1[where[0], 0]) * -np.expm1(factors_N)
     lost_B = np.bincount(where[0], lost_N, minlength=len(scores_BV))
     scores_BV[where] = own_N + factors_N
     raised_B = -np.log1p(-np.minimum(lost_B, 1 - np.exp(-most)))

@@ -214,7 +214,7 @@ def _sole_speaker(words: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Ele
 def _is_bare(last: Element, prime: str) -> bool:
     """Return whether the last element is words whose kind the layout does not show."""
     last_line = prime.strip().splitlines()[-1].strip()
-    return last.kind == "action" and not parse_line(last_line).understood
+    return last.kind == "action" and not parse_line(last_line).recognised
 
 
 def _cue_in(words: str, vocabulary: Vocabulary) -> Element | None:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scriptforge.generation.echoes import Echoes
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.rng import BatchRNG
-from scriptforge.inference.drawing import Drawing
+from scriptforge.inference.drawing import KernelSampler
 from scriptforge.inference.kernel import kernel
 from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
@@ -36,7 +36,7 @@ Scores: TypeAlias = NDArray[np.floating[Any]]
 Filter: TypeAlias = Callable[[Scores], Scores]
 
 _FIRST_LOOK = 128
-_LEAST_LOGARITHM = -1e4  # in place of the logarithm of 0
+_MIN_LOGARITHM = -1e4  # in place of the logarithm of 0
 
 
 def scale(scores_BN: Scores, temperature: float) -> Scores:
@@ -64,7 +64,7 @@ def keep_top_p(scores_BN: Scores, mass: float) -> Scores:
     Nucleus sampling. Source: Holtzman et al. 2020,
     "The Curious Case of Neural Text Degeneration", arXiv:1904.09751.
     """
-    return _keep_best(scores_BN, scores_BN, np.exp(logarithms(scores_BN)), mass)
+    return _keep_best(scores_BN, scores_BN, np.exp(log_softmax(scores_BN)), mass)
 
 
 def keep_typical(scores_BN: Scores, mass: float) -> Scores:
@@ -72,9 +72,9 @@ def keep_typical(scores_BN: Scores, mass: float) -> Scores:
 
     Source: Meister et al. 2023, "Locally Typical Sampling", arXiv:2202.00666.
     """
-    logarithms_BN = logarithms(scores_BN)
+    logarithms_BN = log_softmax(scores_BN)
     probabilities_BN = np.exp(logarithms_BN)
-    surprises_BN = -np.maximum(logarithms_BN, _LEAST_LOGARITHM)
+    surprises_BN = -np.maximum(logarithms_BN, _MIN_LOGARITHM)
     expected_B1 = (probabilities_BN * surprises_BN).sum(-1, keepdims=True)
     return _keep_best(scores_BN, -np.abs(logarithms_BN + expected_B1), probabilities_BN, mass)
 
@@ -88,7 +88,7 @@ def keep_min_p(scores_BN: Scores, share: float) -> Scores:
     return np.where(scores_BN < least_B1, -np.inf, scores_BN)
 
 
-def logarithms(scores: Scores) -> Scores:
+def log_softmax(scores: Scores) -> Scores:
     """Return the log-probabilities of all tokens, over the last dimension (log-softmax)."""
     scaled = scores - scores.max(-1, keepdims=True)
     result: Scores = scaled - np.log(np.exp(scaled).sum(-1, keepdims=True))
@@ -176,7 +176,7 @@ _LARGEST = 1e30  # in place of the infinite scores of a diverged model, so that 
 _SMALL = 1024  # vocabulary size up to which filtering all tokens is faster than selecting some first
 _BITS_OF_MINUS_INFINITY = np.float32(-np.inf).view(np.int32)
 _GROUP = 64
-_MOST_KEPT = 1 / 32  # maximum share of tokens to select; selecting more is slower than filtering all
+_MAX_KEPT = 1 / 32  # maximum share of tokens to select; selecting more is slower than filtering all
 
 
 class Sampler:
@@ -207,7 +207,7 @@ class Sampler:
         self._layout_size = int(np.flatnonzero(self._is_text_V).min(initial=len(is_text_V)))
         self._is_spoken_L = ~np.isin(np.arange(self._layout_size), unspoken)
         self._filters = _filters(options)
-        self._drawing = self._new_drawing(len(seeds))
+        self._kernel_sampler = self._new_drawing(len(seeds))
         self._is_simple = options.top_k == 0 and options.top_p == options.typical == 1
         self._echoes = echoes
         self._together = len(seeds) // max(len(echoes), 1)
@@ -225,26 +225,29 @@ class Sampler:
             ids_B: int64, none of them forbidden.
         """
         scores_BV: Scores
-        text_B1: Scores
-        if self._drawing is not None:
-            self._drawing.allow(logits_BV, forbidden_BV)
-            scores_BV, text_B1 = self._drawing.scores_BV, self._drawing.text_B1
+        text_logsumexp_B1: Scores
+        if self._kernel_sampler is not None:
+            self._kernel_sampler.allow(logits_BV, forbidden_BV)
+            scores_BV, text_logsumexp_B1 = (
+                self._kernel_sampler.scores_BV,
+                self._kernel_sampler.text_logsumexp_B1,
+            )
         else:
             scores_BV = _allowed(logits_BV, forbidden_BV)
-            text_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
+            text_logsumexp_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
         if len(self._echoes) == 1:
-            self._echoes[0].weigh(scores_BV, text_B1)
+            self._echoes[0].penalise(scores_BV, text_logsumexp_B1)
         else:
             for number, echoes in enumerate(self._echoes):
                 rows = self._rows_of(number)
-                echoes.weigh(scores_BV[rows], text_B1[rows])
+                echoes.penalise(scores_BV[rows], text_logsumexp_B1[rows])
         if self._remembers:
             scores_BV = self._discourage_repetition(scores_BV)
-            text_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
+            text_logsumexp_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
         if self._options.temperature < _COLDEST:
             likeliest_B: NDArray[np.int64] = scores_BV.argmax(-1)
             return likeliest_B
-        return self._pick(scores_BV, text_B1)
+        return self._pick(scores_BV, text_logsumexp_B1)
 
     def rollback(self) -> None:
         """Undo the last draw, which must have been of layout tokens."""
@@ -278,25 +281,29 @@ class Sampler:
         """Return the sequences that share a penalty on echoes."""
         return slice(number * self._together, (number + 1) * self._together)
 
-    def _new_drawing(self, rows: int) -> Drawing | None:
+    def _new_drawing(self, rows: int) -> KernelSampler | None:
         loaded = kernel()
         if loaded is None:
             return None
         options, size = self._options, len(self._is_text_V)
         temperature = max(options.temperature, _COLDEST)
-        return Drawing(loaded, rows, size, self._is_spoken_L, temperature=temperature, min_p=options.min_p)
+        return KernelSampler(
+            loaded, rows, size, self._is_spoken_L, temperature=temperature, min_p=options.min_p
+        )
 
-    def _pick(self, scores_BV: Scores, text_B1: Scores) -> NDArray[np.int64]:
+    def _pick(self, scores_BV: Scores, text_logsumexp_B1: Scores) -> NDArray[np.int64]:
         """Draw a layout token or text in general, and then a text token where text was drawn."""
         rolls_2B = self.rng.uniform()
-        if self._drawing is not None and self._is_simple and not self._remembers:
-            return self._drawing.draw(rolls_2B)
+        if self._kernel_sampler is not None and self._is_simple and not self._remembers:
+            return self._kernel_sampler.draw(rolls_2B)
         roll_B1, layout_roll_B1 = rolls_2B[..., None]
         text_BV = scores_BV[:, self._layout_size :]
         best_B1 = text_BV.max(-1, keepdims=True, initial=-np.inf)
         ids_B = np.zeros(len(scores_BV), dtype=np.int64)
         if self._layout_size:
-            ids_B = self._pick_layout(scores_BV[:, : self._layout_size], text_B1, best_B1, layout_roll_B1)
+            ids_B = self._pick_layout(
+                scores_BV[:, : self._layout_size], text_logsumexp_B1, best_B1, layout_roll_B1
+            )
         rows = np.flatnonzero(ids_B == self._layout_size)
         if len(rows) == len(ids_B):
             ids_B += self._pick_text(text_BV, best_B1, roll_B1)
@@ -305,13 +312,13 @@ class Sampler:
         return ids_B
 
     def _pick_layout(
-        self, scores_BL: Scores, text_B1: Scores, best_B1: Scores, roll_B1: Scores
+        self, scores_BL: Scores, text_logsumexp_B1: Scores, best_B1: Scores, roll_B1: Scores
     ) -> NDArray[np.int64]:
         """Draw a layout token, or L in place of any text token: `ids_B`.
 
         Args:
             scores_BL: scores of the layout tokens.
-            text_B1: log-sum-exp of the scores of text tokens.
+            text_logsumexp_B1: log-sum-exp of the scores of text tokens.
             best_B1: score of the likeliest text token.
             roll_B1: random numbers in 0 ≤ x < 1.
         """
@@ -319,7 +326,7 @@ class Sampler:
         weights_BL = np.exp(scores_BL - highest_B1)
         is_rare_BL = weights_BL < self._options.min_p * weights_BL.max(-1, keepdims=True)
         reached_BL = np.where(is_rare_BL & self._is_spoken_L, 0, weights_BL).cumsum(-1, dtype=np.float64)
-        sum_B1 = reached_BL[:, -1:] + np.exp(text_B1 - highest_B1)
+        sum_B1 = reached_BL[:, -1:] + np.exp(text_logsumexp_B1 - highest_B1)
         places_B = (reached_BL <= roll_B1 * sum_B1).sum(-1)
         is_likely_B1 = reached_BL[:, -1:] >= self._options.min_p * np.exp(best_B1 - highest_B1)
         return np.where(is_likely_B1[:, 0], places_B, self._layout_size)
@@ -338,7 +345,7 @@ class Sampler:
             ids_N = np.flatnonzero(kept_BV)
             return ids_N[self._filter_and_pick(scores_BV[:, ids_N], roll_B1)]
         rows_N, ids_N = np.divmod(np.flatnonzero(kept_BV), scores_BV.shape[-1])
-        if len(ids_N) > _MOST_KEPT * scores_BV.size:
+        if len(ids_N) > _MAX_KEPT * scores_BV.size:
             return self._filter_and_pick(scores_BV, roll_B1)
         counts_B = np.bincount(rows_N, minlength=len(scores_BV))
         places_N = np.arange(len(ids_N)) - np.repeat(counts_B.cumsum() - counts_B, counts_B)

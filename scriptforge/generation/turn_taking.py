@@ -9,7 +9,7 @@ likely, the more so the further beyond, and the other cues gain what is taken fr
     lines of the busiest speaker: 28 %   18 of the last 40 lines     that speaker's cue    × 0.04
 
 The rates are no hard limits: a page may begin with a speaker who goes on, as human ones do. If the user
-chooses a small cast, its members may speak more: see `among`.
+chooses a small cast, its members may speak more: see `habits_for_cast`.
 
 Shape letters: B sequences of the batch, T steps, S cues, V vocabulary, N numbers.
 """
@@ -28,7 +28,7 @@ from scriptforge.inference.kernel import kernel
 from scriptforge.run.turns import WINDOW, TurnHabits
 from scriptforge.vocabulary import Vocabulary
 
-_SETTLING = 10
+_PSEUDOCOUNT = 10
 """Pseudo-count of lines at the rates of the training text, since few lines say little about rates."""
 
 _SAME_POWER, _BUSIEST_POWER = 2, 8
@@ -39,7 +39,7 @@ _BUSIEST_OF_FEW = 1.3
 _LEAST = 1e-3  # minimum of the expected lines, for a rate of 0
 
 
-def among(habits: TurnHabits, members: int) -> TurnHabits:
+def habits_for_cast(habits: TurnHabits, members: int) -> TurnHabits:
     """Return the habits for a cast of so many members, 1 or more; a single one may always go on."""
     busiest = min(1.0, max(habits.busiest, _BUSIEST_OF_FEW / members))
     return TurnHabits(same_again=1.0 if members == 1 else habits.same_again, busiest=busiest)
@@ -177,6 +177,6 @@ class _Turns:
 
 def _excess(share: float, count: int, lines: int) -> float:
     """Return the log ratio of expected to observed lines; 0 if there are no more than expected."""
-    expected = share * (lines + _SETTLING)
-    present = count + share * _SETTLING
+    expected = share * (lines + _PSEUDOCOUNT)
+    present = count + share * _PSEUDOCOUNT
     return math.log(max(expected, _LEAST) / present) if present > expected else 0.0

@@ -35,12 +35,12 @@ from scriptforge.generation.cast import tidy_name
 from scriptforge.generation.decoding import Copies, ModelDecoder, Saved
 from scriptforge.generation.grammar import Mask
 from scriptforge.inference import Ids, InferenceModel, ModelConfig, Numbers
-from scriptforge.inference.drawing import Guide
+from scriptforge.inference.drawing import Guidance
 from scriptforge.inference.kernel import kernel
 from scriptforge.options import DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING, GenerateOptions
 from scriptforge.vocabulary import Vocabulary
 
-MOST_OTHERS = 3
+MAX_OTHERS = 3
 """Maximum number of others, those with the most lines, with whom a speaker is contrasted in turn."""
 
 PLAUSIBLE = 0.05
@@ -103,10 +103,10 @@ def contrasts(vocabulary: Vocabulary) -> dict[int, tuple[int, ...]]:
     for token in vocabulary.speaker_tokens:
         frequent.setdefault(token.source, []).append(token.id)
     others = {
-        token.id: [id_ for id_ in frequent[token.source][: MOST_OTHERS + 1] if id_ != token.id]
+        token.id: [id_ for id_ in frequent[token.source][: MAX_OTHERS + 1] if id_ != token.id]
         for token in vocabulary.speaker_tokens
     }
-    return {cue: tuple(found[:MOST_OTHERS]) for cue, found in others.items()}
+    return {cue: tuple(found[:MAX_OTHERS]) for cue, found in others.items()}
 
 
 def _cues_of(name: str, vocabulary: Vocabulary) -> Iterable[int]:
@@ -137,7 +137,7 @@ class GuidedDecoder(ModelDecoder):
         self._is_contrasted = False
         loaded, head_VE = kernel(), model.head
         self._guidance = (
-            Guide(loaded, head_VE, voices.layout_size, -float(_LEAST))
+            Guidance(loaded, head_VE, voices.layout_size, -float(_LEAST))
             if loaded is not None and head_VE is not None
             else None
         )

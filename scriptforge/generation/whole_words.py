@@ -42,7 +42,7 @@ _APOSTROPHES = tuple(apostrophe.encode() for apostrophe in APOSTROPHES)
 _decoder = getincrementaldecoder("utf-8")
 
 
-class Begun(NamedTuple):
+class PartialWord(NamedTuple):
     """The word at the end of a text.
 
     Attributes:
@@ -57,21 +57,21 @@ class Begun(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Ending:
+class TextEnd:
     """The end of a text, with cached results on what may follow it.
 
     Attributes:
         begun: the word at the end.
         after: the ending after one more drawn token, by id.
         forbidden_1V: forbidden tokens; None if not computed yet.
-        way_on: a token that is allowed, if the word or a character in it has to go on; else None.
+        continuation: a token that is allowed, if the word or a character in it has to go on; else None.
         narrowed: for a single sequence, the mask that was given last, and the result for it.
     """
 
-    begun: Begun
-    after: "dict[int, Ending]" = field(default_factory=dict)
+    begun: PartialWord
+    after: "dict[int, TextEnd]" = field(default_factory=dict)
     forbidden_1V: Mask | None = None
-    way_on: int | None = None
+    continuation: int | None = None
     narrowed: tuple[Mask, Mask] | None = None
 
 
@@ -85,7 +85,7 @@ class WholeWords:
 
     def __init__(self, spelling: "Spelling", batch_size: int) -> None:
         self._spelling = spelling
-        self._endings = [spelling.ending(Begun())] * batch_size
+        self._endings = [spelling.ending(PartialWord())] * batch_size
 
     def forbid(self, forbidden_BV: Mask) -> Mask:
         """See `Constraint.forbid`."""
@@ -93,20 +93,20 @@ class WholeWords:
             return self._forbid_one(forbidden_BV, self._endings[0])
         own_BV = np.concatenate([self._spelling.forbidden_after(ending) for ending in self._endings])
         narrowed_BV: Mask = forbidden_BV | own_BV
-        ways_on = np.array([ending.way_on or 0 for ending in self._endings])
+        ways_on = np.array([ending.continuation or 0 for ending in self._endings])
         may_be_stuck_B = narrowed_BV[np.arange(len(ways_on)), ways_on]
         for row in np.flatnonzero(may_be_stuck_B).tolist():
-            if self._endings[row].way_on is not None and narrowed_BV[row].all():
+            if self._endings[row].continuation is not None and narrowed_BV[row].all():
                 narrowed_BV[row] = own_BV[row]
         return narrowed_BV
 
-    def _forbid_one(self, forbidden_1V: Mask, ending: Ending) -> Mask:
+    def _forbid_one(self, forbidden_1V: Mask, ending: TextEnd) -> Mask:
         """Do the same for a single sequence, where the same masks recur and results are cached."""
         if ending.narrowed is not None and ending.narrowed[0] is forbidden_1V:
             return ending.narrowed[1]
         own_1V = self._spelling.forbidden_after(ending)
         narrowed_1V: Mask = forbidden_1V | own_1V
-        if ending.way_on is not None and narrowed_1V[0, ending.way_on] and narrowed_1V.all():
+        if ending.continuation is not None and narrowed_1V[0, ending.continuation] and narrowed_1V.all():
             narrowed_1V = own_1V
         ending.narrowed = forbidden_1V, narrowed_1V
         return narrowed_1V
@@ -146,19 +146,19 @@ class Spelling:
         self._sorted_tokens = sorted(self._heads_by_text)
         self._heads = lru_cache(_REMEMBERED_ENDINGS)(self._find_heads)
         self._most_endings = min(_REMEMBERED_ENDINGS, max(64, _REMEMBERED_BYTES // (3 * vocabulary.size)))
-        self._endings: dict[Begun, Ending] = {}
+        self._endings: dict[PartialWord, TextEnd] = {}
         self._sort_tokens()
 
-    def ending(self, begun: Begun) -> Ending:
+    def ending(self, begun: PartialWord) -> TextEnd:
         """Return the ending with this word, from the cache if possible."""
         ending = self._endings.get(begun)
         if ending is None:
             if len(self._endings) >= self._most_endings:
                 self._forget()
-            ending = self._endings[begun] = Ending(begun)
+            ending = self._endings[begun] = TextEnd(begun)
         return ending
 
-    def after(self, ending: Ending, id_: int) -> Ending:
+    def after(self, ending: TextEnd, id_: int) -> TextEnd:
         """Return the ending after one more drawn token, allowed or not."""
         after = ending.after.get(id_)
         if after is None:
@@ -166,16 +166,16 @@ class Spelling:
             after = ending.after[id_] = self.ending(apart or self._walk(ending.begun, id_)[0])
         return after
 
-    def after_given(self, ending: Ending, id_: int) -> Ending:
+    def after_given(self, ending: TextEnd, id_: int) -> TextEnd:
         """Return the ending after a given token, where the word at the end counts as one."""
         after, _ = self._walk(ending.begun, id_)
         return self.ending(after._replace(may_stand=bool(after.letters)))
 
-    def forbidden_after(self, ending: Ending) -> Mask:
+    def forbidden_after(self, ending: TextEnd) -> Mask:
         """Return the tokens forbidden after an ending: `forbidden_1V`."""
         forbidden_1V = ending.forbidden_1V
         if forbidden_1V is None:
-            forbidden_V, ending.way_on = self._forbidden_after(ending.begun)
+            forbidden_V, ending.continuation = self._forbidden_after(ending.begun)
             forbidden_1V = ending.forbidden_1V = forbidden_V[None]
         return forbidden_1V
 
@@ -191,7 +191,7 @@ class Spelling:
 
     def _sort_tokens(self) -> None:
         """Compute the masks that depend only on whether a word ends before the token."""
-        walked = {id_: self._walk(Begun(), id_) for id_ in self._text_ids()}
+        walked = {id_: self._walk(PartialWord(), id_) for id_ in self._text_ids()}
         self._begun_by_apart = {
             id_: begun for id_, (begun, _) in walked.items() if self._tokens[id_].startswith(b" ")
         }
@@ -210,7 +210,7 @@ class Spelling:
         forbidden_V[list(ids)] = False
         return forbidden_V
 
-    def _forbidden_after(self, begun: Begun) -> tuple[Mask, int | None]:
+    def _forbidden_after(self, begun: PartialWord) -> tuple[Mask, int | None]:
         """Return the tokens forbidden after part of a word, and an allowed one if it has to go on."""
         letters, rest, _ = begun
         if not letters and not rest:
@@ -228,10 +228,10 @@ class Spelling:
             return self._all_but(possible), possible[0]
         return np.zeros(len(self._tokens), np.bool_), None
 
-    def _walk(self, begun: Begun, id_: int) -> tuple[Begun, bool]:
+    def _walk(self, begun: PartialWord, id_: int) -> tuple[PartialWord, bool]:
         """Return the word at the end after one more token, and whether that token is allowed."""
         if not self._is_text[id_]:
-            return Begun(), self._may_end(begun)
+            return PartialWord(), self._may_end(begun)
         letters, rest, may_stand = begun
         token = self._tokens[id_]
         said = token.removeprefix(b" ")
@@ -239,12 +239,12 @@ class Spelling:
             is_apart = len(said) < len(token)
             longer = said if is_apart else letters + said
             if self._begins_word(longer):
-                return Begun(longer), not is_apart or self._may_end(begun)
+                return PartialWord(longer), not is_apart or self._may_end(begun)
         decoder = _decoder()
         try:
             text = decoder.decode(rest + token)
         except UnicodeDecodeError:
-            return Begun(), False
+            return PartialWord(), False
         is_possible = True
         for character in text:
             longer = letters + character.encode()
@@ -254,13 +254,13 @@ class Spelling:
                 is_possible, letters, may_stand = False, _HIGHEST, True
             else:
                 is_known = character.isascii() or character in self._characters
-                is_possible = is_possible and is_known and self._may_end(Begun(letters, b"", may_stand))
+                is_possible = is_possible and is_known and self._may_end(PartialWord(letters, b"", may_stand))
                 is_inside = character in APOSTROPHES and letters and not letters.endswith(_APOSTROPHES)
                 letters, may_stand = (longer, may_stand) if is_inside else (b"", False)
-        after = Begun(letters, decoder.getstate()[0], may_stand)
+        after = PartialWord(letters, decoder.getstate()[0], may_stand)
         return after, is_possible and (not after.rest or self._may_go_on(after))
 
-    def _may_end(self, begun: Begun) -> bool:
+    def _may_end(self, begun: PartialWord) -> bool:
         """Return whether a text may end here, or continue with a character that is not a letter."""
         letters, rest, may_stand = begun
         if rest:
@@ -272,7 +272,7 @@ class Spelling:
             for apostrophe in _APOSTROPHES
         )
 
-    def _may_go_on(self, begun: Begun) -> bool:
+    def _may_go_on(self, begun: PartialWord) -> bool:
         """Return whether the incomplete character at the end can become one that is allowed here."""
         return self._begins_word(begun.letters + begun.rest) or (
             begun.rest in self._beginnings and self._may_end(begun._replace(rest=b""))

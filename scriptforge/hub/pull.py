@@ -17,12 +17,12 @@ from scriptforge.net.client import (
     ProgressCallback,
     check_repository,
     hub_client,
-    is_as_promised,
+    matches_commit,
     no_progress,
     sha256_of,
     watch_folder,
 )
-from scriptforge.run.records import LARGEST_CONFIG, HubRecord, RunDescription
+from scriptforge.run.records import MAX_CONFIG, HubRecord, RunDescription
 from scriptforge.workspace import RunFolder, Workspace, atomic_folder, atomic_write
 
 if TYPE_CHECKING:
@@ -155,14 +155,14 @@ class _Download:
                     f"{self.repository} has no {name}, so it is not a scriptforge model.",
                     "Pull a repository that was made with scriptforge push.",
                 )
-        from scriptforge.run.run import LARGEST_HEADER, LARGEST_VOCABULARY, weights_size
-        from scriptforge.vocabulary.lexicon import LARGEST_LEXICON
+        from scriptforge.run.run import MAX_HEADER, MAX_VOCABULARY, weights_size
+        from scriptforge.vocabulary.lexicon import MAX_LEXICON
 
-        hashes = {folder.config.name: self._fetch_file(folder.config, LARGEST_CONFIG)}
-        limit = weights_size(RunDescription.load(folder)) + LARGEST_HEADER
-        hashes[folder.tokenizer.name] = self._fetch_file(folder.tokenizer, LARGEST_VOCABULARY)
+        hashes = {folder.config.name: self._fetch_file(folder.config, MAX_CONFIG)}
+        limit = weights_size(RunDescription.load(folder)) + MAX_HEADER
+        hashes[folder.tokenizer.name] = self._fetch_file(folder.tokenizer, MAX_VOCABULARY)
         hashes[folder.weights.name] = self._fetch_file(folder.weights, limit)
-        for path, most in ((folder.lexicon, LARGEST_LEXICON), (folder.card, LARGEST_CONFIG)):
+        for path, most in ((folder.lexicon, MAX_LEXICON), (folder.card, MAX_CONFIG)):
             if path.name in self.offered:
                 hashes[path.name] = self._fetch_file(path, most)
         return hashes
@@ -177,7 +177,7 @@ class _Download:
                 "Ask its owner what it is: scriptforge writes no such file.",
             )
         self.api.hf_hub_download(self.repository, path.name, revision=self.commit, local_dir=self.folder.path)
-        if not is_as_promised(path, offered):
+        if not matches_commit(path, offered):
             raise HubError(
                 f"{path.name} of {self.repository} is not what its commit says: it was damaged on the way.",
                 "Pull it again.",

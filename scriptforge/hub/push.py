@@ -98,7 +98,7 @@ def push(
     owner = _ANYBODY if dry_run or options.repository else user_name()
     repository = options.repository or f"{owner}/{run.folder.name}"
     dataset = run.description.dataset_at_hand(workspace)
-    run.find_words(workspace)
+    run.ensure_lexicon(workspace)
     payloads = [build_payload(run, repository, dataset)]
     if options.space:
         payloads.append(build_space_payload(run, repository))

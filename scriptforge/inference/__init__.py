@@ -22,9 +22,9 @@ from scriptforge.inference.base import (
 )
 from scriptforge.inference.configs import (
     ModelConfig,
+    check_settings_of_arch,
     config_from_json,
     config_from_settings,
-    refuse_foreign,
 )
 
 __all__ = [
@@ -38,8 +38,8 @@ __all__ = [
     "State",
     "Weights",
     "check_arithmetic",
+    "check_settings_of_arch",
     "config_from_json",
     "config_from_settings",
     "new_inference",
-    "refuse_foreign",
 ]

@@ -30,7 +30,7 @@ from scriptforge.validation import first_problem
 CLOSED = ConfigDict(extra="forbid", strict=True, defer_build=True)
 """Forbids unknown keys and values of other types, since anybody may have written a config."""
 
-LARGEST_MEMORY = 1 << 21
+MAX_MEMORY = 1 << 21
 """Upper limit of H times the number of rows that all layers together remember of one stream."""
 
 UP_FACTOR = 4
@@ -102,7 +102,7 @@ class RecurrentSizes:
 
     @model_validator(mode="after")
     def _has_speakers_in_layout(self) -> "RecurrentSizes":
-        refuse_misplaced(self.speakers, self.layout_size, self.vocabulary_size)
+        check_speakers(self.speakers, self.layout_size, self.vocabulary_size)
         return self
 
     @property
@@ -131,7 +131,7 @@ class LSTMAttentionConfig(RecurrentSizes):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "LSTMAttentionConfig":
-        refuse_enormous(self.memory, self.hidden_size)
+        check_memory(self.memory, self.hidden_size)
         return self
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -182,8 +182,8 @@ class TransformerConfig:
         heads = self.heads or 1
         if self.hidden_size % (2 * heads):
             raise ValueError(f"{heads} heads cannot share {self.hidden_size} units in even parts")
-        refuse_enormous(2 * self.layers * self.memory, self.hidden_size)  # keys and values
-        refuse_misplaced(self.speakers, self.layout_size, self.vocabulary_size)
+        check_memory(2 * self.layers * self.memory, self.hidden_size)  # keys and values
+        check_speakers(self.speakers, self.layout_size, self.vocabulary_size)
         return self
 
     @property
@@ -284,7 +284,7 @@ def speaker_shapes(speakers: int, embedding_size: int, feature_size: int) -> dic
     }
 
 
-def refuse_misplaced(speakers: int, layout_size: int, vocabulary_size: int) -> None:
+def check_speakers(speakers: int, layout_size: int, vocabulary_size: int) -> None:
     """Raise a `ValueError` unless speakers are fewer than layout tokens, and these at most V."""
     if speakers and not speakers < layout_size <= vocabulary_size:
         raise ValueError(
@@ -292,10 +292,10 @@ def refuse_misplaced(speakers: int, layout_size: int, vocabulary_size: int) -> N
         )
 
 
-def refuse_enormous(rows: int, size: int) -> None:
+def check_memory(rows: int, size: int) -> None:
     """Raise a `ValueError` if all layers would remember too many rows of this size for one stream."""
-    if rows * size > LARGEST_MEMORY:
-        raise ValueError(f"{rows:,} rows of {size:,} numbers of memory are more than {LARGEST_MEMORY:,}")
+    if rows * size > MAX_MEMORY:
+        raise ValueError(f"{rows:,} rows of {size:,} numbers of memory are more than {MAX_MEMORY:,}")
 
 
 def config_from_settings(
@@ -348,7 +348,7 @@ def config_from_json(data: dict[str, Any]) -> ModelConfig:
     return config
 
 
-def refuse_foreign(arch: str, chosen: Iterable[str]) -> None:
+def check_settings_of_arch(arch: str, chosen: Iterable[str]) -> None:
     """Raise an error if a setting belongs to other architectures only.
 
     Args:

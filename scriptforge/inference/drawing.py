@@ -23,7 +23,7 @@ NO_TEXT, NOTHING = -2, -3
 """In place of a token's id: the token is not text, or there is none."""
 
 
-class Drawing:
+class KernelSampler:
     """A sampler of B sequences, by temperature and min-p, with its own buffer of scores.
 
     Args:
@@ -36,7 +36,7 @@ class Drawing:
 
     Attributes:
         scores_BV: the scores, minus infinity for forbidden tokens.
-        text_B1: log-sum-exp of the scores of each row's text tokens.
+        text_logsumexp_B1: log-sum-exp of the scores of each row's text tokens.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class Drawing:
     ) -> None:
         self._kernel = kernel
         self.scores_BV = np.empty((rows, size), np.float32)
-        self.text_B1 = np.empty((rows, 1))
-        self._scores, self._text = address_of(self.scores_BV), address_of(self.text_B1)
+        self.text_logsumexp_B1 = np.empty((rows, 1))
+        self._scores, self._text = address_of(self.scores_BV), address_of(self.text_logsumexp_B1)
         self._is_spoken_L = np.ascontiguousarray(is_spoken_L, np.bool_)
         self._sizes = rows, size, len(is_spoken_L)
         logarithm = math.log(min_p) if min_p else -math.inf
@@ -64,7 +64,7 @@ class Drawing:
         self._ids = address_of(self._ids_B)
 
     def allow(self, logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) -> None:
-        """Copy the logits of the tokens that are not forbidden into `scores_BV`, and set `text_B1`."""
+        """Copy the logits of tokens that are not forbidden into `scores_BV`, and set `text_logsumexp_B1`."""
         if not logits_BV.shape == forbidden_BV.shape == self.scores_BV.shape:
             raise ValueError(f"a mask of {forbidden_BV.shape}, for scores of {logits_BV.shape}")
         logits_BV = np.ascontiguousarray(logits_BV, np.float32)
@@ -92,7 +92,7 @@ class Drawing:
         return self._ids_B.copy()
 
 
-def with_ends_kept(
+def raise_allowed_layout(
     kernel: Kernel,
     logits_BV: NDArray[np.float32],
     before_BV: NDArray[np.bool_],
@@ -113,7 +113,7 @@ def with_ends_kept(
         raise ValueError(f"masks of {before_BV.shape} and {after_BV.shape}, for scores of {logits_BV.shape}")
     masks = [np.ascontiguousarray(each_BV, np.bool_) for each_BV in (before_BV, after_BV)]
     raised_BV = np.array(logits_BV, np.float32, order="C")
-    kernel.keep_ends(address_of(raised_BV), *map(address_of, masks), rows, size, layout_size)
+    kernel.redistribute_layout(address_of(raised_BV), *map(address_of, masks), rows, size, layout_size)
     return raised_BV
 
 
@@ -142,7 +142,7 @@ class Lowering:
             raise MemoryError
 
 
-class Guide:
+class Guidance:
     """Guidance towards the tokens that one text makes likelier than another does, among plausible ones.
 
     Args:
@@ -199,17 +199,17 @@ class EchoRule(NamedTuple):
 
     Attributes:
         lengths: the O = 3 lengths of echoes, in tokens, rising.
-        kept: factor by which the counts decay per token.
-        settling: pseudo-count added to the echoes that came and to those expected.
+        decay: factor by which the counts decay per token.
+        pseudocount: pseudo-count added to the echoes that came and to those expected.
         power: exponent of the ratio of expected to actual echoes, the factor of an echo's odds.
-        most: upper limit, in nats, of the penalty for an echo of one length.
+        max_penalty: upper limit, in nats, of the penalty for an echo of one length.
     """
 
     lengths: Sequence[int]
-    kept: float
-    settling: float
+    decay: float
+    pseudocount: float
     power: float
-    most: float
+    max_penalty: float
 
 
 class EchoMemory:
@@ -238,8 +238,8 @@ class EchoMemory:
         self._memory: list[NDArray[Any]] = [ids_BC, matches_BC, *counts_2BO]
         self._recent = _Recent(rows, capacity, capacity // 2, *map(address_of, self._memory))
         self._recent.lengths[:] = rule.lengths
-        self._recent.kept, self._recent.settling = rule.kept, rule.settling
-        self._recent.power, self._recent.most = rule.power, rule.most
+        self._recent.decay, self._recent.pseudocount = rule.decay, rule.pseudocount
+        self._recent.power, self._recent.max_penalty = rule.power, rule.max_penalty
         self._address = ctypes.addressof(self._recent)
         self._scores, self._text = Address(), Address()
 
@@ -254,7 +254,7 @@ class EchoMemory:
         self._kernel.remember(self._address, stop, address_of(own_B), address_of(shares_O))
 
     def discourage(
-        self, stop: int, scores_BV: NDArray[np.float32], layout_size: int, text_B1: NDArray[Any]
+        self, stop: int, scores_BV: NDArray[np.float32], layout_size: int, text_logsumexp_B1: NDArray[Any]
     ) -> None:
         """Lower the scores of tokens that would end an echo; the probability of all text stays the same.
 
@@ -262,11 +262,11 @@ class EchoMemory:
             stop: number of tokens so far.
             scores_BV: changed in place.
             layout_size: L.
-            text_B1: log-sum-exp of the scores of each row's text tokens.
+            text_logsumexp_B1: log-sum-exp of the scores of each row's text tokens.
         """
         size = scores_BV.shape[1]
-        text_B1 = np.ascontiguousarray(text_B1, np.float64)
-        scores, text = self._scores.of(scores_BV), self._text.of(text_B1)
+        text_logsumexp_B1 = np.ascontiguousarray(text_logsumexp_B1, np.float64)
+        scores, text = self._scores.of(scores_BV), self._text.of(text_logsumexp_B1)
         if self._kernel.discourage(self._address, stop, scores, size, layout_size, text):
             raise MemoryError
 
@@ -275,18 +275,18 @@ class UsageRule(NamedTuple):
     """How often a token comes too often, and how much it is then penalised.
 
     Attributes:
-        every: number of text tokens after which the counts decay.
-        kept: factor by which they then decay.
-        settling: pseudo-count added to the actual and the expected count.
+        decay_interval: number of text tokens after which the counts decay.
+        decay: factor by which they then decay.
+        pseudocount: pseudo-count added to the actual and the expected count.
         power: exponent of the ratio of expected to actual count, the factor of a token's odds.
-        most: upper limit, in nats, of the penalty.
+        max_penalty: upper limit, in nats, of the penalty.
     """
 
-    every: int
-    kept: float
-    settling: float
+    decay_interval: int
+    decay: float
+    pseudocount: float
     power: float
-    most: float
+    max_penalty: float
 
 
 class UsageCounts(NamedTuple):
@@ -335,17 +335,17 @@ class TokenUsage:
         """Count a token in each row; a row whose id is below 0 has none."""
         self._kernel.count_usage(self._address, address_of(own_B))
 
-    def lower(self, scores_BV: NDArray[np.float32], text_B1: NDArray[Any]) -> None:
+    def lower(self, scores_BV: NDArray[np.float32], text_logsumexp_B1: NDArray[Any]) -> None:
         """Lower the scores of tokens that came too often; the probability of all text stays the same.
 
         Args:
             scores_BV: changed in place.
-            text_B1: log-sum-exp of the scores of each row's text tokens.
+            text_logsumexp_B1: log-sum-exp of the scores of each row's text tokens.
         """
         if scores_BV.shape != self._shape:
             raise ValueError(f"scores of {scores_BV.shape}, for counts of {self._shape}")
-        text_B1 = np.ascontiguousarray(text_B1, np.float64)
-        self._kernel.lower_usage(self._address, self._scores.of(scores_BV), self._text.of(text_B1))
+        text_logsumexp_B1 = np.ascontiguousarray(text_logsumexp_B1, np.float64)
+        self._kernel.lower_usage(self._address, self._scores.of(scores_BV), self._text.of(text_logsumexp_B1))
 
 
 class _Rule(ctypes.Structure):
@@ -361,7 +361,7 @@ class _Recent(ctypes.Structure):
         *((name, c_int64) for name in ("rows", "capacity", "window")),
         *((name, c_void_p) for name in ("ids", "matches", "came", "expected")),
         ("lengths", c_int64 * 3),
-        *((name, c_double) for name in ("kept", "settling", "power", "most")),
+        *((name, c_double) for name in ("decay", "pseudocount", "power", "max_penalty")),
     )
 
 
@@ -369,6 +369,6 @@ class _Usage(ctypes.Structure):
     _fields_ = (
         *((name, c_int64) for name in ("rows", "size", "layout")),
         *((name, c_void_p) for name in ("counts", "factors", "totals", "steps", "shares")),
-        ("every", c_int64),
-        *((name, c_double) for name in ("kept", "settling", "power", "most")),
+        ("decay_interval", c_int64),
+        *((name, c_double) for name in ("decay", "pseudocount", "power", "max_penalty")),
     )

@@ -48,7 +48,7 @@ static int saves(unsigned kinds)
 /* Returns the variants of this file that the processor can run, the fastest first. Only the variant `plain`,
 which runs everywhere, is asked. All that a compiler may use for `-march=x86-64-v3` is checked: a virtual
 machine may lack a part of it. */
-EXPORT const char *able(void)
+EXPORT const char *supported_variants(void)
 {
 #if defined(__x86_64__)
     enum { FMA = 1 << 12, MOVBE = 1 << 22, OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 };
@@ -888,8 +888,8 @@ static double logarithm_of_allowed(const float *scores, const uint8_t *forbidden
 }
 
 /* Raises the scores of the layout tokens that are still allowed, so that they are as likely as all that were
-allowed before; see `keep_ends` in `generation/decoding.py`. before, after: masks of forbidden tokens. */
-EXPORT void keep_ends(float *scores, const uint8_t *before, const uint8_t *after, int64_t rows, int64_t size, int64_t layout)
+allowed before; see `redistribute_layout` in `generation/decoding.py`. before, after: masks of forbidden tokens. */
+EXPORT void redistribute_layout(float *scores, const uint8_t *before, const uint8_t *after, int64_t rows, int64_t size, int64_t layout)
 {
     for (int64_t row = 0; row < rows; row++, scores += size, before += size, after += size) {
         double might = logarithm_of_allowed(scores, before, layout), may = logarithm_of_allowed(scores, after, layout);
@@ -1085,9 +1085,9 @@ typedef struct {
     double *came;     /* (B, LENGTHS): how many echoes of each length came */
     double *expected; /* (B, LENGTHS): how many are expected of people */
     int64_t lengths[LENGTHS];
-    double kept;     /* factor by which both decay per token */
-    double settling; /* pseudo-count added to both */
-    double power, most; /* exponent of expected / came; upper limit of the penalty for one length, in nats */
+    double decay;       /* factor by which both decay per token */
+    double pseudocount; /* added to both */
+    double power, max_penalty; /* exponent of expected / came; upper limit of the penalty for one length, in nats */
 } Recent;
 
 enum { BLOCK = 16 }; /* places that are skipped together, as nearly all of them match nothing */
@@ -1127,11 +1127,11 @@ EXPORT void remember(const Recent *recent, int64_t stop, const int32_t *own, con
             }
         }
         ids[stop] = id > APART ? id : APART;
-        double kept = id == NOTHING ? 1 : recent->kept;
+        double decay = id == NOTHING ? 1 : recent->decay;
         for (int64_t i = 0; i < LENGTHS; i++) {
             double *came = &recent->came[row * LENGTHS + i], *expected = &recent->expected[row * LENGTHS + i];
-            *came = *came * kept + (longest >= recent->lengths[i]);
-            *expected = *expected * kept + (id >= 0 ? shares[i] : 0);
+            *came = *came * decay + (longest >= recent->lengths[i]);
+            *expected = *expected * decay + (id >= 0 ? shares[i] : 0);
         }
     }
 }
@@ -1154,17 +1154,17 @@ static void discourage_row(const Recent *recent, int64_t row, int64_t stop, floa
     double factors[MOST_LENGTH + 2] = {0}; /* by the length of the echo */
     int64_t start = stop > recent->window ? stop - 1 - recent->window : 0, longest = recent->lengths[LENGTHS - 1] + 1, shortest = 0;
     for (int64_t i = LENGTHS - 1; i >= 0; i--) {
-        double present = recent->came[row * LENGTHS + i] + recent->settling;
-        double share = (recent->expected[row * LENGTHS + i] + recent->settling) / present;
+        double present = recent->came[row * LENGTHS + i] + recent->pseudocount;
+        double share = (recent->expected[row * LENGTHS + i] + recent->pseudocount) / present;
         double factor = recent->power * log(share < 1 ? share : 1);
-        factor = factor < -recent->most ? -recent->most : factor;
+        factor = factor < -recent->max_penalty ? -recent->max_penalty : factor;
         shortest = factor < 0 ? recent->lengths[i] : shortest;
         for (int64_t length = recent->lengths[i]; length <= longest; length++)
             factors[length] += factor;
     }
     if (!shortest)
         return;
-    double lost = 0, most = 1 - exp(-3 * recent->most);
+    double lost = 0, most = 1 - exp(-3 * recent->max_penalty);
     for (int64_t place = start; place < stop - 1; place++) {
         place = next_match(matches, place, stop - 1);
         int32_t id = ids[place + 1];
@@ -1206,17 +1206,17 @@ typedef struct {
     double *totals;       /* (B): the sum of the counts */
     int64_t *steps;       /* (B): number of text tokens so far */
     const double *shares; /* (V): each token's share of people's text */
-    int64_t every;        /* number of tokens after which the counts decay */
-    double kept;          /* factor by which they then decay */
-    double settling, power, most; /* as in `Recent` */
+    int64_t decay_interval; /* number of tokens after which the counts decay */
+    double decay;           /* factor by which they then decay */
+    double pseudocount, power, max_penalty; /* as in `Recent` */
 } Usage;
 
 INLINE void note_usage(const Usage *usage, int64_t row, int64_t id)
 {
     int64_t place = row * usage->size + id;
-    double expected = usage->totals[row] * usage->shares[id] + usage->settling, came = usage->counts[place] + usage->settling;
+    double expected = usage->totals[row] * usage->shares[id] + usage->pseudocount, came = usage->counts[place] + usage->pseudocount;
     double factor = expected < came ? usage->power * log(expected / came) : 0;
-    usage->factors[place] = (float)(factor < -usage->most ? -usage->most : factor);
+    usage->factors[place] = (float)(factor < -usage->max_penalty ? -usage->max_penalty : factor);
 }
 
 /* Counts a token in each row; a row whose id is below 0 has none. */
@@ -1228,14 +1228,14 @@ EXPORT void count_usage(const Usage *usage, const int32_t *own)
             continue;
         counts[own[row]] += 1;
         usage->totals[row] += 1;
-        if (++usage->steps[row] % usage->every) {
+        if (++usage->steps[row] % usage->decay_interval) {
             note_usage(usage, row, own[row]);
             continue;
         }
-        usage->totals[row] *= usage->kept;
+        usage->totals[row] *= usage->decay;
         for (int64_t id = usage->layout; id < usage->size; id++)
             if (counts[id] > 0) {
-                counts[id] *= usage->kept;
+                counts[id] *= usage->decay;
                 note_usage(usage, row, id);
             }
     }
@@ -1253,7 +1253,7 @@ EXPORT void lower_usage(const Usage *usage, float *scores, const double *text)
             Floats factor = load_part(factors + i, count), share = weight(load_part(scores + i, count) - (float)text[row]);
             piece += choose(factor < 0, share * (1 - weight(factor)), all(0));
         }
-        double lost = 0, most = 1 - exp(-usage->most);
+        double lost = 0, most = 1 - exp(-usage->max_penalty);
         for (int lane = 0; lane < WIDTH; lane++)
             lost += piece[lane];
         float raised = (float)-log1p(-(lost < most ? lost : most));

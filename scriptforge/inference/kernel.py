@@ -29,7 +29,7 @@ _NUMBER = c_void_p
 """Type of addresses, and of whole numbers too: as `c_int64` they would take six times as long to pass."""
 
 _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
-    "able": (c_char_p, ()),
+    "supported_variants": (c_char_p, ()),
     "packed_bytes": (c_int64, (_NUMBER,)),
     "packed_outputs": (c_int64, (_NUMBER,)),
     "pack": (None, (_NUMBER,) * 2),
@@ -39,7 +39,7 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "allow": (None, (_NUMBER,) * 7),
     "pick": (c_int, (_NUMBER,) * 7),
     "lower": (c_int, (_NUMBER,) * 6),
-    "keep_ends": (None, (_NUMBER,) * 6),
+    "redistribute_layout": (None, (_NUMBER,) * 6),
     "strengthen": (c_int, (*(_NUMBER,) * 4, c_float, *(_NUMBER,) * 4)),
     "remember": (None, (_NUMBER,) * 4),
     "discourage": (c_int, (_NUMBER,) * 6),
@@ -65,7 +65,7 @@ class Kernel:
         OSError: it was not compiled, or it is from another version or for another kind of machine.
     """
 
-    able: _Function
+    supported_variants: _Function
     packed_bytes: _Function
     packed_outputs: _Function
     pack: _Function
@@ -75,7 +75,7 @@ class Kernel:
     allow: _Function
     pick: _Function
     lower: _Function
-    keep_ends: _Function
+    redistribute_layout: _Function
     strengthen: _Function
     remember: _Function
     discourage: _Function
@@ -103,12 +103,12 @@ def kernel() -> Kernel | None:
     """
     asked = os.environ.get(VARIABLE, "")
     try:
-        able = variants()
-        if not able or asked == "none":
+        supported_variants = variants()
+        if not supported_variants or asked == "none":
             return None
-        if asked and asked not in able:
-            raise unknown_name(f"kernel for {VARIABLE} here", asked, [*able, "none"])
-        return Kernel(asked or able[0])
+        if asked and asked not in supported_variants:
+            raise unknown_name(f"kernel for {VARIABLE} here", asked, [*supported_variants, "none"])
+        return Kernel(asked or supported_variants[0])
     except OSError:
         return None
 
@@ -119,7 +119,7 @@ def variants(folder: Path = _FOLDER) -> list[str]:
     Raises:
         OSError: there are none for this kind of machine.
     """
-    names: list[str] = Kernel(PLAIN, folder).able().decode().split()
+    names: list[str] = Kernel(PLAIN, folder).supported_variants().decode().split()
     return [name for name in names if (folder / _file_of(name)).is_file()]
 
 

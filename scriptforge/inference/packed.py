@@ -31,17 +31,17 @@ class LayerWeights(NamedTuple):
     """The weights of a layer, as PyTorch orders them.
 
     Attributes:
-        below_GK: weight of the layer's input; None for the first layer, which reads rows of a table.
-        own_GH: weight of the layer's own hidden state.
-        below_bias_G: bias of the input; None for the first layer, since the table contains it.
-        own_bias_G: bias of the hidden state.
+        weight_ih_GK: weight of the layer's input; None for the first layer, which reads rows of a table.
+        weight_hh_GH: weight of the layer's own hidden state.
+        bias_ih_G: bias of the input; None for the first layer, since the table contains it.
+        bias_hh_G: bias of the hidden state.
         groups: number of diagonal blocks of each gate, with zeros beside them; 1 for a full matrix.
     """
 
-    below_GK: Numbers | None
-    own_GH: Numbers
-    below_bias_G: Numbers | None
-    own_bias_G: Numbers
+    weight_ih_GK: Numbers | None
+    weight_hh_GH: Numbers
+    bias_ih_G: Numbers | None
+    bias_hh_G: Numbers
     groups: int = 1
 
 
@@ -106,7 +106,7 @@ class PackedSteps:
     ) -> None:
         self._kernel = kernel
         self._has_cells = unit == "lstm"
-        self._size = layers[0].own_GH.shape[1]
+        self._size = layers[0].weight_hh_GH.shape[1]
         self._width = GATES[unit] * self._size
         self._table = table
         self._layers = (_Layer * len(layers))()
@@ -118,9 +118,9 @@ class PackedSteps:
         )  # the latest state, and the addresses of its arrays
         for layer, own in zip(layers, self._layers, strict=True):
             own.kind = list(GATES).index(unit)
-            own.own = self._pack(layer.own_GH, layer.own_bias_G, layer.groups, arithmetic)
-            if layer.below_GK is not None and layer.below_bias_G is not None:
-                own.below = self._pack(layer.below_GK, layer.below_bias_G, layer.groups, arithmetic)
+            own.own = self._pack(layer.weight_hh_GH, layer.bias_hh_G, layer.groups, arithmetic)
+            if layer.weight_ih_GK is not None and layer.bias_ih_G is not None:
+                own.below = self._pack(layer.weight_ih_GK, layer.bias_ih_G, layer.groups, arithmetic)
 
     def read(
         self, ids_BT: Ids, state: Sequence[Numbers], gates: Sequence[Numbers] | None = None

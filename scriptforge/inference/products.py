@@ -75,9 +75,9 @@ def prepare_step(
 ) -> Step:
     """Prepare the step of a network's recurrent layers.
 
-    Gates are in the order of `arranged`. If the weight of the first layer's hidden state is block-diagonal,
-    with a block for each member, only the blocks are multiplied: block c reads the h units from c·h on, and
-    its row g·h + j belongs to gate g of unit c·h + j.
+    Gates are in the order of `reorder_gates`. If the weight of the first layer's hidden state is
+    block-diagonal, with a block for each member, only the blocks are multiplied: block c reads the h units
+    from c·h on, and its row g·h + j belongs to gate g of unit c·h + j.
 
     Args:
         unit: the kind of units.
@@ -129,7 +129,7 @@ def diagonal_blocks(weight_GK: Numbers, rows: int, count: int) -> Numbers:
     return np.stack([gates[:, each, :, each].reshape(-1, inputs) for each in range(count)])
 
 
-def arranged(unit: Unit, weight: Numbers, *, of_hidden: bool) -> Numbers:
+def reorder_gates(unit: Unit, weight: Numbers, *, of_hidden: bool) -> Numbers:
     """Return a weight or bias of PyTorch's layers with its gates in the order of a step.
 
     The logistic function of x is 1/2 + 1/2 tanh(x/2), so one tanh over all gates of an LSTM suffices if the

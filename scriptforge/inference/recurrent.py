@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scriptforge.config import MOST_MEMBERS
+from scriptforge.config import MAX_MEMBERS
 from scriptforge.inference.base import Arithmetic, Ids, InferenceModel, Numbers, State, Weights
 from scriptforge.inference.configs import NumPyRNNConfig, RecurrentConfig, RecurrentSizes, Unit
 from scriptforge.inference.kernel import kernel
@@ -23,10 +23,10 @@ from scriptforge.inference.packed import LayerWeights, PackedSteps
 from scriptforge.inference.products import (
     Step,
     UpperLayer,
-    arranged,
     blocks_of,
     prepare_product,
     prepare_step,
+    reorder_gates,
 )
 from scriptforge.inference.speakers import Speakers
 from scriptforge.inference.tables import Table
@@ -178,7 +178,7 @@ class Steps:
         hidden_LBH, cells_LBH = after[0], after[1] if self._has_cells else None
         output_BTH = np.empty((*ids_BT.shape, hidden_LBH.shape[-1]), np.float32)
         if ids_BT.shape[1] > 1:
-            self._table.learn(ids_BT)
+            self._table.compute(ids_BT)
         for place, ids_B in enumerate(ids_BT.T):
             added_BG = self._table.rows(ids_B)
             if gates is not None:
@@ -189,21 +189,21 @@ class Steps:
 
 
 def _steps(unit: Unit, layers: int, weights: Weights, arithmetic: Arithmetic) -> tuple[Numbers, Steps]:
-    """Return the first layer's input weight, with its gates `arranged`, and the layers in NumPy."""
+    """Return the first layer's input weight, with its gates `reorder_gates`, and the layers in NumPy."""
     inputs, hiddens, biases = [], [], []
     for layer in range(layers):
         of_layer = _of_layer(layer, weights)
-        inputs.append(arranged(unit, of_layer["weight_ih"], of_hidden=False))
-        hiddens.append(arranged(unit, of_layer["weight_hh"], of_hidden=True))
+        inputs.append(reorder_gates(unit, of_layer["weight_ih"], of_hidden=False))
+        hiddens.append(reorder_gates(unit, of_layer["weight_hh"], of_hidden=True))
         biases.append(
-            arranged(unit, of_layer["bias_ih"], of_hidden=False)
-            + arranged(unit, of_layer["bias_hh"], of_hidden=True)
+            reorder_gates(unit, of_layer["bias_ih"], of_hidden=False)
+            + reorder_gates(unit, of_layer["bias_hh"], of_hidden=True)
         )
     upper = [
         UpperLayer(np.concatenate([input_GH, hidden_GH], axis=1), bias_G)
         for input_GH, hidden_GH, bias_G in zip(inputs[1:], hiddens[1:], biases[1:], strict=True)
     ]
-    step = prepare_step(unit, blocks_of(hiddens[0], MOST_MEMBERS), upper, arithmetic)
+    step = prepare_step(unit, blocks_of(hiddens[0], MAX_MEMBERS), upper, arithmetic)
     table = Table(weights["embedding.weight"], inputs[0], biases[0])
     return inputs[0], Steps(step, table, has_cells=unit == "lstm")
 
@@ -213,12 +213,12 @@ def _layers(count: int, weights: Weights) -> list[LayerWeights]:
     layers = []
     for layer in range(count):
         of_layer = _of_layer(layer, weights)
-        own_GH, below_GK = of_layer["weight_hh"], of_layer["weight_ih"] if layer else None
-        groups = len(blocks_of(own_GH, MOST_MEMBERS))
-        if below_GK is not None and len(blocks_of(below_GK, MOST_MEMBERS)) != groups:
+        weight_hh_GH, weight_ih_GK = of_layer["weight_hh"], of_layer["weight_ih"] if layer else None
+        groups = len(blocks_of(weight_hh_GH, MAX_MEMBERS))
+        if weight_ih_GK is not None and len(blocks_of(weight_ih_GK, MAX_MEMBERS)) != groups:
             groups = 1
-        below_bias_G = of_layer["bias_ih"] if layer else None
-        layers.append(LayerWeights(below_GK, own_GH, below_bias_G, of_layer["bias_hh"], groups))
+        bias_ih_G = of_layer["bias_ih"] if layer else None
+        layers.append(LayerWeights(weight_ih_GK, weight_hh_GH, bias_ih_G, of_layer["bias_hh"], groups))
     return layers
 
 

@@ -13,7 +13,7 @@ from scriptforge.inference.base import Ids, Numbers
 from scriptforge.inference.kernel import kernel
 from scriptforge.inference.packed import PackedProduct
 
-MOST_NUMBERS = 1 << 24
+MAX_NUMBERS = 1 << 24
 """Upper limit of the numbers that a table keeps: it keeps the first rows, of the most frequent tokens."""
 
 _TOGETHER = 16
@@ -40,7 +40,7 @@ class Table:
             self._multiply = PackedProduct(loaded, weight_GE, bias_G, "fp32")
         size = embedding_NE.shape[1] if weight_GE is None else len(weight_GE)
         self._is_plain = weight_GE is None and bias_G is None
-        kept = 0 if self._is_plain else min(len(embedding_NE), MOST_NUMBERS // size)
+        kept = 0 if self._is_plain else min(len(embedding_NE), MAX_NUMBERS // size)
         self._kept_NG = np.empty((kept, size), np.float32)
         self._is_known_N = np.zeros(kept, np.bool_)
 
@@ -48,7 +48,7 @@ class Table:
         """Return the row of each id, `rows_BG`, as a new array."""
         if self._is_plain:
             return self._embedding_NE.take(ids_B, 0)
-        self.learn(ids_B)
+        self.compute(ids_B)
         kept = len(self._kept_NG)
         if kept == len(self._embedding_NE) or ids_B.max() < kept:
             return self._kept_NG.take(ids_B, 0)
@@ -63,11 +63,11 @@ class Table:
         kept = len(self._kept_NG)
         if not self._is_plain and (kept == len(self._embedding_NE) or ids.max(initial=0) < kept):
             if 0 in self._is_known_N.take(ids).tobytes():  # faster than `all`
-                self.learn(ids)
+                self.compute(ids)
             return self._kept_NG, ids
         return self.rows(ids.ravel()), np.arange(ids.size).reshape(ids.shape)
 
-    def learn(self, ids: Ids) -> None:
+    def compute(self, ids: Ids) -> None:
         """Compute those rows of some ids that are to be kept and are not computed yet."""
         kept_N = ids[ids < len(self._kept_NG)]
         for id_ in kept_N[~self._is_known_N[kept_N]].tolist():

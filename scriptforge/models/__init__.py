@@ -12,14 +12,14 @@ from torch.random import fork_rng
 
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.inference import ModelConfig, Weights
-from scriptforge.models.base import InTensors, LanguageModel, State, TrainableModel
+from scriptforge.models.base import LanguageModel, State, TensorAdapter, TrainableModel
 from scriptforge.models.members import Members
 
 __all__ = [
-    "InTensors",
     "LanguageModel",
     "Members",
     "State",
+    "TensorAdapter",
     "TrainableModel",
     "build",
     "build_with",

@@ -100,7 +100,7 @@ class TrainableModel(nn.Module, LanguageModel):
         it is, on its device, and must be in evaluation mode.
         """
         weights = {name: _array(weight) for name, weight in self.named_parameters()}
-        return new_inference(self.config, weights, arithmetic) or _InArrays(self)
+        return new_inference(self.config, weights, arithmetic) or _ArrayAdapter(self)
 
     def take_weights(self, weights: Weights) -> None:
         """Set the weights to arrays of the right shapes, which are not copied."""
@@ -108,7 +108,7 @@ class TrainableModel(nn.Module, LanguageModel):
             parameter.data = torch.from_numpy(weights[name])
 
 
-class InTensors(LanguageModel):
+class TensorAdapter(LanguageModel):
     """An inference model as a `LanguageModel`, for evaluation."""
 
     def __init__(self, inference: InferenceModel) -> None:
@@ -139,7 +139,7 @@ class InTensors(LanguageModel):
         return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten()), state
 
 
-class _InArrays(InferenceModel):
+class _ArrayAdapter(InferenceModel):
     """A PyTorch model, on any device, as an inference model."""
 
     def __init__(self, model: TrainableModel) -> None:

@@ -53,8 +53,8 @@ def dropout(units: Tensor, share: float, is_training: bool) -> Tensor:
 
 
 SCORES_AT_ONCE = 1 << 21
-"""Number of scores in a chunk, which fits into a cache, unless that means fewer than `FEWEST_TOKENS`."""
-FEWEST_TOKENS = 512
+"""Number of scores in a chunk, which fits into a cache, unless that means fewer than `MIN_TOKENS`."""
+MIN_TOKENS = 512
 """Minimum tokens in a chunk; smaller ones would spend their time adding up the head's weight gradient."""
 
 
@@ -91,7 +91,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         """Return the mean loss, and save the gradients of the sum."""
         wide = torch.promote_types(dtype, torch.float32)
-        chunk = max(FEWEST_TOKENS, SCORES_AT_ONCE // len(weight_VH))
+        chunk = max(MIN_TOKENS, SCORES_AT_ONCE // len(weight_VH))
         low_weight_VH, wide_bias_V = weight_VH.to(dtype), bias_V.to(wide)
         grad_features_NH = torch.empty_like(features_NH, dtype=dtype)
         grad_weight_VH = torch.zeros_like(weight_VH, dtype=wide)

@@ -25,7 +25,7 @@ Numbers: TypeAlias = NDArray[np.floating[Any]]
 """An array in single or double precision; results have the precision of the inputs."""
 Ids: TypeAlias = NDArray[np.integer[Any]]
 
-LARGEST_GRADIENT = 5.0
+GRADIENT_CLIP = 5.0
 """The limit to which gradients are clipped, for a loss that is summed over the T steps of a stream."""
 
 _SPREAD = 0.01
@@ -190,7 +190,7 @@ def learn(
 def adagrad(weight: Numbers, gradient: Numbers, memory: Numbers, rate: float, largest: float) -> None:
     """Update a weight against its gradient, by less the more it has been updated before.
 
-    The loss is a mean over T steps, and `LARGEST_GRADIENT` is for their sum: so `largest` is T times smaller.
+    The loss is a mean over T steps, and `GRADIENT_CLIP` is for their sum: so `largest` is T times smaller.
     Nothing else here depends on the scale of the gradient, which cancels against that of the memory.
 
     Args:

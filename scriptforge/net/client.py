@@ -114,7 +114,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def is_as_promised(path: Path, sibling: "RepoSibling") -> bool:
+def matches_commit(path: Path, sibling: "RepoSibling") -> bool:
     """Return whether a file is the one of a commit, by its SHA-256 in Git LFS or else its Git blob id.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Literal
 from scriptforge.errors import UsageError
 
 Level = Literal["word", "bpe", "char"]
-WrittenFormat = Literal["txt", "fountain", "fdx", "json", "html", "docx", "pdf"]
+OutputFormat = Literal["txt", "fountain", "fdx", "json", "html", "docx", "pdf"]
 
 
 def check_encoding(name: str | None) -> None:
@@ -136,7 +136,7 @@ class ConvertOptions:
         UsageError: the codec is unknown.
     """
 
-    to: WrittenFormat | None = None
+    to: OutputFormat | None = None
     format: str | None = None
     columns: str | None = None
     encoding: str | None = None

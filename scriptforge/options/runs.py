@@ -29,11 +29,11 @@ of human text.
 REPETITION_WINDOW = 256
 """The number of preceding text tokens in which repetition is looked for."""
 
-LOCAL = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 """The loopback address, which only this machine can reach."""
 
-_SHORTEST_PASSWORD = 8  # characters; whoever reaches the server can guess
-_MOST_SEEDS = 2**63
+_MIN_PASSWORD_LENGTH = 8  # characters; whoever reaches the server can guess
+_MAX_SEEDS = 2**63
 
 
 def _check_range(name: str, value: float, low: float, high: float, default: object) -> None:
@@ -179,7 +179,7 @@ class GenerateOptions:
                     f"The {name.replace('_', ' ')} must be 1 or more, not {getattr(self, name)}.",
                     "Ask for at least 1.",
                 )
-        if self.seed is not None and not 0 <= self.seed <= _MOST_SEEDS - self.count:
+        if self.seed is not None and not 0 <= self.seed <= _MAX_SEEDS - self.count:
             raise UsageError(f"The seed cannot be {self.seed}.", "Give a number from 0 to 9 quintillion.")
         self._check_state()
         for name, (low, high) in SAMPLING_RANGES.items():
@@ -312,7 +312,7 @@ class ServeOptions:
     """How the writing room is served.
 
     Attributes:
-        host: the address to listen on; `LOCAL` accepts no connections from other machines.
+        host: the address to listen on; `LOOPBACK` accepts no connections from other machines.
         port: the port; None is the one used last, or the usual one; 0 is any free port.
         password: what others must type, 8 characters or more; None for no password.
         names: host names under which it is reached from outside, such as that of a proxy.
@@ -324,7 +324,7 @@ class ServeOptions:
             without `read_only`.
     """
 
-    host: str = LOCAL
+    host: str = LOOPBACK
     port: int | None = None
     password: str | None = None
     names: tuple[str, ...] = ()
@@ -332,13 +332,13 @@ class ServeOptions:
     for_anyone: bool = False
 
     def __post_init__(self) -> None:
-        if self.password is not None and len(self.password) < _SHORTEST_PASSWORD:
+        if self.password is not None and len(self.password) < _MIN_PASSWORD_LENGTH:
             raise UsageError(
-                f"The password has less than {_SHORTEST_PASSWORD} characters.", "Take a longer one."
+                f"The password has less than {_MIN_PASSWORD_LENGTH} characters.", "Take a longer one."
             )
         if self.for_anyone and not self.read_only:
             raise UsageError("Only visitors need no password.", "Add --read-only, or leave --for-anyone out.")
-        if self.host != LOCAL and self.password is None and not self.for_anyone:
+        if self.host != LOOPBACK and self.password is None and not self.for_anyone:
             raise UsageError(
                 f"Others could reach the room at {self.host}, and read and change every draft.",
                 "Give them a password: --password-file FILE; what is sent can be read on the way, so put a"

@@ -36,7 +36,7 @@ WINDOWS: dict[Level, int] = {"word": 2048, "bpe": 2048, "char": 4096}
 
 _LINES = 256  # number of recent lines that a line is compared with
 _PLACES = 5
-_FEWEST_PAGES, _MOST_PAGES = 4, 32
+_MIN_PAGES, _MAX_PAGES = 4, 32
 _APART = -1  # in place of an id: no text
 
 _Shares = Annotated[list[Share], Field(min_length=_PLACES, max_length=_PLACES)]
@@ -238,9 +238,9 @@ def measure_echoes(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> 
     """
     size = 2 * WINDOWS[vocabulary.level]
     count = len(ids) // size
-    if count < _FEWEST_PAGES:
+    if count < _MIN_PAGES:
         return None
-    kept = range(count) if count <= _MOST_PAGES else [n * count // _MOST_PAGES for n in range(_MOST_PAGES)]
+    kept = range(count) if count <= _MAX_PAGES else [n * count // _MAX_PAGES for n in range(_MAX_PAGES)]
     pages_BT = np.stack([ids[page * size : (page + 1) * size] for page in kept]).astype(np.int64)
     bounds = np.array([WINDOWS[vocabulary.level] >> shift for shift in (6, 4, 2, 0)])
     pages = _Pages(pages_BT, vocabulary, (np.arange(size)[:, None] >= bounds).sum(1))

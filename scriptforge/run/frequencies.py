@@ -12,7 +12,7 @@ from scriptforge.vocabulary import Vocabulary
 MOST_FREQUENT = 512
 """Number of tokens whose share is kept; the others are too rare for their share on a page to mean much."""
 
-_FEWEST_TOKENS = 10_000
+_MIN_TOKENS = 10_000
 
 
 class TokenFrequencies(ClosedModel):
@@ -58,7 +58,7 @@ def measure_frequencies(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary
     counts_V = np.bincount(ids, minlength=vocabulary.size)
     counts_V[: vocabulary.layout_size] = 0
     total = int(counts_V.sum())
-    if total < _FEWEST_TOKENS:
+    if total < _MIN_TOKENS:
         return None
     frequent = (-counts_V).argsort(kind="stable")[:MOST_FREQUENT]
     frequent = frequent[counts_V[frequent] > 0]

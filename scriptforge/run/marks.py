@@ -20,7 +20,7 @@ _TOKENS = 400_000
 _USUAL, _HARDLY_EVER, _FEWEST = 0.9, 0.03, 10
 """Least share of lines that close a pair; greatest share of asides to oneself; least number of asides."""
 
-_MOST_WORDS, _LONGEST = 16, 24  # limits of `MarkHabits.turning`: number of words, characters of a word
+_MAX_WORDS, _LONGEST = 16, 24  # limits of `MarkHabits.turning`: number of words, characters of a word
 _ASIDE = re.compile(r"\( ?([^\W\d_]+) ([^()]*)\)")
 
 _Pair = Annotated[str, Field(min_length=2, max_length=2)]
@@ -37,7 +37,7 @@ class MarkHabits(ClosedModel):
     """
 
     closed: Annotated[list[_Pair], Field(max_length=len(PAIRS))]
-    turning: Annotated[list[_Word], Field(max_length=_MOST_WORDS)]
+    turning: Annotated[list[_Word], Field(max_length=_MAX_WORDS)]
 
 
 def measure_marks(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> MarkHabits | None:
@@ -66,7 +66,7 @@ def measure_marks(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> M
                 own[word] += rest.startswith(str(speaker))
     turning = [
         word
-        for word, count in turned.most_common(_MOST_WORDS)
+        for word, count in turned.most_common(_MAX_WORDS)
         if count >= _FEWEST and own[word] <= _HARDLY_EVER * count and len(word) <= _LONGEST
     ]
     return MarkHabits(closed=[pair for pair in PAIRS if _is_closed(pair, texts)], turning=turning)

@@ -18,14 +18,14 @@ from scriptforge.validation import Amount, ClosedModel, Count, first_problem
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import RunFolder, Workspace, atomic_write
 
-LARGEST_CONFIG = 4_000_000
+MAX_CONFIG = 4_000_000
 """Largest size of a config, in bytes."""
 
 _FORMAT = 1
 _TOKENS: dict[Level, str] = {"word": "word", "bpe": "piece of a word", "char": "character"}
 
 
-class TrainedOnSource(ClosedModel):
+class SourceRecord(ClosedModel):
     """One source of the mix that a run was trained on; see `scriptforge.dataset.SourceDescription`."""
 
     name: str
@@ -51,7 +51,7 @@ class Habits(NamedTuple):
     frequencies: TokenFrequencies | None = None
 
 
-class TrainedOn(ClosedModel):
+class DatasetRecord(ClosedModel):
     """The dataset that a run was trained on, as far as its user needs to know it.
 
     Attributes:
@@ -65,7 +65,7 @@ class TrainedOn(ClosedModel):
 
     name: str
     origin: Origin | None
-    sources: list[TrainedOnSource] = Field(default_factory=list)
+    sources: list[SourceRecord] = Field(default_factory=list)
     level: Level
     plain: bool
     lower: bool
@@ -90,7 +90,7 @@ class TrainedOn(ClosedModel):
             name=dataset.name,
             origin=about.origin,
             sources=[
-                TrainedOnSource(name=source.name, weight=source.weight, origin=source.origin)
+                SourceRecord(name=source.name, weight=source.weight, origin=source.origin)
                 for source in about.sources
             ],
             level=about.level,
@@ -206,7 +206,7 @@ class HubRecord(ClosedModel):
             return None
 
 
-class Measured(ClosedModel):
+class MachineSpeed(ClosedModel):
     """The speed of a machine, measured before a training run to choose the size of its model.
 
     Attributes:
@@ -236,13 +236,13 @@ class RunDescription(ClosedModel):
     format: int = Field(_FORMAT, ge=_FORMAT, le=_FORMAT)
     name: str
     created: str
-    dataset: TrainedOn
+    dataset: DatasetRecord
     model: dict[str, Any]
     settings: Settings
     parameters: Count
     versions: dict[str, str]
     init_from: InitFrom | None = None
-    measured: Measured | None = None
+    measured: MachineSpeed | None = None
     result: Result | None = None
 
     @property
@@ -307,14 +307,14 @@ class RunDescription(ClosedModel):
         name = f"{folder.name}/{folder.config.name}"
         try:
             with folder.config.open("rb") as file:
-                content = file.read(LARGEST_CONFIG + 1)
+                content = file.read(MAX_CONFIG + 1)
         except OSError as error:
             raise RunError(
                 f"{name} cannot be read: {error.strerror}.",
                 "The folder is damaged: restore it from a copy, or make it again.",
             ) from error
         try:
-            if len(content) > LARGEST_CONFIG:
+            if len(content) > MAX_CONFIG:
                 raise ValueError("too large to be read")
             return cls.model_validate_json(content)
         except ValueError as error:

@@ -33,9 +33,9 @@ from scriptforge.workspace import RunFolder, Workspace
 if TYPE_CHECKING:
     from scriptforge.models import TrainableModel
 
-LARGEST_VOCABULARY = 64_000_000
-LARGEST_WEIGHTS = 4_000_000_000
-LARGEST_HEADER = 1_000_000
+MAX_VOCABULARY = 64_000_000
+MAX_WEIGHTS = 4_000_000_000
+MAX_HEADER = 1_000_000
 """Largest sizes, in bytes, of a tokenizer, of all weights, and of the header of a weights file."""
 
 _BYTES_OF_WEIGHT = 4
@@ -98,7 +98,7 @@ class Run:
             self._inference[arithmetic] = prepared or self.model.inference(arithmetic)
         return self._inference[arithmetic]
 
-    def find_words(self, workspace: Workspace) -> None:
+    def ensure_lexicon(self, workspace: Workspace) -> None:
         """Load the words of the training text into the vocabulary if the run has no `lexicon.txt`.
 
         They are taken from the run's dataset. If that is missing or changed, the lexicon stays None.
@@ -115,7 +115,7 @@ class Run:
         Raises:
             DatasetError: the text is missing or damaged.
         """
-        dataset.find_words()
+        dataset.ensure_lexicon()
         self.vocabulary.lexicon = dataset.vocabulary.lexicon
 
     @cached_property
@@ -128,7 +128,7 @@ def weights_size(description: RunDescription) -> int:
     """Return the size of the weights of a run in bytes, computed from its config alone.
 
     Raises:
-        RunError: the config contradicts itself, or asks for more than `LARGEST_WEIGHTS`.
+        RunError: the config contradicts itself, or asks for more than `MAX_WEIGHTS`.
     """
     shapes = config_from_json(description.model).weight_shapes().values()
     counted = sum(math.prod(shape) for shape in shapes)
@@ -138,17 +138,17 @@ def weights_size(description: RunDescription) -> int:
             f" its settings give {counted:,}.",
             "Restore it from a copy, or train the model again.",
         )
-    if counted * _BYTES_OF_WEIGHT > LARGEST_WEIGHTS:
+    if counted * _BYTES_OF_WEIGHT > MAX_WEIGHTS:
         raise RunError(
             f"Run “{description.name}” asks for {counted * _BYTES_OF_WEIGHT / 1e9:,.0f} GB of weights.",
-            f"Up to {LARGEST_WEIGHTS / 1e9:.0f} GB can be used here.",
+            f"Up to {MAX_WEIGHTS / 1e9:.0f} GB can be used here.",
         )
     return counted * _BYTES_OF_WEIGHT
 
 
 def _check_sizes(folder: RunFolder, weights: int) -> None:
     """Check the sizes of the files against their limits, before any of them is read."""
-    most = {folder.tokenizer: LARGEST_VOCABULARY, folder.weights: weights + LARGEST_HEADER}
+    most = {folder.tokenizer: MAX_VOCABULARY, folder.weights: weights + MAX_HEADER}
     for path, size in most.items():
         if path.is_file() and path.stat().st_size > size:
             raise RunError(
@@ -166,7 +166,7 @@ def read_weights(path: Path, config: ModelConfig) -> Weights:
     """
     try:
         with path.open("rb") as raw:
-            if int.from_bytes(raw.read(8), "little") > LARGEST_HEADER:
+            if int.from_bytes(raw.read(8), "little") > MAX_HEADER:
                 raise damaged(path)
         with safe_open(path, framework="np") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118

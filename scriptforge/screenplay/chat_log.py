@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from scriptforge.screenplay.format import Evidence, Format, Parsed, percentage
 from scriptforge.screenplay.script import Element
-from scriptforge.screenplay.time_stamps import CLOCK, Stamp, is_log_level, is_stamp, stamp_before
+from scriptforge.screenplay.time_stamps import CLOCK, Stamp, is_from_program_log, is_stamp, stamp_before
 
 _MARKS = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 _PLACED = re.compile("[:：]\\s*\u200e")
@@ -56,7 +56,7 @@ _BRACKETS = str.maketrans("", "", "()[]")
 """Removes brackets from names: in a cue they enclose an aside, but in a chat they are part of the name."""
 
 _LONGEST_MESSAGE = 100_000
-_MOST_WORDS_IN_A_NAME = 6
+_MAX_WORDS_IN_A_NAME = 6
 _LINES_OF_A_MESSAGE = 4
 """A text with more lines per message than this on average, continuations included, gets a lower score."""
 
@@ -111,7 +111,7 @@ def _spoken(body: str, stamp: Stamp) -> re.Match[str] | None:
     if found:
         return found
     named = _NAMED.fullmatch(body)
-    if not named or len(named["name"].split()) > _MOST_WORDS_IN_A_NAME or is_log_level(named["name"]):
+    if not named or len(named["name"].split()) > _MAX_WORDS_IN_A_NAME or is_from_program_log(named["name"]):
         return None
     if stamp.is_bracketed:
         return named if stamp.is_dated or not stamp.gap else None
@@ -162,7 +162,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
         if message and not message.is_noted:
             speaker, said = message.speaker if message.is_said else "", [message.text]
         elif message is None and not _is_note(line):
-            yield Parsed(Element("action", _without_marks(line)), understood=False)
+            yield Parsed(Element("action", _without_marks(line)), recognised=False)
     if said:
         yield _parsed(speaker, said)
 

@@ -27,7 +27,7 @@ from html import escape
 from itertools import groupby
 from operator import attrgetter
 
-from scriptforge.characters import TURNING
+from scriptforge.characters import BIDI_CONTROLS
 from scriptforge.screenplay.format import split_at_parentheticals, split_cue_extension
 from scriptforge.screenplay.script import Element, Scene, Script, strip_lines
 
@@ -144,7 +144,7 @@ def _block(tag: str, name: str, text: str) -> str:
 
 def _text(text: str) -> str:
     """Escape text for HTML, and replace characters that would turn the reading direction of later text."""
-    return escape(TURNING.sub("\ufffd", text))
+    return escape(BIDI_CONTROLS.sub("\ufffd", text))
 
 
 def write_json(script: Script) -> Iterator[str]:

@@ -21,6 +21,7 @@ from scriptforge.screenplay.format import (
     Evidence,
     Format,
     Parsed,
+    find_head,
     is_act_heading,
     is_caption,
     is_cue_in_capitals,
@@ -29,7 +30,6 @@ from scriptforge.screenplay.format import (
     is_transition,
     name_in_cue,
     percentage,
-    telling_head,
 )
 from scriptforge.screenplay.script import Element, speaker_key
 from scriptforge.screenplay.typed_page import (
@@ -49,7 +49,7 @@ _BONUS = 0.05
 """Added to the score if there are marks of pages, which Fountain does not have."""
 
 _ALMOST = 0.99
-_MOST_INDENT = 2
+_MAX_INDENT = 2
 
 _Where = Literal["above", "around", "nowhere"]
 
@@ -80,7 +80,7 @@ def recognise(head: Sequence[str]) -> Evidence:
             explained, said = explained + 1, said + 1
         else:
             said = _LINES_TO_BELIEVE
-    is_of_pages = printed > len(lines) or any(line.numbered for line in lines)
+    is_of_pages = printed > len(lines) or any(line.has_scene_number for line in lines)
     reason = (
         f"{percentage(explained, len(lines))} of {len(lines):,} lines are headings, names in capitals "
         "on lines of their own, or what is said below"
@@ -90,7 +90,7 @@ def recognise(head: Sequence[str]) -> Evidence:
 
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yield the elements, each speech and each paragraph of action joined to one line."""
-    head, lines = telling_head(lines, lambda head: bool(_find_layout(first_page(head).lines).names))
+    head, lines = find_head(lines, lambda head: bool(_find_layout(first_page(head).lines).names))
     heads, _, first = first_page(head)
     layout = _find_layout(first)
     on_title_page = has_title_page(first)
@@ -108,7 +108,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
         if speech:
             yield speech.parsed
             speech = None
-        if action and (line.opens or is_cue or opens_script(line) or line.numbered):
+        if action and (line.starts_block or is_cue or opens_script(line) or line.has_scene_number):
             yield Parsed(Element("action", " ".join(action)))
             action = []
         if is_cue:
@@ -127,8 +127,8 @@ def _marked(line: Line, below: Line | None) -> Parsed | None:
     """Return the line as a transition or a heading; None if it is neither."""
     if is_transition(line.text):
         return Parsed(Element("transition", line.text))
-    stands_alone = line.opens and (below is None or below.opens)
-    is_heading = is_scene_heading(line.text) or is_act_heading(line.text) or line.numbered
+    stands_alone = line.starts_block and (below is None or below.starts_block)
+    is_heading = is_scene_heading(line.text) or is_act_heading(line.text) or line.has_scene_number
     return (
         Parsed(Element("heading", line.text))
         if is_heading or (stands_alone and is_caption(line.text))
@@ -139,12 +139,12 @@ def _marked(line: Line, below: Line | None) -> Parsed | None:
 def _goes_on(speech: Speech, line: Line, layout: _Layout) -> bool:
     if opens_script(line) or speech.is_full:
         return False
-    return not line.opens or (layout.blanks == "around" and not speech.has_begun)
+    return not line.starts_block or (layout.blanks == "around" and not speech.has_begun)
 
 
 def _is_said(line: Line, said: int, layout: _Layout) -> bool:
     """Return whether a line may belong to a speech of which `said` lines have been read."""
-    return not line.opens or (layout.blanks == "around" and said < 2)
+    return not line.starts_block or (layout.blanks == "around" and said < 2)
 
 
 @lru_cache(maxsize=4)
@@ -155,7 +155,7 @@ def _find_layout(lines: tuple[Line, ...]) -> _Layout:
     if all names have blank lines around them, a name must occur three times.
     """
     cues = [
-        (speaker_key(name_in_cue(line.text)), line.opens, below.opens)
+        (speaker_key(name_in_cue(line.text)), line.starts_block, below.starts_block)
         for line, below in pairwise(lines)
         if _may_be_cue(line, below)
     ]
@@ -174,10 +174,10 @@ def _may_be_cue(line: Line, below: Line) -> bool:
     """Return whether a line looks like a cue, and the one below it like speech."""
     return (
         is_cue_in_capitals(line.text)
-        and not line.numbered
+        and not line.has_scene_number
         and not opens_script(line)
         and not opens_script(below)
-        and line.column <= below.column + _MOST_INDENT
+        and line.column <= below.column + _MAX_INDENT
     )
 
 
@@ -187,9 +187,9 @@ def _is_cue(line: Line, below: Line | None, layout: _Layout) -> bool:
     if speaker_key(name_in_cue(line.text)) in layout.names:
         return True
     if layout.blanks == "around":
-        return line.opens and line.text.endswith(")")
-    is_above_speech = not below.opens and not is_in_capitals(below.text)
-    return is_above_speech and (line.opens or layout.blanks == "nowhere")
+        return line.starts_block and line.text.endswith(")")
+    is_above_speech = not below.starts_block and not is_in_capitals(below.text)
+    return is_above_speech and (line.starts_block or layout.blanks == "nowhere")
 
 
 FORMAT = Format(

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from scriptforge.errors import CorpusError
-from scriptforge.screenplay.script import Element, remembered
+from scriptforge.screenplay.script import Element, cached
 
 
 class LinePart(str):
@@ -57,7 +57,7 @@ _NO_SPEAKER = re.compile(
 _LONGEST_TRANSITION = 60
 _LONGEST_CAPTION = 60
 _LONGEST_NAME = 40
-_MOST_WORDS_IN_A_NAME = 5
+_MAX_WORDS_IN_A_NAME = 5
 _NOT_IN_NAMES = frozenset("!?;！？；。，")
 _QUOTES = "\"'“‘„«"
 _BRACKETS = frozenset(
@@ -90,7 +90,7 @@ def is_transition(line: str) -> bool:
     )
 
 
-@remembered
+@cached
 def is_name(text: str) -> bool:
     """Return whether a few words may be a speaker's name, not the beginning of a sentence.
 
@@ -100,7 +100,7 @@ def is_name(text: str) -> bool:
     words = text.split()
     return (
         0 < len(text) <= _LONGEST_NAME
-        and len(words) <= _MOST_WORDS_IN_A_NAME
+        and len(words) <= _MAX_WORDS_IN_A_NAME
         and any(map(str.isalpha, text))
         and (text[0].isalnum() or text[0] in _QUOTES)
         and _NOT_IN_NAMES.isdisjoint(text)
@@ -120,7 +120,7 @@ def is_in_capitals(text: str) -> bool:
     return any(map(str.isalpha, text)) and not any(map(str.islower, text))
 
 
-@remembered
+@cached
 def is_cue_in_capitals(text: str) -> bool:
     """Return whether stripped text is a name in capitals, optionally with an extension in brackets."""
     name = name_in_cue(text)
@@ -249,11 +249,11 @@ class Parsed(NamedTuple):
 
     Attributes:
         element: the element as printed; it need not be in normal form.
-        understood: False if the format has no rule for the text and kept it as action.
+        recognised: False if the format has no rule for the text and kept it as action.
     """
 
     element: Element
-    understood: bool = True
+    recognised: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +309,7 @@ def peek(lines: Iterable[str], count: int = HEAD_LINES) -> tuple[list[str], Iter
     return head, chain(head, rest)
 
 
-def telling_head(
+def find_head(
     lines: Iterable[str], tells: Callable[[Sequence[str]], bool]
 ) -> tuple[list[str], Iterator[str]]:
     """Return the first run of `HEAD_LINES` lines for which `tells` is true, and an iterator over all lines.

@@ -22,8 +22,8 @@ from scriptforge.screenplay import (
     xml_play,
 )
 from scriptforge.screenplay.format import HEAD_LINES, LONG_HEAD_LINES, Format, LinePart, Parsed, peek
+from scriptforge.screenplay.missed_speakers import MissedSpeakers, find_missed_speakers
 from scriptforge.screenplay.script import Element, Script, normalise, speaker_key
-from scriptforge.screenplay.unheard import Unheard, find_unheard
 
 FORMATS: tuple[Format, ...] = (
     final_draft.FORMAT,
@@ -67,8 +67,8 @@ ONE_SCRIPT_FORMATS = frozenset({"fdx"})
 """Keys of `WRITERS` for formats with one script per file."""
 
 _EXAMPLES = 3
-_MOST_HEARD = 10_000
-_KNOWN_FOR_SURE = frozenset({final_draft.FORMAT.name, xml_play.FORMAT.name, subtitles.FORMAT.name})
+_MAX_SPEAKERS_NOTED = 10_000
+_UNAMBIGUOUS = frozenset({final_draft.FORMAT.name, xml_play.FORMAT.name, subtitles.FORMAT.name})
 
 
 class Reading:
@@ -104,29 +104,29 @@ class Reading:
         return self._elements
 
     def _normalised(self, parsed: Iterable[Parsed]) -> Iterator[Element]:
-        for printed, understood in parsed:
+        for printed, recognised in parsed:
             element = normalise(printed)
             if element is None:
                 continue
             length = len(element.speaker) + len(element.text)
             self.characters += length
-            if not understood:
+            if not recognised:
                 self.unparsed += length
                 if len(self.unparsed_examples) < _EXAMPLES and element.text not in self.unparsed_examples:
                     self.unparsed_examples.append(element.text)
             if element.kind == "dialogue":
                 self.speeches += 1
-                if len(self._heard) < _MOST_HEARD:
+                if len(self._heard) < _MAX_SPEAKERS_NOTED:
                     self._heard.add(element.speaker)
             yield element
-        if not self.speeches and self.format not in _KNOWN_FOR_SURE:
+        if not self.speeches and self.format not in _UNAMBIGUOUS:
             self.unparsed = self.characters
 
     @property
-    def unheard(self) -> Unheard:
+    def missed_speakers(self) -> MissedSpeakers:
         """Return the names in `head` that look like speakers' but have no dialogue."""
-        head = () if self.format in _KNOWN_FOR_SURE else self.head
-        return find_unheard(head, {speaker_key(name.rstrip(".")) for name in self._heard})
+        head = () if self.format in _UNAMBIGUOUS else self.head
+        return find_missed_speakers(head, {speaker_key(name.rstrip(".")) for name in self._heard})
 
     @property
     def nearest(self) -> str | None:

@@ -61,13 +61,13 @@ from scriptforge.screenplay.format import (
 from scriptforge.screenplay.fountain_markup import (
     FORCED_BLANK,
     escape,
-    set_aside,
+    mask_escapes,
     without_boneyards,
     without_marks,
     without_notes,
 )
-from scriptforge.screenplay.name_line import parse_line_again
-from scriptforge.screenplay.script import Element, Script, normalise, remembered, strip_lines
+from scriptforge.screenplay.name_line import parse_line_cached
+from scriptforge.screenplay.script import Element, Script, cached, normalise, strip_lines
 
 PAGE_BREAK = "==="
 """Separates two scripts in one file; a reader skips it."""
@@ -75,8 +75,8 @@ PAGE_BREAK = "==="
 _LINES_TO_BELIEVE = 12
 """Number of lines of a paragraph with a cue that count in the score; further ones may be anything."""
 
-_MOST_INDENT_OF_A_CUE = 3
-_FEWEST_SPEECHES_OF_A_LIST = 3
+_MAX_INDENT_OF_A_CUE = 3
+_MIN_SPEECHES_OF_A_LIST = 3
 _SCORE_OF_A_LIST = 0.1
 _KEY = re.compile(r"[^\W\d_][\w -]{0,40}:")
 _TITLE_PAGE_KEY = re.compile(r"(title|credit|authors?|source|notes|draft date|date|contact|copyright):", re.I)
@@ -106,7 +106,7 @@ def recognise(head: Sequence[str]) -> Evidence:
     if title(head):
         return Evidence(max(share, 0.8), "it opens with a title page")
     names = {_cue(paragraph[0].strip()) for paragraph in speeches}
-    if not headings and _FEWEST_SPEECHES_OF_A_LIST <= len(speeches) == len(names):
+    if not headings and _MIN_SPEECHES_OF_A_LIST <= len(speeches) == len(names):
         return Evidence(_SCORE_OF_A_LIST, "it has no scene headings, and no name is above two paragraphs")
     reason = (
         f"{percentage(len(speeches), len(paragraphs))} of {len(paragraphs):,} paragraphs are a cue and its "
@@ -123,9 +123,9 @@ def _looks_like_speech(paragraph: Sequence[str], again: frozenset[str]) -> bool:
         again: names in capitals that recur inside paragraphs: cues of a layout without blank lines.
     """
     cue, spoken = paragraph[0], [line.strip() for line in paragraph[1:]]
-    is_at_left = bool(spoken) and _indent(cue) <= _indent(paragraph[1]) + _MOST_INDENT_OF_A_CUE
+    is_at_left = bool(spoken) and _indent(cue) <= _indent(paragraph[1]) + _MAX_INDENT_OF_A_CUE
     is_name_line = any(
-        parse_line_again(line).element.kind in ("dialogue", "heading") for line in spoken if line
+        parse_line_cached(line).element.kind in ("dialogue", "heading") for line in spoken if line
     )
     return (
         _is_speech(paragraph)
@@ -172,8 +172,8 @@ def _is_parenthetical(line: str) -> bool:
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the runs of lines between blank lines, comments cut and escapes replaced by `set_aside`."""
-    return blocks(without_notes(map(set_aside, without_boneyards(lines))), _Ends())
+    """Yield the runs of lines between blank lines, comments cut and escapes replaced by `mask_escapes`."""
+    return blocks(without_notes(map(mask_escapes, without_boneyards(lines))), _Ends())
 
 
 class _Ends:
@@ -205,7 +205,7 @@ def _is_speech(paragraph: Sequence[str]) -> bool:
     return len(paragraph) > 1 and _cue(paragraph[0].strip()) != ""
 
 
-@remembered
+@cached
 def _cue(line: str) -> str:
     """Return the cue on a stripped line, without its marks; empty if the line is not a cue."""
     marked = _DUAL.sub(" ", line, count=1).strip()

@@ -106,13 +106,13 @@ def _cut(line: str, opening: str, closing: str) -> tuple[str, str]:
     return "".join([*kept, line[position:]]), ""
 
 
-def set_aside(line: str) -> str:
+def mask_escapes(line: str) -> str:
     """Replace each escaped character by a placeholder that is not a mark; `without_marks` restores it."""
     return _ESCAPED.sub(lambda match: chr(_ASIDE + ord(match[1])), line) if "\\" in line else line
 
 
 def without_marks(line: str) -> str:
-    """Return a line without emphasis marks, and with the characters that `set_aside` replaced."""
+    """Return a line without emphasis marks, and with the characters that `mask_escapes` replaced."""
     return _SET_ASIDE.sub(lambda match: chr(ord(match[0]) - _ASIDE), _without_emphasis(line))
 
 

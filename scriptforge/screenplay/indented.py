@@ -29,6 +29,7 @@ from scriptforge.screenplay.format import (
     Evidence,
     Format,
     Parsed,
+    find_head,
     is_act_heading,
     is_caption,
     is_cue_in_capitals,
@@ -38,7 +39,6 @@ from scriptforge.screenplay.format import (
     is_transition,
     name_in_cue,
     percentage,
-    telling_head,
 )
 from scriptforge.screenplay.script import Element, speaker_key
 from scriptforge.screenplay.typed_page import (
@@ -52,9 +52,9 @@ from scriptforge.screenplay.typed_page import (
 
 _TWO_CUES = re.compile(r"(\S(?:.*?\S)??)\s{3,}+([^\s(].*)")
 _GAP = re.compile(r"\s{2,}")
-_LEAST_INDENT_OF_SMALL_LETTERS = 4
+_MIN_INDENT_OF_SMALL_LETTERS = 4
 _WIDEST_DRIFT = 16
-_MOST_LINES_BETWEEN_CUES = 200
+_MAX_LINES_BETWEEN_CUES = 200
 
 
 class _Pair(NamedTuple):
@@ -106,9 +106,10 @@ def recognise(head: Sequence[str]) -> Evidence:
     margins = _find_margins(lines)
     if margins == _NO_CUES:
         return Evidence(0.0, "no name in capitals stands further in than the line below it")
-    kept = sum(line.column in margins.columns for line in _straightened(lines, margins))
+    kept = sum(line.column in margins.columns for line in _without_page_shifts(lines, margins))
     cues = sum(
-        line.opens and not below.opens and is_cue_in_capitals(line.text) for line, below in pairwise(lines)
+        line.starts_block and not below.starts_block and is_cue_in_capitals(line.text)
+        for line, below in pairwise(lines)
     )
     indented = sum(1 for _ in _pairs(lines, in_capitals=True, spaced=False))
     share = min(1.0, indented / cues) if cues and not margins.is_spaced else 1.0
@@ -127,12 +128,12 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     A speech stays open over blank lines and page breaks as long as the margin shows that the next paragraph
     belongs to it: it is yielded only when another cue, or a line at the margin of action, ends it.
     """
-    head, lines = telling_head(lines, lambda head: _find_margins(first_page(head).lines) != _NO_CUES)
+    head, lines = find_head(lines, lambda head: _find_margins(first_page(head).lines) != _NO_CUES)
     heads, _, first = first_page(head)
     margins = _find_margins(first)
     columns = () if margins == _NO_CUES else margins.columns
     reader = _Reader(margins, opens_with_title_page=has_title_page(first))
-    straight = _straightened(page_lines(lines, columns, heads), margins)
+    straight = _without_page_shifts(page_lines(lines, columns, heads), margins)
     for line, below in pairwise(chain(straight, [None])):
         if line:
             yield from reader.read(line, below)
@@ -161,7 +162,7 @@ class _Reader:
             yield from self._end_action()
             self.on_title_page = False
         if self.on_title_page:
-            if line.opens:
+            if line.starts_block:
                 yield from self._end_action()
             self.action.append(line)
         elif two := self._two_cues(line, below):
@@ -199,7 +200,7 @@ class _Reader:
 
     def _two_cues(self, line: Line, below: Line | None) -> tuple[str, str, int] | None:
         """Return the two cues of dual dialogue and the column between their speeches; else None."""
-        if not below or below.opens or not _GAP.search(below.text):
+        if not below or below.starts_block or not _GAP.search(below.text):
             return None
         names = _TWO_CUES.fullmatch(line.text)
         if not names:
@@ -210,12 +211,12 @@ class _Reader:
 
     def _goes_on(self, speech: Speech, line: Line) -> bool:
         if self.beside:
-            return not line.opens
+            return not line.starts_block
         if self.margins.is_at_action(line) or is_transition(line.text) or is_scene_heading(line.text):
             return False
         if self.margins.dialogue_is_indented:
-            return not speech.is_full or not line.opens
-        return not line.opens or (self.margins.is_spaced and not speech.has_begun)
+            return not speech.is_full or not line.starts_block
+        return not line.starts_block or (self.margins.is_spaced and not speech.has_begun)
 
     def _say(self, line: Line) -> None:
         if self.speech and not self.beside:
@@ -234,8 +235,8 @@ class _Reader:
 
     def _read_action(self, line: Line) -> Iterator[Parsed]:
         above = self.action[-1] if self.action else None
-        if above and (line.opens or _stands_alone(line) or _stands_alone(above)):
-            is_wrapped = is_scene_heading(above.text) and not line.opens and is_in_capitals(line.text)
+        if above and (line.starts_block or _stands_alone(line) or _stands_alone(above)):
+            is_wrapped = is_scene_heading(above.text) and not line.starts_block and is_in_capitals(line.text)
             if not is_wrapped or _stands_alone(line):
                 yield from self._end_action()
         self.action.append(line)
@@ -257,7 +258,7 @@ def _columns(line: Line, middle: int) -> Iterator[tuple[str, int]]:
         yield line.text, line.column
 
 
-def _straightened(lines: Iterable[Line], margins: _Margins) -> Iterator[Line]:
+def _without_page_shifts(lines: Iterable[Line], margins: _Margins) -> Iterator[Line]:
     """Yield lines at the columns where they would be if no page was shifted.
 
     The shift of a page is measured at its cues. A line between two cues has the shift of the one or the
@@ -278,7 +279,7 @@ def _straightened(lines: Iterable[Line], margins: _Margins) -> Iterator[Line]:
             cue = None
         if waiting and is_cue_in_capitals(line.text):
             cue = len(waiting) - 1
-        if len(waiting) > _MOST_LINES_BETWEEN_CUES:
+        if len(waiting) > _MAX_LINES_BETWEEN_CUES:
             waits_with = len(waiting) if cue in (None, 0) else cue
             yield from _shifted(waiting[:waits_with], margins, shift, shift)
             waiting, cue = waiting[waits_with:], 0 if cue else None
@@ -304,7 +305,9 @@ def _find_margins(lines: tuple[Line, ...]) -> _Margins:
     (dialogue, cue), _ = columns.most_common(1)[0]
     spoken = {id(line) for pair in pairs for line in pair}
     opening = Counter(
-        line.column for line in lines if line.opens and line.column <= dialogue and id(line) not in spoken
+        line.column
+        for line in lines
+        if line.starts_block and line.column <= dialogue and id(line) not in spoken
     )
     action = max(opening, key=opening.__getitem__, default=dialogue)
     return _Margins(action, dialogue, cue, is_spaced)
@@ -326,14 +329,16 @@ def _cues_and_speeches(lines: Sequence[Line]) -> tuple[list[_Pair], bool]:
 def _pairs(lines: Sequence[Line], in_capitals: bool, spaced: bool) -> Iterator[_Pair]:
     """Yield each name that is further in than the first line below it that is not a parenthetical."""
     for number, cue in enumerate(lines):
-        if not (is_cue_in_capitals(cue.text) if in_capitals else cue.opens and _may_be_small_cue(cue.text)):
+        if not (
+            is_cue_in_capitals(cue.text) if in_capitals else cue.starts_block and _may_be_small_cue(cue.text)
+        ):
             continue
         below = lines[number + 1 : number + 5]
         spoken = next((line for line in below if not line.text.startswith("(")), None)
-        if spoken is None or below[0].opens != spaced:
+        if spoken is None or below[0].starts_block != spaced:
             continue
         indent = cue.column - spoken.column
-        if indent >= (1 if in_capitals else _LEAST_INDENT_OF_SMALL_LETTERS):
+        if indent >= (1 if in_capitals else _MIN_INDENT_OF_SMALL_LETTERS):
             yield _Pair(cue, spoken)
 
 
@@ -351,7 +356,7 @@ def _may_be_small_cue(text: str) -> bool:
 
 def _stands_alone(line: Line) -> bool:
     """Return whether a line is a paragraph by itself, even without blank lines around it."""
-    return is_scene_heading(line.text) or is_transition(line.text) or line.numbered
+    return is_scene_heading(line.text) or is_transition(line.text) or line.has_scene_number
 
 
 def _parse_action(run: Sequence[Line], margins: _Margins, on_title_page: bool) -> Parsed:
@@ -365,7 +370,7 @@ def _parse_action(run: Sequence[Line], margins: _Margins, on_title_page: bool) -
     if len(run) == 1 and (is_scene_heading(text) or is_act_heading(text) or is_caption(text)):
         return Parsed(Element("heading", text))
     stray = margins.dialogue_is_indented and not margins.is_at_action(run[0])
-    return Parsed(Element("action", text), understood=not stray)
+    return Parsed(Element("action", text), recognised=not stray)
 
 
 FORMAT = Format("indented", "a screenplay whose action, dialogue and cues stand on margins", recognise, parse)

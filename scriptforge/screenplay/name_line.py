@@ -33,7 +33,7 @@ from scriptforge.screenplay.format import (
     peek,
     percentage,
 )
-from scriptforge.screenplay.script import Element, Kind, normalise, remembered, speaker_key
+from scriptforge.screenplay.script import Element, Kind, cached, normalise, speaker_key
 
 CONTINUATION = "    "
 """The indentation of the second and later lines of an element."""
@@ -63,7 +63,7 @@ SCENE_DATA = frozenset({
 _COLONS = frozenset(":：")
 _NOT_SURE = _COLONS | frozenset("()[]（）")
 
-_FEWEST_CUES_OF_A_LIST = 4
+_MIN_CUES_OF_A_LIST = 4
 _SCORE_OF_A_LIST = 0.1
 _LONGEST_ELEMENT = 100_000
 
@@ -82,7 +82,7 @@ class _Printed(NamedTuple):
             return parsed
         element = parsed.element
         text = "\n".join([element.text, *self.lines[1:]])
-        return Parsed(Element(element.kind, text, element.speaker), parsed.understood)
+        return Parsed(Element(element.kind, text, element.speaker), parsed.recognised)
 
 
 def parse_line(line: str) -> Parsed:
@@ -99,10 +99,10 @@ def parse_line(line: str) -> Parsed:
         return Parsed(Element("action", line))
     if is_transition(line):
         return Parsed(Element("transition", line))
-    return _parse_cued(line) or Parsed(Element("action", line), understood=False)
+    return _parse_cued(line) or Parsed(Element("action", line), recognised=False)
 
 
-parse_line_again = remembered(parse_line)
+parse_line_cached = cached(parse_line)
 """`parse_line` with a cache, for the first lines, which are parsed several times to recognise the format."""
 
 
@@ -144,12 +144,12 @@ def recognise(head: Sequence[str]) -> Evidence:
     lines = [printed.lines[0] for printed in _elements(head, _is_wrapped(head))]
     if lines and all(map(_parse_forced, lines)):
         return Evidence(1.0, "every line has the mark of its kind")
-    parsed = [parse_line_again(line) for line in lines]
+    parsed = [parse_line_cached(line) for line in lines]
     cues = [element.speaker for element, _ in parsed if element.kind == "dialogue"]
     if not cues:
         return Evidence(0.0, "no line is `name: text`")
-    known = sum(item.understood for item in parsed)
-    is_likely_list = len(cues) >= _FEWEST_CUES_OF_A_LIST or 2 * known < len(parsed)
+    known = sum(item.recognised for item in parsed)
+    is_likely_list = len(cues) >= _MIN_CUES_OF_A_LIST or 2 * known < len(parsed)
     if is_likely_list and len(set(map(speaker_key, cues))) == len(cues):
         return Evidence(_SCORE_OF_A_LIST, "its lines are `name: text`, but no name opens two of them")
     unit = "lines are" if len(lines) == sum(map(bool, map(str.strip, head))) else "paragraphs open with"
@@ -184,8 +184,8 @@ def _is_wrapped(head: Sequence[str]) -> bool:
     gaps = [
         printed.gap
         for above, printed in pairwise(_elements(head, is_wrapped=False))
-        if parse_line_again(printed.lines[0]).element.kind == "dialogue"
-        and parse_line_again(above.lines[0]).element.kind != "heading"
+        if parse_line_cached(printed.lines[0]).element.kind == "dialogue"
+        and parse_line_cached(above.lines[0]).element.kind != "heading"
     ]
     return sum(map(bool, gaps)) > len(gaps) / 2
 
@@ -221,7 +221,7 @@ def _elements(lines: Iterable[str], is_wrapped: bool) -> Iterator[_Printed]:
 
 
 def _is_rest(element: Sequence[Sequence[str]], line: str) -> bool:
-    return not parse_line(line).understood and parse_line(element[0][0]).element.kind == "dialogue"
+    return not parse_line(line).recognised and parse_line(element[0][0]).element.kind == "dialogue"
 
 
 def write(elements: Iterable[Element]) -> Iterator[str]:
@@ -276,7 +276,7 @@ def _is_surely_read(element: Element, text: str, plain: str) -> bool:
     return element.kind == "action" and plain[:1].isalpha() and _COLONS.isdisjoint(plain)
 
 
-@remembered
+@cached
 def _is_sure_name(speaker: str) -> bool:
     """Return whether any text after a name and a colon is dialogue, unless the line looks like a heading."""
     return (

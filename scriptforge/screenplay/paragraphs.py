@@ -95,7 +95,7 @@ def _parse_run(run: Sequence[Paragraph]) -> Parsed:
         parts = (part for part in map(_part, spoken) if part.text)
         return Parsed(Element("dialogue", join_speech(parts), first.text))
     kind = _ELEMENTS.get(first.kind)
-    return Parsed(Element(kind or "action", first.text), understood=kind is not None)
+    return Parsed(Element(kind or "action", first.text), recognised=kind is not None)
 
 
 def _part(paragraph: Paragraph) -> Part:

@@ -30,7 +30,7 @@ from scriptforge.screenplay.script import Element, speaker_key
 
 _STAGE_DIRECTION = re.compile(r"(?:Re-?)?[Ee](?:nter|xit|xeunt)\b|(?:Alarum|Flourish|Sennet)s?\b")
 _ITEM = re.compile(r"\s*(?:[-*•·]|\d{1,3}[.)])\s")
-_FEWEST_CUES_OF_A_LIST = 4
+_MIN_CUES_OF_A_LIST = 4
 _SCORE_OF_A_LIST = 0.1
 _NOTHING_ELSE = 0.9
 """Minimum share of lines in speeches for a text in which no speaker speaks twice."""
@@ -45,7 +45,7 @@ def recognise_shakespeare(head: Sequence[str]) -> Evidence:
     speeches = [each for each in paragraphs if _is_speech(each) and not _is_listed(each)]
     score = sum(map(len, speeches)) / max(sum(map(len, paragraphs)), 1)
     names = Counter(speaker_key(speech[0].strip()) for speech in speeches)
-    most = 0.5 if 1 < len(names) < _FEWEST_CUES_OF_A_LIST else _NOTHING_ELSE
+    most = 0.5 if 1 < len(names) < _MIN_CUES_OF_A_LIST else _NOTHING_ELSE
     if names and max(names.values()) == 1 and score < most:
         return Evidence(_SCORE_OF_A_LIST, "some paragraphs open with `NAME:`, but no name opens two")
     share = percentage(len(speeches), len(paragraphs))
@@ -121,7 +121,7 @@ def recognise_prose(head: Sequence[str]) -> Evidence:
 def parse_prose(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yield each paragraph as action, with its line breaks."""
     for block in blocks(lines):
-        yield Parsed(Element("action", "\n".join(block)), understood=False)
+        yield Parsed(Element("action", "\n".join(block)), recognised=False)
 
 
 PROSE = Format("prose", "paragraphs between blank lines, none of them dialogue", recognise_prose, parse_prose)

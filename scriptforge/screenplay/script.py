@@ -15,27 +15,27 @@ from dataclasses import dataclass
 from functools import lru_cache, wraps
 from typing import Literal, TypeVar
 
-from scriptforge.characters import INVISIBLE
+from scriptforge.characters import REMOVED_CONTROLS
 
 Kind = Literal["heading", "action", "dialogue", "transition"]
 KINDS: tuple[Kind, ...] = ("heading", "action", "dialogue", "transition")
 
 
-_MOST_REMEMBERED = 4096
-_LONGEST_REMEMBERED = 200
+_CACHE_SIZE = 4096
+_MAX_CACHED_LENGTH = 200
 ResultT = TypeVar("ResultT")
 
 
-def remembered(function: Callable[[str], ResultT]) -> Callable[[str], ResultT]:
+def cached(function: Callable[[str], ResultT]) -> Callable[[str], ResultT]:
     """Return the function with an LRU cache for short texts.
 
     Several formats ask the same about each line. Results for long lines are not cached, to bound the memory.
     """
-    short = lru_cache(maxsize=_MOST_REMEMBERED)(function)
+    short = lru_cache(maxsize=_CACHE_SIZE)(function)
 
     @wraps(function)
     def remembering(text: str) -> ResultT:
-        return short(text) if len(text) <= _LONGEST_REMEMBERED else function(text)
+        return short(text) if len(text) <= _MAX_CACHED_LENGTH else function(text)
 
     return remembering
 
@@ -139,10 +139,10 @@ def strip_lines(text: str) -> str:
 
 def visible_text(text: str) -> str:
     """Return the text without invisible characters, and with a space for each tab."""
-    return INVISIBLE.sub("", text).replace("\t", " ")
+    return REMOVED_CONTROLS.sub("", text).replace("\t", " ")
 
 
-@remembered
+@cached
 def _split_cue(printed: str) -> tuple[str, str]:
     """Split a printed cue into the name and its additions in brackets; the name cannot be split again."""
     name, asides = visible_text(printed).translate(_NOT_IN_NAMES), ""
@@ -161,7 +161,7 @@ def _split_cue(printed: str) -> tuple[str, str]:
             return name, asides.rstrip()
 
 
-@remembered
+@cached
 def speaker_key(name: str) -> str:
     """Return the key that all spellings of a speaker's name share: `jerry` for `Jerry` and `JERRY`."""
     return " ".join(name.replace("_", " ").split()).casefold()

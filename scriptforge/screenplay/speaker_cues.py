@@ -27,9 +27,9 @@ from scriptforge.screenplay.format import is_act_heading, is_in_capitals, is_lab
 from scriptforge.screenplay.time_stamps import (
     CLOCK,
     is_date,
-    is_log_level,
-    is_of_system_log,
+    is_from_program_log,
     is_stamp,
+    looks_log_like,
     stamp_before,
     without_stamp_behind,
 )
@@ -118,20 +118,20 @@ class CueStyle:
     Attributes:
         looks: a pattern that shows it to users.
         split: splits a stripped line, which may have tabs inside; None if it is not a cue of this style.
-        is_of_plays: whether a paragraph without a name is a stage direction, not the rest of a speech.
-        most_new_names: upper limit of names in a text where none of them recurs; 0 if names must recur.
-        is_of_questions: whether there must be two speakers with names of one letter, as in `Q.` and `A.`.
-        is_of_lines: whether every speech is on one line.
+        unnamed_is_direction: whether a paragraph without a name is a direction, not the rest of a speech.
+        max_unique_names: upper limit of names in a text where none of them recurs; 0 if names must recur.
+        needs_question_and_answer: whether there must be two speakers named by a letter: `Q.` and `A.`.
+        one_line_per_speech: whether every speech is on one line.
         marks: characters of which every cue has at least one, to skip other lines quickly; empty if there
             are none.
     """
 
     looks: str
     split: Callable[[str], Cue | None]
-    is_of_plays: bool = False
-    most_new_names: int = 0
-    is_of_questions: bool = False
-    is_of_lines: bool = False
+    unnamed_is_direction: bool = False
+    max_unique_names: int = 0
+    needs_question_and_answer: bool = False
+    one_line_per_speech: bool = False
     marks: str = ""
 
     def cues(self, lines: Iterable[str]) -> Iterator[Cue]:
@@ -161,7 +161,7 @@ def _cue(name: str, asides: str | None, text: str) -> Cue | None:
         or is_act_heading(name)
         or is_scene_heading(name)
         or is_label(name)
-        or is_log_level(name)
+        or is_from_program_log(name)
         or (_DIGIT.search(name) and (is_date(name) or is_stamp(name)))
     ):
         return None
@@ -239,7 +239,7 @@ def _is_title(name: str) -> bool:
 def _numbered(line: str) -> Cue | None:
     """Split `12. NAME: text`, a numbered speech as in radio scripts."""
     number = _NUMBER.match(line)
-    spoken = _coloned(line[number.end() :]) if number else None
+    spoken = _split_colon(line[number.end() :]) if number else None
     return spoken if spoken and _is_capital(spoken.name) else None
 
 
@@ -249,10 +249,10 @@ def _is_printed_name(name: str) -> bool:
 
 def _arrowed(line: str) -> Cue | None:
     arrow = _ARROWED.fullmatch(line)
-    return _coloned(arrow["rest"]) if arrow else None
+    return _split_colon(arrow["rest"]) if arrow else None
 
 
-def _coloned(line: str) -> Cue | None:
+def _split_colon(line: str) -> Cue | None:
     """Split `name: text` and `name [aside]: text`, and drop a time in brackets before the text."""
     found = _COLON.fullmatch(line)
     return _cue(found["name"], found["asides"], _without_stamp(found["text"])) if found else None
@@ -263,20 +263,20 @@ def _questioned(line: str) -> Cue | None:
     found = _QUESTION.fullmatch(line)
     if found:
         return Cue(found["name"], found["text"].strip())
-    spoken = _coloned(re.sub(r"^\d{1,2}\s{2,}", "", line))
+    spoken = _split_colon(re.sub(r"^\d{1,2}\s{2,}", "", line))
     return spoken if spoken and _is_capital(spoken.name) and not spoken.name.startswith("BY ") else None
 
 
 def _timed(line: str) -> Cue | None:
     """Split a cue that has a time before it, after it, or between name and text."""
-    if not _DIGIT.search(line) or is_of_system_log(line):
+    if not _DIGIT.search(line) or looks_log_like(line):
         return None
     stamp = stamp_before(line)
     rest = line[stamp.end :] if stamp else line
     if stamp:
         if not rest or (not stamp.is_bracketed and rest[:1].islower() and ":" not in rest[:40]):
             return None
-        return _coloned(rest) or _header(rest)
+        return _split_colon(rest) or _header(rest)
     inside = _TIME_INSIDE.fullmatch(line)
     if inside and is_stamp(inside["stamp"].strip()):
         return _cue(inside["name"], None, inside["text"])
@@ -309,21 +309,24 @@ def _alone(line: str) -> Cue | None:
 
 
 STYLES = (
-    CueStyle("`**name:** text`", _marked, most_new_names=2, marks="*_'<"),
-    CueStyle("`time name` or `name time`", _timed, most_new_names=4),
-    CueStyle("`>> name: text`", _arrowed, most_new_names=4, marks=">»"),
+    CueStyle("`**name:** text`", _marked, max_unique_names=2, marks="*_'<"),
+    CueStyle("`time name` or `name time`", _timed, max_unique_names=4),
+    CueStyle("`>> name: text`", _arrowed, max_unique_names=4, marks=">»"),
     CueStyle(
-        "`<name> text`", _with(_ANGLED, lambda name: name.lower() not in _TAGS), is_of_lines=True, marks="<"
+        "`<name> text`",
+        _with(_ANGLED, lambda name: name.lower() not in _TAGS),
+        one_line_per_speech=True,
+        marks="<",
     ),
     CueStyle("`[name] text`", _with(_BRACKETED, _is_printed_name), marks="["),
-    CueStyle("`name「text」`", _with(_QUOTED, lambda name: True), is_of_plays=True, marks="「"),
-    CueStyle("`Q. text`", _questioned, is_of_questions=True),
-    CueStyle("`1. NAME: text`", _numbered, is_of_plays=True, most_new_names=1, marks=":："),
-    CueStyle("`NAME. text`", _with(_CAPITAL_NAME, _is_capital), is_of_plays=True, marks="."),
-    CueStyle("`NAME — text`", _with(_DASHED, _is_capital), is_of_plays=True, marks="—–-"),
-    CueStyle("`Name — text`", _with(_DASHED, _is_title), is_of_plays=True, marks="—–-"),
+    CueStyle("`name「text」`", _with(_QUOTED, lambda name: True), unnamed_is_direction=True, marks="「"),
+    CueStyle("`Q. text`", _questioned, needs_question_and_answer=True),
+    CueStyle("`1. NAME: text`", _numbered, unnamed_is_direction=True, max_unique_names=1, marks=":："),
+    CueStyle("`NAME. text`", _with(_CAPITAL_NAME, _is_capital), unnamed_is_direction=True, marks="."),
+    CueStyle("`NAME — text`", _with(_DASHED, _is_capital), unnamed_is_direction=True, marks="—–-"),
+    CueStyle("`Name — text`", _with(_DASHED, _is_title), unnamed_is_direction=True, marks="—–-"),
     CueStyle("`NAME`, a tab, and text", _with(_TABBED, lambda name: True), marks="\t"),
-    CueStyle("`Name. text`", _with(_TITLE_NAME, _is_title), is_of_plays=True, marks="."),
+    CueStyle("`Name. text`", _with(_TITLE_NAME, _is_title), unnamed_is_direction=True, marks="."),
     CueStyle("`Name` on a line of its own", _alone),
 )
 """The most reliable first, which is preferred if several explain a text equally well."""

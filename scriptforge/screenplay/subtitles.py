@@ -127,7 +127,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
         if caption.end < 0:
             yield from _parsed(open_piece)
             open_piece = _Piece("", "")
-            yield Parsed(Element("action", " ".join(map(str.strip, caption.lines))), understood=False)
+            yield Parsed(Element("action", " ".join(map(str.strip, caption.lines))), recognised=False)
             continue
         for piece in _pieces(caption, style):
             if piece.is_sound:
@@ -290,18 +290,18 @@ def _repeated(above: Sequence[str], words: Sequence[str], ends: set[int]) -> int
     borders: list[int] = []
     count = 0
     for number, word in enumerate(words):
-        count = _longer(count, word, words, borders)
+        count = _extend_match(count, word, words, borders)
         borders.append(count if number else 0)
         count = borders[-1]
     count = 0
     for word in above:
-        count = _longer(count, word, words, borders)
+        count = _extend_match(count, word, words, borders)
     while count and count not in ends and count != len(above):
         count = borders[count - 1]
     return count
 
 
-def _longer(count: int, word: str, words: Sequence[str], borders: Sequence[int]) -> int:
+def _extend_match(count: int, word: str, words: Sequence[str], borders: Sequence[int]) -> int:
     """Return how many words match the start of a caption after one more word, if `count` did before it."""
     while count and (count == len(words) or words[count] != word):
         count = borders[count - 1]

@@ -88,7 +88,7 @@ def without_stamp_behind(text: str) -> str:
     return text[: found.start()] if found else text
 
 
-def is_of_day(text: str) -> bool:
+def has_date_or_half_day(text: str) -> bool:
     """Return whether a short text begins or ends with a stamp that has a date or a.m./p.m., as in chats."""
     head = text.translate(_SPACES)
     before, behind = _ANY_BEFORE.match(head), _AT_END.search(head, max(0, len(head) - _LONGEST_STAMP))
@@ -101,7 +101,7 @@ def is_stamp(text: str) -> bool:
     return stamp is not None and stamp.end == len(text)
 
 
-def is_log_level(words: str) -> bool:
+def is_from_program_log(words: str) -> bool:
     """Return whether words between a time and a colon are from a program's log: `ERROR server`, `ftpd[7]`."""
     return _LOG_LEVEL.match(words) is not None
 
@@ -111,6 +111,6 @@ def is_date(text: str) -> bool:
     return _DATE_WITH_YEAR.fullmatch(text) is not None
 
 
-def is_of_system_log(line: str) -> bool:
+def looks_log_like(line: str) -> bool:
     """Return whether a line opens like one of a system log: `Jan  5 09:14:01 host program[12]: text`."""
     return _OF_SYSTEM_LOG.match(line) is not None

@@ -33,7 +33,7 @@ from scriptforge.screenplay.format import (
 )
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.screenplay.speaker_cues import STYLES, CueStyle
-from scriptforge.screenplay.time_stamps import is_of_day, is_stamp, stamp_before
+from scriptforge.screenplay.time_stamps import has_date_or_half_day, is_stamp, stamp_before
 
 _KEY = re.compile(
     r"(?:title|date|episode|season|show|podcast|series|guests?|hosts?|speakers?|participants?|attendees"
@@ -84,7 +84,7 @@ _ALMOST = 0.999
 
 _LETTERS = frozenset("qarfpd")
 _LINES_OF_A_SPEECH = 60
-_MOST_ABOVE = 8
+_MAX_ABOVE_FIRST_CUE = 8
 """So many elements above the first cue, or as many as speeches, do not count against a reliable style."""
 
 _RECURRING = 0.4
@@ -151,7 +151,7 @@ def _occurs(style: CueStyle, lines: Counter[str]) -> bool:
     cues = 0
     for line, count in lines.items():
         cue = style.cue(line)
-        if cue and (len(cue.name) == 1 or not style.is_of_questions):
+        if cue and (len(cue.name) == 1 or not style.needs_question_and_answer):
             cues += count
             if cues > enough:
                 return True
@@ -164,16 +164,18 @@ def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
     The score is the share of the text that was understood, lowered if there are few speeches per paragraph.
     It is near 0 for a list: a text in which names do not recur, or few speeches are sentences.
     """
-    joint = _joint(style, head)
+    joint = _line_separator(style, head)
     parser = _parser(style, joint)
     parsed = list(parser(head))
     names = [speaker_key(item.element.speaker) for item in parsed if item.element.kind == "dialogue"]
     counts = Counter(names)
     first = next((n for n, item in enumerate(parsed) if item.element.kind == "dialogue"), 0)
-    is_headed = (style.most_new_names > 0 or style.is_of_questions) and first <= max(_MOST_ABOVE, len(names))
+    is_headed = (style.max_unique_names > 0 or style.needs_question_and_answer) and first <= max(
+        _MAX_ABOVE_FIRST_CUE, len(names)
+    )
     judged = parsed[first:] if is_headed else parsed
     size = sum(len(item.element.text) for item in judged)
-    understood = sum(len(item.element.text) for item in judged if item.understood)
+    recognised = sum(len(item.element.text) for item in judged if item.recognised)
     called = Counter(speaker_key(cue.name) for cue in style.cues(map(str.strip, head)))
     cues = called.total()
     groups = list(blocks(head))
@@ -182,9 +184,9 @@ def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
         paragraphs = sum(map(len, groups))
     recurring = sum(count for count in counts.values() if count > 1)
     reason = f"{len(names):,} speeches of {len(counts):,} speakers look like {style.looks}"
-    score = understood / max(size, 1) * min(1.0, _PARAGRAPHS_OF_A_SPEECH * len(names) / max(paragraphs, 1))
-    is_list = recurring == 0 and len(names) > style.most_new_names
-    if not style.most_new_names:
+    score = recognised / max(size, 1) * min(1.0, _PARAGRAPHS_OF_A_SPEECH * len(names) / max(paragraphs, 1))
+    is_list = recurring == 0 and len(names) > style.max_unique_names
+    if not style.max_unique_names:
         said = [item.element.text for item in parsed if item.element.kind == "dialogue"]
         sentences = sum(" " in text or text[-1] in ".!?…。！？" for text in said)
         again = sum(count for count in called.values() if count > 1)
@@ -193,7 +195,7 @@ def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
         score = 0.0
     elif is_list:
         score = min(score, _SCORE_OF_A_LIST)
-    if style.is_of_questions and len(counts.keys() & _LETTERS) != 2:
+    if style.needs_question_and_answer and len(counts.keys() & _LETTERS) != 2:
         score = 0.0
     return _Layout(Evidence(score * (_ALMOST if _is_plain(style, head) else 1.0), reason), parser)
 
@@ -208,12 +210,12 @@ def _is_plain(style: CueStyle, head: Sequence[str]) -> bool:
     )
 
 
-def _joint(style: CueStyle, head: Sequence[str]) -> str:
+def _line_separator(style: CueStyle, head: Sequence[str]) -> str:
     """Return what joins the lines of a paragraph: a line break in verse and in chats, else a space."""
     cues = [line.strip() for line in head if len(line) < _LONGEST_HEADER and style.split(line.strip())]
-    if 2 * sum(map(is_of_day, cues)) > len(cues):
+    if 2 * sum(map(has_date_or_half_day, cues)) > len(cues):
         return "\n"
-    lines = [[line.strip() for line in block] for block in blocks(head) if style.is_of_plays]
+    lines = [[line.strip() for line in block] for block in blocks(head) if style.unnamed_is_direction]
     rest = [
         line
         for above, line in chain.from_iterable(map(pairwise, lines))
@@ -264,7 +266,7 @@ def _parser(style: CueStyle, joint: str) -> Callable[[Iterable[str]], Iterator[P
         reader = _Reader(style, joint)
         for block in blocks(lines):
             yield from reader.read(block)
-        yield from reader.ended()
+        yield from reader.finish()
 
     return parse_lines
 
@@ -274,7 +276,7 @@ class _Reader:
 
     def __init__(self, style: CueStyle, joint: str) -> None:
         self._style = style
-        self._joint = joint
+        self._line_separator = joint
         self._name = ""
         self._said: list[list[str]] = []
         self._size = 0
@@ -283,7 +285,7 @@ class _Reader:
     def read(self, block: Sequence[str]) -> Iterator[Parsed]:
         """Parse one more block; yield the elements that are complete."""
         lines = [_LISTED.sub("", line.strip()) for line in block]
-        if self._style.is_of_questions:
+        if self._style.needs_question_and_answer:
             lines = [text for line in lines if (text := _LINE_NUMBER.sub("", line, count=1))]
         whole = " ".join(lines)
         if (
@@ -297,7 +299,7 @@ class _Reader:
         for line in self._with_whole_aside(lines):
             cue = self._style.split(line)
             if cue:
-                yield from self.ended()
+                yield from self.finish()
                 self._name, self._said, is_open = cue.name, [[cue.text] if cue.text else []], True
                 self._size = len(cue.text)
             elif is_stamp(_READ.sub("", line).rstrip(":")) or _RULE.fullmatch(line):
@@ -305,7 +307,9 @@ class _Reader:
             elif _EXTRA.fullmatch(line):
                 break
             elif not (is_open and not any(self._said)) and (other := _other(line)):
-                yield from self.ended(goes_on=other.element.kind == "action" and not self._style.is_of_plays)
+                yield from self.finish(
+                    goes_on=other.element.kind == "action" and not self._style.unnamed_is_direction
+                )
                 yield other
                 is_open = False
             else:
@@ -326,8 +330,8 @@ class _Reader:
         """Add a line to the speech, if it goes on, else to the action; return whether it goes on."""
         stamp = stamp_before(line)
         text = line[stamp.end :] if stamp and stamp.is_bracketed else line
-        goes_on = is_open or (bool(self._name) and not self._style.is_of_plays)
-        goes_on = goes_on and not self._style.is_of_lines
+        goes_on = is_open or (bool(self._name) and not self._style.unnamed_is_direction)
+        goes_on = goes_on and not self._style.one_line_per_speech
         if not goes_on:
             self._aside.append(text)
         elif is_open and self._said:
@@ -337,7 +341,7 @@ class _Reader:
         self._size += len(text)
         return goes_on
 
-    def ended(self, goes_on: bool = False) -> Iterator[Parsed]:
+    def finish(self, goes_on: bool = False) -> Iterator[Parsed]:
         """Yield the open elements; with `goes_on`, the speaker may continue after the interruption."""
         yield from self._end_of_action()
         yield from self._end_of_speech()
@@ -349,14 +353,14 @@ class _Reader:
         if text:
             yield Parsed(Element("dialogue", text, self._name))
         elif self._name and self._said:
-            yield Parsed(Element("action", self._name), understood=False)
+            yield Parsed(Element("action", self._name), recognised=False)
         self._said, self._size = [], 0
 
     def _paragraph(self, lines: Sequence[str]) -> str:
         """Join the lines of a paragraph; an aside on the first line is joined by a space."""
         if lines and is_bracketed(lines[0]):
-            return f"{lines[0]} {self._joint.join(lines[1:])}".strip()
-        return self._joint.join(lines)
+            return f"{lines[0]} {self._line_separator.join(lines[1:])}".strip()
+        return self._line_separator.join(lines)
 
     def _end_of_action(self) -> Iterator[Parsed]:
         if not self._aside:
@@ -364,7 +368,7 @@ class _Reader:
         yield from self._end_of_speech()
         text = " ".join(self._aside)
         is_known = is_bracketed(text) or _DIRECTION.match(text) is not None
-        is_known = is_known or (self._style.is_of_lines and text.startswith("* "))
+        is_known = is_known or (self._style.one_line_per_speech and text.startswith("* "))
         yield Parsed(Element("action", _EMPHASIS.sub(_emphasised, text)), is_known)
         self._aside = []
 

@@ -19,7 +19,7 @@ from scriptforge.screenplay.format import (
     is_scene_heading,
     is_transition,
 )
-from scriptforge.screenplay.script import Element, normalise, remembered, speaker_key
+from scriptforge.screenplay.script import Element, cached, normalise, speaker_key
 
 _NUMBER = r"[A-Z]{0,2}\d{1,4}[A-Z]{0,2}[.)]?"
 _NUMBERED = re.compile(
@@ -47,7 +47,7 @@ _LONGEST_SPEECH = 100_000
 _LONGEST_BLOCK = 1_000_000
 _LONGEST_TITLE_PAGE = 60
 _LONGEST_ON_TITLE_PAGE = 50
-_FEWEST_PAGES = 3
+_MIN_PAGES = 3
 _WIDEST_LINE = 250
 """In characters. A longer line is not from a typed page, and has neither numbers nor marks beside it."""
 
@@ -58,14 +58,14 @@ class Line(NamedTuple):
     Attributes:
         column: the column at which it begins, from 0; tabs are eight wide.
         text: the text without white space and marks around it; not empty.
-        opens: whether a blank line, or nothing, is above it.
-        numbered: whether a scene number was beside it.
+        starts_block: whether a blank line, or nothing, is above it.
+        has_scene_number: whether a scene number was beside it.
     """
 
     column: int
     text: str
-    opens: bool
-    numbered: bool = False
+    starts_block: bool
+    has_scene_number: bool = False
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class Speech:
         """Return the speech as an element; a cue without a speech is action."""
         if self.lines:
             return Parsed(Element("dialogue", " ".join(self.lines), self.cue))
-        return Parsed(Element("action", self.cue), understood=False)
+        return Parsed(Element("action", self.cue), recognised=False)
 
 
 def _split_cue(cue: str) -> tuple[str, str]:
@@ -125,11 +125,11 @@ def page_lines(
     """
     for block in blocks(lines):
         kept = [line for printed in block if (line := _without_marks(printed, running_heads))]
-        opens = True
+        starts_block = True
         for number, line in enumerate(kept):
             if not (_PAGE_NUMBER.fullmatch(line.text) and _is_of_page(kept, number, columns)):
-                yield Line(line.column, line.text, opens, line.numbered)
-                opens = False
+                yield Line(line.column, line.text, starts_block, line.has_scene_number)
+                starts_block = False
 
 
 class Page(NamedTuple):
@@ -149,7 +149,7 @@ class Page(NamedTuple):
 def first_page(head: Sequence[str]) -> Page:
     """Parse the first lines of a text; the last few results are cached, unless the lines are very long."""
     is_short = sum(map(len, head)) <= _LONGEST_BLOCK
-    return _remembered_page(tuple(head)) if is_short else _first_page(head)
+    return _cached_page(tuple(head)) if is_short else _first_page(head)
 
 
 def _first_page(head: Sequence[str]) -> Page:
@@ -158,7 +158,7 @@ def _first_page(head: Sequence[str]) -> Page:
     return Page(running_heads, lines, body)
 
 
-_remembered_page = lru_cache(maxsize=4)(_first_page)
+_cached_page = lru_cache(maxsize=4)(_first_page)
 
 
 def find_running_heads(head: Sequence[str]) -> frozenset[str]:
@@ -169,7 +169,7 @@ def find_running_heads(head: Sequence[str]) -> frozenset[str]:
         if len(line) <= _WIDEST_LINE and (match := _HEAD_OF_A_PAGE.fullmatch(line.strip()))
     }
     pages = Counter(text for text, _ in found)
-    return frozenset(text for text, count in pages.items() if count >= _FEWEST_PAGES)
+    return frozenset(text for text, count in pages.items() if count >= _MIN_PAGES)
 
 
 def has_title_page(head: Sequence[Line]) -> bool:
@@ -192,7 +192,7 @@ def opens_script(line: Line) -> bool:
     return _opens_script(line.text)
 
 
-@remembered
+@cached
 def _opens_script(text: str) -> bool:
     return is_scene_heading(text) or is_act_heading(text) or is_transition(text)
 
@@ -211,27 +211,27 @@ def _is_running_head(printed: str, running_heads: Collection[str]) -> bool:
     return head is not None and head["text"] in running_heads
 
 
-@remembered
+@cached
 def _bare_line(printed: str) -> Line | None:
     """Do what `_without_marks` does without running heads; cached, since first lines are parsed often."""
     line = printed.expandtabs()
     text = line.strip()
     column = len(line.rstrip()) - len(text)
     if len(text) > _WIDEST_LINE:
-        return Line(column, text, opens=False)
+        return Line(column, text, starts_block=False)
     text = _without_revision(text)
     has_digits = _DIGIT.search(text) is not None
     if _PAGE_ARTEFACT.fullmatch(text) or (has_digits and _TWO_NUMBERS.fullmatch(text)):
         return None
     if not has_digits:
-        return Line(column, text, opens=False)
+        return Line(column, text, starts_block=False)
     numbered = _NUMBERED.fullmatch(text)
     if numbered and (numbered["left"] or numbered["right"]) and _is_beside(numbered):
         bare = numbered["text"]
         if _PAGE_ARTEFACT.fullmatch(bare):
             return None
-        return Line(column + numbered.start("text"), bare, opens=False, numbered=True)
-    return Line(column, text, opens=False)
+        return Line(column + numbered.start("text"), bare, starts_block=False, has_scene_number=True)
+    return Line(column, text, starts_block=False)
 
 
 def _without_revision(text: str) -> str:

@@ -111,7 +111,7 @@ def _parse_found(found: Found) -> Iterator[Parsed]:
     elif node.tag in _DIRECTIONS:
         yield Parsed(Element("action", _words(node)))
     elif node.tag not in _HEADINGS:
-        yield Parsed(Element("action", "\n".join(_lines(node))), understood=False)
+        yield Parsed(Element("action", "\n".join(_lines(node))), recognised=False)
     elif not path or path[-1] not in _AROUND_TITLES:
         yield Parsed(Element("heading", _words(node)))
 
@@ -126,9 +126,9 @@ def _parse_speech(speech: Node) -> Iterator[Parsed]:
     said = "\n".join(line for part in body for line in _lines(part))
     text = " ".join([*map(_bracketed, opening), said]).strip()
     if text:
-        yield Parsed(Element("dialogue", text, speaker), understood=bool(speaker))
+        yield Parsed(Element("dialogue", text, speaker), recognised=bool(speaker))
     else:
-        yield Parsed(Element("action", speaker), understood=False)
+        yield Parsed(Element("action", speaker), recognised=False)
     for direction in rest[len(body) :]:
         yield Parsed(Element("action", _words(direction)))
 

@@ -29,7 +29,7 @@ def find_writer(workspace: Workspace, run: str | None) -> RunFolder:
     able = [folder for folder in workspace.runs() if folder.weights.is_file()]
     folder = able[0] if run is None and able else workspace.run(run)
     if not folder.weights.is_file():
-        trains = folder.trainer() is not None
+        trains = folder.training_process() is not None
         raise RunError(
             f"Run “{folder.name}” {'is still training and has' if trains else 'has'} no weights yet.",
             "Wait for its first validation." if trains else f"Train it: {folder.command_to_resume()}",

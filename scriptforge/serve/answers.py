@@ -22,7 +22,7 @@ PAGE = Path(__file__).with_name("page")
 """The folder of the page's files."""
 
 
-def problem(status: int, what: str, remedy: str) -> JSONResponse:
+def error_response(status: int, what: str, remedy: str) -> JSONResponse:
     """Return the response to a request that failed: what is wrong, and what to do."""
     return JSONResponse({"error": what, "remedy": remedy}, status)
 
@@ -38,7 +38,7 @@ def as_lines(news: Iterable[dict[str, Any]]) -> bytes:
     return b"".join(f"{json.dumps(each, ensure_ascii=False)}\n".encode() for each in news)
 
 
-class Stream(StreamingResponse):
+class JsonLinesResponse(StreamingResponse):
     """A response of lines that are sent as they come.
 
     Args:
@@ -58,7 +58,7 @@ class Stream(StreamingResponse):
             self._when_over()
 
 
-class Page:
+class PageFiles:
     """The files of the page by name: those that exist when the server starts, and no others.
 
     Args:

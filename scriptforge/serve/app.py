@@ -21,22 +21,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scriptforge.errors import ScriptforgeError, UsageError
-from scriptforge.serve.answers import PAGE, Page, Stream, as_lines, attachment, problem
+from scriptforge.serve.answers import PAGE, JsonLinesResponse, PageFiles, as_lines, attachment, error_response
 from scriptforge.serve.changes import Change
 from scriptforge.serve.drafts import DiskFull, DraftMissing, RevisionConflict
-from scriptforge.serve.elements import CLOSED, LONGEST_TITLE, MOST_ELEMENTS, Name, PageElement, Settings
+from scriptforge.serve.elements import CLOSED, LONGEST_TITLE, MAX_ELEMENTS, Name, PageElement, Settings
 from scriptforge.serve.engine import Busy, Job
 from scriptforge.serve.files import ExportRequest, export_formats, import_suffixes, read_file, write_file
-from scriptforge.serve.guard import LIMITS, busy
+from scriptforge.serve.guard import LIMITS, busy_response
 from scriptforge.serve.marks import MarksRequest, mark
-from scriptforge.serve.prompt import MOST_LINES_READ, SuggestionRequest
+from scriptforge.serve.prompt import MAX_LINES_READ, SuggestionRequest
 from scriptforge.serve.room import Listener, Room
 from scriptforge.validation import first_problem
 
 HEARTBEAT_SECONDS = 15.0
 """Seconds without changes after which a stream of changes has an empty line."""
 
-_LARGEST_SETTINGS = 64_000
+_MAX_SETTINGS = 64_000
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -53,7 +53,7 @@ class NewDraft(BaseModel):
 
     title: str = Field(max_length=LONGEST_TITLE)
     run: Name = ""
-    elements: list[PageElement] = Field(default=[], max_length=MOST_ELEMENTS)
+    elements: list[PageElement] = Field(default=[], max_length=MAX_ELEMENTS)
 
 
 class DraftFields(BaseModel):
@@ -118,7 +118,7 @@ def _describe(room: Room) -> dict[str, Any]:
         "mode": "writer" if room.drafts else "visitor",
         "runs": runs,
         "default_run": runs[0]["name"] if runs else None,
-        "limits": {**LIMITS, "lines_read": MOST_LINES_READ, "elements": MOST_ELEMENTS},
+        "limits": {**LIMITS, "lines_read": MAX_LINES_READ, "elements": MAX_ELEMENTS},
         "import": import_suffixes(),
         "export": export_formats(),
         "notes": room.drafts.notes if room.drafts else [],
@@ -133,44 +133,44 @@ async def _login(room: Room, request: Request) -> Response:
     token = room.token_for(given.password)
     if token is None:
         room.logins.count_failure(client)
-        return problem(401, "The password is wrong.", "Ask whoever runs the room.")
+        return error_response(401, "The password is wrong.", "Ask whoever runs the room.")
     return JSONResponse({"token": token})
 
 
 async def _list(room: Room, request: Request) -> Response:
-    return JSONResponse(await run_in_threadpool(room.kept.summaries))
+    return JSONResponse(await run_in_threadpool(room.stored_drafts.summaries))
 
 
 async def _create(room: Room, request: Request) -> Response:
     asked = await _body(request, NewDraft)
-    draft = await run_in_threadpool(room.kept.create, asked.title, asked.run, asked.elements)
+    draft = await run_in_threadpool(room.stored_drafts.create, asked.title, asked.run, asked.elements)
     return JSONResponse(draft, 201)
 
 
 async def _read(room: Room, request: Request) -> Response:
-    return JSONResponse(await run_in_threadpool(room.kept.get, request.path_params["id"]))
+    return JSONResponse(await run_in_threadpool(room.stored_drafts.get, request.path_params["id"]))
 
 
 async def _update(room: Room, request: Request) -> Response:
     id_, asked = request.path_params["id"], await _body(request, DraftFields)
     fields = asked.model_dump(exclude_unset=True)
-    if len(json.dumps(fields.get("settings", {}))) > _LARGEST_SETTINGS:
+    if len(json.dumps(fields.get("settings", {}))) > _MAX_SETTINGS:
         raise UsageError("The settings of a draft are too large.", "Keep less there.")
-    after = await run_in_threadpool(partial(room.kept.update, id_, **fields))
+    after = await run_in_threadpool(partial(room.stored_drafts.update, id_, **fields))
     room.tell(id_, {name: after[name] for name in fields})
     return JSONResponse(after)
 
 
 async def _delete(room: Room, request: Request) -> Response:
     id_ = request.path_params["id"]
-    await run_in_threadpool(room.kept.remove, id_)
+    await run_in_threadpool(room.stored_drafts.remove, id_)
     room.tell(id_, {"removed": True})
     return JSONResponse({})
 
 
 async def _change(room: Room, request: Request) -> Response:
     id_, change = request.path_params["id"], await _body(request, Change)
-    revision, news = await run_in_threadpool(room.kept.change, id_, change)
+    revision, news = await run_in_threadpool(room.stored_drafts.change, id_, change)
     if news is not None:
         room.tell(id_, news)
     return JSONResponse({"revision": revision})
@@ -180,12 +180,12 @@ async def _changes(room: Room, request: Request) -> Response:
     id_, after = request.path_params["id"], _number(request.query_params.get("after", "0"))
     listener = room.listen(id_)
     try:
-        revision, missed = await run_in_threadpool(room.kept.changes, id_, after)
+        revision, missed = await run_in_threadpool(room.stored_drafts.changes, id_, after)
     except BaseException:
         room.leave(id_, listener)
         raise
     first = [{"reload": True, "revision": revision}] if missed is None else missed
-    return Stream(_followed(listener, first, revision), partial(room.leave, id_, listener))
+    return JsonLinesResponse(_followed(listener, first, revision), partial(room.leave, id_, listener))
 
 
 async def _followed(listener: Listener, first: Sequence[dict[str, Any]], seen: int) -> AsyncIterator[bytes]:
@@ -208,7 +208,7 @@ async def _followed(listener: Listener, first: Sequence[dict[str, Any]], seen: i
 
 async def _suggest(room: Room, request: Request) -> Response:
     job = await room.engine.begin(await _body(request, SuggestionRequest))
-    return Stream(_written(job), job.give_up)
+    return JsonLinesResponse(_written(job), job.cancel)
 
 
 async def _written(job: Job) -> AsyncIterator[bytes]:
@@ -315,7 +315,7 @@ ENDPOINTS = (
 
 def build_app(room: Room) -> Starlette:
     """Return the application of a room, which must be wrapped in a `Guard`."""
-    page = Page(PAGE)
+    page = PageFiles(PAGE)
     endpoints = [each for each in ENDPOINTS if room.drafts or not each.is_for_writers]
     routes = [
         Route(f"/api{each.path}", partial(_answer, each.handler, room), methods=[each.method])
@@ -335,7 +335,7 @@ async def _answer(
         return await handler(room, request)
     except ValidationError as invalid:
         wrong = first_problem(invalid)
-        return problem(
+        return error_response(
             422, f"{wrong.key or 'The request'} {wrong.words}."[:400], "Send what the reference says."
         )
     except RevisionConflict as conflict:
@@ -349,24 +349,24 @@ async def _answer(
             409,
         )
     except Busy as waits:
-        return busy(waits.seconds, waits.why)
+        return busy_response(waits.seconds, waits.why)
     except DraftMissing as missing:
-        return problem(404, missing.message, missing.hint)
+        return error_response(404, missing.message, missing.hint)
     except DiskFull as full:
-        return problem(507, full.message, full.hint)
+        return error_response(507, full.message, full.hint)
     except ScriptforgeError as failure:
-        return problem(422, failure.message, failure.hint)
+        return error_response(422, failure.message, failure.hint)
 
 
 async def _http_problem(request: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
-    answer = problem(failure.status_code, f"{failure.detail}.", "Look into the reference of the API.")
+    answer = error_response(failure.status_code, f"{failure.detail}.", "Look into the reference of the API.")
     answer.headers.update(failure.headers or {})
     return answer
 
 
 async def _unexpected(request: Request, failure: Exception) -> Response:
-    return problem(500, "Something went wrong in the room.", "Look at the terminal that it runs in.")
+    return error_response(500, "Something went wrong in the room.", "Look at the terminal that it runs in.")
 
 
 async def _body(request: Request, model: type[ModelT]) -> ModelT:

@@ -52,7 +52,7 @@ class BatchingModel(InferenceModel):
         self._calls: list[_Call] = []
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def active_writer(self) -> Iterator[None]:
         """Count this thread as an active writer during the block: the others wait for its calls."""
         with self._condition:
             self._writers += 1

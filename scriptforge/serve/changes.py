@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from scriptforge.errors import UsageError
-from scriptforge.serve.elements import CLOSED, MOST_ELEMENTS, Identifier, Name, PageElement
+from scriptforge.serve.elements import CLOSED, MAX_ELEMENTS, Identifier, Name, PageElement
 
 _GAP = 1 << 20
 _MANY = 100
@@ -53,7 +53,7 @@ class Branch(BaseModel):
     id: Identifier
     name: Name
     after: Identifier | None = None
-    elements: list[PageElement] = Field(max_length=MOST_ELEMENTS)
+    elements: list[PageElement] = Field(max_length=MAX_ELEMENTS)
 
 
 class Change(BaseModel):
@@ -71,7 +71,7 @@ class Change(BaseModel):
 
     base: int = Field(ge=0, lt=2**53)
     change: Identifier
-    edits: list[Edit] = Field(max_length=2 * MOST_ELEMENTS)
+    edits: list[Edit] = Field(max_length=2 * MAX_ELEMENTS)
     branch: Branch | None = None
     remove_branch: Identifier | None = None
 
@@ -106,8 +106,8 @@ def apply_change(db: sqlite3.Connection, id_: str, change: Change) -> None:
             (id_, branch.id, branch.name, branch.after, kept),
         )
     (count,) = db.execute("SELECT count(*) FROM elements WHERE draft = ?", (id_,)).fetchone()
-    if count > MOST_ELEMENTS:
-        raise UsageError(f"A draft has at most {MOST_ELEMENTS:,} elements.", "Begin another draft.")
+    if count > MAX_ELEMENTS:
+        raise UsageError(f"A draft has at most {MAX_ELEMENTS:,} elements.", "Begin another draft.")
 
 
 def _edit_few(db: sqlite3.Connection, id_: str, edits: Iterable[Edit]) -> None:

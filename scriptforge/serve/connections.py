@@ -34,11 +34,11 @@ GRACE_SECONDS = 2
 BACKLOG = 128
 """Length of the queue of connections that are not accepted yet."""
 
-_LEAST_READ = 32_768
+_MIN_READ = 32_768
 """Bytes that a client must read within `UNREAD_SECONDS`, if so many are left."""
 
 _AT_ONCE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-_MOST_CONNECTIONS = 1_000
+_MAX_CONNECTIONS = 1_000
 _USUAL_FILES = 1_024
 
 
@@ -131,7 +131,7 @@ class TimeoutProtocol(H11Protocol):
     def _go_on_or_abort(self, before: int) -> None:
         self._reading = None
         unread = self.transport.get_write_buffer_size()
-        if unread > max(0, before - _LEAST_READ):
+        if unread > max(0, before - _MIN_READ):
             self.cut_off()
         elif unread:
             self._await_reading()
@@ -168,10 +168,10 @@ def most_connections() -> int:
     else:
         import resource
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, files // 2)
+    return _MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MAX_CONNECTIONS, files // 2)
 
 
-def quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Report errors of an event loop, except a lack of file descriptors: then clients wait to be accepted."""
     problem = context.get("exception")
     if not (isinstance(problem, OSError) and problem.errno in (errno.EMFILE, errno.ENFILE)):

@@ -31,12 +31,12 @@ from scriptforge.serve.elements import (
     PageElement,
     Settings,
 )
-from scriptforge.workspace import make_folder, moment_after, parse_json
+from scriptforge.workspace import make_folder, parse_json, timestamp_after
 
 KEPT_CHANGES = 2_000
 """Number of latest changes that are kept of each draft."""
 
-MOST_TOLD = 8_000_000
+MAX_MISSED_CHARACTERS = 8_000_000
 """Maximum characters of missed changes that are sent at once; a page further behind reloads the draft."""
 
 _SCHEMA = """
@@ -382,7 +382,7 @@ def _changes(db: sqlite3.Connection, id_: str, after: int, revision: int) -> lis
     (size,) = db.execute(
         "SELECT total(length(body)) FROM changes WHERE draft = ? AND revision > ?", (id_, after)
     ).fetchone()
-    if size > MOST_TOLD:
+    if size > MAX_MISSED_CHARACTERS:
         return None
     rows = db.execute(
         "SELECT revision, change, body FROM changes WHERE draft = ? AND revision > ? ORDER BY revision",
@@ -396,4 +396,4 @@ def _changes(db: sqlite3.Connection, id_: str, after: int, revision: int) -> lis
 def _now(db: sqlite3.Connection) -> str:
     """Return the time of a change, later than that of all others."""
     latest = db.execute("SELECT max(updated) FROM drafts").fetchone()[0]
-    return moment_after([latest] if latest else [], "milliseconds")
+    return timestamp_after([latest] if latest else [], "milliseconds")

@@ -26,7 +26,7 @@ LONGEST_TEXT = 20_000
 
 LONGEST_TITLE = 400
 
-MOST_ELEMENTS = 20_000
+MAX_ELEMENTS = 20_000
 """Maximum elements of a draft: a dozen long films."""
 
 CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -59,7 +59,7 @@ _CURSOR = "\N{FULL BLOCK}"
 _SPEECH: tuple[PageKind, ...] = ("character", "parenthetical", "dialogue")
 
 
-class Writer(BaseModel):
+class ModelOrigin(BaseModel):
     """The model that wrote an element.
 
     Attributes:
@@ -90,7 +90,7 @@ class PageElement(BaseModel):
     id: Identifier
     kind: PageKind
     text: Text
-    origin: Writer | None = None
+    origin: ModelOrigin | None = None
 
 
 class Line(BaseModel):

@@ -19,7 +19,7 @@ from scriptforge.serve.prompt import SuggestionRequest, ask
 from scriptforge.serve.runs import Runs
 from scriptforge.serve.writing import Event, Writing
 
-MOST_WRITING, MOST_WAITING = 8, 32
+MAX_WRITING, MAX_WAITING = 8, 32
 """Maximum number of requests that are written at the same time, and that wait."""
 
 
@@ -43,20 +43,20 @@ class Job:
 
     request: SuggestionRequest
     loop: asyncio.AbstractEventLoop | None
-    news: "asyncio.Queue[list[Event] | Exception | None]" = field(default_factory=asyncio.Queue)
-    is_given_up: bool = False
+    results: "asyncio.Queue[list[Event] | Exception | None]" = field(default_factory=asyncio.Queue)
+    is_cancelled: bool = False
 
-    def tell(self, news: list[Event] | Exception | None) -> None:
+    def publish(self, results: list[Event] | Exception | None) -> None:
         """Pass on events or an error from another thread; None marks the end."""
-        if self.loop and not self.is_given_up:
+        if self.loop and not self.is_cancelled:
             try:
-                self.loop.call_soon_threadsafe(self.news.put_nowait, news)
+                self.loop.call_soon_threadsafe(self.results.put_nowait, results)
             except RuntimeError:  # the loop is closed: the server is shutting down
-                self.is_given_up = True
+                self.is_cancelled = True
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """Stop the writing, since nobody waits for the result any more."""
-        self.is_given_up = True
+        self.is_cancelled = True
 
     async def events(self) -> AsyncIterator[list[Event]]:
         """Yield lists of events as they come.
@@ -64,10 +64,10 @@ class Job:
         Raises:
             ScriptforgeError: the writing has failed.
         """
-        while (news := await self.news.get()) is not None:
-            if isinstance(news, Exception):
-                raise news
-            yield news
+        while (results := await self.results.get()) is not None:
+            if isinstance(results, Exception):
+                raise results
+            yield results
 
 
 class Engine:
@@ -82,8 +82,8 @@ class Engine:
         self._runs = runs
         self._texts = texts
         self._is_closed = False
-        self._jobs: queue.Queue[Job] = queue.Queue(MOST_WAITING)
-        for number in range(MOST_WRITING):
+        self._jobs: queue.Queue[Job] = queue.Queue(MAX_WAITING)
+        for number in range(MAX_WRITING):
             threading.Thread(target=self._work, daemon=True, name=f"writing-{number}").start()
 
     def warm(self, name: str) -> None:
@@ -104,11 +104,11 @@ class Engine:
         except queue.Full:
             raise Busy(2, "Too many others are writing just now.") from None
         try:
-            first = await job.news.get()
+            first = await job.results.get()
             if isinstance(first, Exception):
                 raise first
         except BaseException:
-            job.give_up()
+            job.cancel()
             raise
         return job
 
@@ -117,32 +117,32 @@ class Engine:
         self._is_closed = True
         with suppress(queue.Empty):
             while True:
-                self._jobs.get_nowait().tell(_closed())
+                self._jobs.get_nowait().publish(_closed())
 
     def _work(self) -> None:
         while True:
             job = self._jobs.get()
-            if job.is_given_up:
+            if job.is_cancelled:
                 continue
             try:
                 self._write(job)
-                job.tell(None)
+                job.publish(None)
             except Exception as problem:
-                job.tell(problem)
+                job.publish(problem)
 
     def _write(self, job: Job) -> None:
         run = self._runs.open(job.request.run)
         seed = fresh_seed() if job.request.seed is None else job.request.seed
         writing = Writing(run, ask(job.request, run.vocabulary, seed), self._index(job.request))
-        job.tell([])
+        job.publish([])
         with closing(iter(writing)) as steps:
             for events in steps:
-                if job.is_given_up:
+                if job.is_cancelled:
                     return
                 if self._is_closed:
                     raise _closed()
                 if events:
-                    job.tell(events)
+                    job.publish(events)
 
     def _index(self, request: SuggestionRequest) -> Index | None:
         """Return the index of the training text if the request limits copying; else None.

@@ -18,7 +18,7 @@ from scriptforge.screenplay.script import Script
 from scriptforge.serve.elements import (
     CLOSED,
     LONGEST_TITLE,
-    MOST_ELEMENTS,
+    MAX_ELEMENTS,
     Line,
     to_elements,
     to_page,
@@ -72,7 +72,7 @@ class ExportRequest(BaseModel):
     model_config = CLOSED
 
     title: str = Field("", max_length=LONGEST_TITLE)
-    elements: list[Line] = Field(max_length=MOST_ELEMENTS)
+    elements: list[Line] = Field(max_length=MAX_ELEMENTS)
 
 
 def import_suffixes() -> list[str]:
@@ -104,7 +104,7 @@ def read_file(name: str, content: bytes) -> dict[str, Any]:
     if not elements:
         raise CorpusError(f"There is no script in “{plain_name[:80]}”.", "Choose another file.")
     page = to_page(elements)
-    if len(page) > MOST_ELEMENTS:
+    if len(page) > MAX_ELEMENTS:
         raise CorpusError(
             f"“{plain_name[:80]}” has {len(page):,} elements, more than a draft can have.",
             "Split it, and read one part.",

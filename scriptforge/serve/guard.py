@@ -46,7 +46,7 @@ BODY_SECONDS = 20.0
 _LONGEST_LENGTH = 19
 """Maximum digits of a Content-Length header."""
 
-_FAILURES, _FAILURES_OF_ALL, _FAILURE_SECONDS, _MOST_CLIENTS = 5, 60, 60.0, 1_000
+_FAILURES, _FAILURES_OF_ALL, _FAILURE_SECONDS, _MAX_CLIENTS = 5, 60, 60.0, 1_000
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
@@ -181,7 +181,7 @@ class LoginLimiter:
         """Return the response to a client that may not try a password now; None if it may."""
         own, everybody = self._recent(client), self._recent("*")
         if len(own) >= _FAILURES or len(everybody) >= _FAILURES_OF_ALL:
-            return busy(_FAILURE_SECONDS, "Too many passwords were tried.")
+            return busy_response(_FAILURE_SECONDS, "Too many passwords were tried.")
         return None
 
     def count_failure(self, client: str) -> None:
@@ -193,7 +193,7 @@ class LoginLimiter:
         now = time.monotonic()
         times = [each for each in self._times.pop(client, []) if now - each < _FAILURE_SECONDS]
         self._times[client] = times
-        if len(self._times) > _MOST_CLIENTS:
+        if len(self._times) > _MAX_CLIENTS:
             self._times.popitem(last=False)
         return times
 
@@ -277,7 +277,7 @@ async def _read(
             if size > limit:
                 return _too_large(limit)
             if not reserve(len(part)):
-                return busy()
+                return busy_response()
             parts.append(part)
             if not message.get("more_body", False):
                 return b"".join(parts)
@@ -296,7 +296,7 @@ def _too_large(limit: int) -> JSONResponse:
     return _error(413, f"The request has more than {limit:,} bytes.", "Send less at once.")
 
 
-def busy(seconds: float = 1.0, what: str = "The room is busy.") -> JSONResponse:
+def busy_response(seconds: float = 1.0, what: str = "The room is busy.") -> JSONResponse:
     """Return the response that asks a client to try again after some seconds."""
     wait = max(1, round(seconds))
     return _error(429, what, f"Try again in {wait} s.", {"retry-after": str(wait)})

@@ -22,9 +22,9 @@ from scriptforge.serve.runs import Runs
 SHORTEST_MARK = 6
 """Minimum number of words in a row that are marked; shorter runs are what everybody says."""
 
-_MOST_LINES = 4_000
-_MOST_KEPT = 2
-_MOST_QUOTED = 64_000_000
+_MAX_LINES = 4_000
+_MAX_KEPT = 2
+_MAX_QUOTABLE_CHARACTERS = 64_000_000
 """Maximum characters of a training text whose lines are kept in memory for quotes."""
 
 
@@ -53,7 +53,7 @@ class MarksRequest(BaseModel):
     model_config = CLOSED
 
     run: Name
-    lines: list[MarkedLine] = Field(max_length=_MOST_LINES)
+    lines: list[MarkedLine] = Field(max_length=_MAX_LINES)
 
 
 @dataclass
@@ -76,7 +76,7 @@ class TrainingText:
             DatasetError: the text is missing or damaged.
         """
         quotes: list[str] = []
-        keeps = dataset.description.splits["train"].characters <= _MOST_QUOTED
+        keeps = dataset.description.splits["train"].characters <= _MAX_QUOTABLE_CHARACTERS
 
         def kept() -> Iterator[Line]:
             for line in lines_of_rows(dataset.rows("train")):
@@ -137,7 +137,7 @@ class TrainingTexts:
             with self._lock:
                 self._being_made.discard(key)
                 self._found[key] = text
-                while len(self._found) > _MOST_KEPT:
+                while len(self._found) > _MAX_KEPT:
                     self._found.popitem(last=False)
 
 

@@ -16,10 +16,10 @@ from scriptforge.generation.decoding import Decoder, ModelDecoder, Saved
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.inference import InferenceModel
 from scriptforge.run.turns import TurnHabits
-from scriptforge.serve.prompt import Question
+from scriptforge.serve.prompt import EncodedRequest
 from scriptforge.vocabulary import Vocabulary
 
-MOST_BYTES = 48_000_000
+MAX_BYTES = 48_000_000
 """Maximum bytes of all cached states of a model."""
 
 _ELEMENTS_BETWEEN = 8
@@ -43,7 +43,7 @@ class PrefixCache:
         self._kept: OrderedDict[bytes, Saved] = OrderedDict()
         self._bytes = 0
 
-    def after(self, question: Question, sequences: int) -> Saved:
+    def state_after(self, question: EncodedRequest, sequences: int) -> Saved:
         """Return the state of a decoder of that many sequences after the text of a question but its last id.
 
         States on the way there are cached.
@@ -85,7 +85,7 @@ class PrefixCache:
                 return
             self._kept[key] = saved
             self._bytes += _size(saved)
-            while self._bytes > MOST_BYTES and len(self._kept) > 1:
+            while self._bytes > MAX_BYTES and len(self._kept) > 1:
                 self._bytes -= _size(self._kept.popitem(last=False)[1])
 
 

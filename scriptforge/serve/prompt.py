@@ -24,16 +24,16 @@ from scriptforge.screenplay.script import Element
 from scriptforge.serve.elements import CLOSED, Line, Name, OpenLine, PageKind, context_of
 from scriptforge.vocabulary import Vocabulary
 
-MOST_LINES_READ = 400
+MAX_LINES_READ = 400
 """Maximum number of elements in a request."""
 
-_LEAST_READ, _MOST_READ = 24, 56
+_MIN_READ, _MAX_READ = 24, 56
 """Number of elements that are read of a longer script: above the first, up to the second."""
 
-_MOST_TOLD = 256
+_RULE_TOKENS = 256
 """Tokens before the prompt after which rules see no elements further back: they measure recent text only."""
 
-_LARGEST_SEED = 2**53 - 16
+_MAX_SEED = 2**53 - 16
 """Largest seed: it and those that follow it are exact as numbers in JavaScript."""
 
 
@@ -74,12 +74,12 @@ class SuggestionRequest(BaseModel):
 
     run: Name
     source: Name | None = None
-    elements: list[Line] = Field(default=[], max_length=MOST_LINES_READ)
+    elements: list[Line] = Field(default=[], max_length=MAX_LINES_READ)
     open: OpenLine | None = None
     next: Next | None = None
     count: int = Field(1, ge=1, le=5)
     lines: int = Field(1, ge=1, le=8)
-    seed: int | None = Field(None, ge=0, le=_LARGEST_SEED)
+    seed: int | None = Field(None, ge=0, le=_MAX_SEED)
     temperature: Annotated[float, Field(ge=0, le=5, strict=False)] | None = None
     voice: Annotated[float, Field(ge=0, le=5, strict=False)] | None = None
     max_copy: int | None = Field(None, ge=1, le=1_000)
@@ -87,7 +87,7 @@ class SuggestionRequest(BaseModel):
 
 
 @dataclass(frozen=True)
-class Question:
+class EncodedRequest:
     """A request as token ids.
 
     Attributes:
@@ -109,19 +109,19 @@ class Question:
     open: Element | None
 
     @property
-    def told(self) -> list[int]:
+    def recent_ids(self) -> list[int]:
         """Return the ids that rules see of the text before the prompt: `opening`, and the last elements."""
         kept: list[tuple[int, ...]] = []
         size = 0
         for ids in reversed(self.read):
-            if size >= _MOST_TOLD:
+            if size >= _RULE_TOKENS:
                 break
             kept.append(ids)
             size += len(ids)
         return [*self.opening, *(id_ for ids in reversed(kept) for id_ in ids)]
 
 
-def ask(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> Question:
+def ask(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> EncodedRequest:
     """Turn a request into token ids.
 
     Raises:
@@ -143,7 +143,7 @@ def ask(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> Questi
     if vocabulary.plain:
         return _plain_question(context.lines, context.open, options, vocabulary)
     cast = resolve_cast(options, vocabulary)
-    speakers = [element.speaker for element in context.lines[-_MOST_READ:] if element.speaker]
+    speakers = [element.speaker for element in context.lines[-_MAX_READ:] if element.speaker]
     opened = context.open.speaker if context.open else ""
     source = _source(request.source, [*speakers, opened, asked_speaker], vocabulary)
     lines = context.lines[first_read(context.lines) :]
@@ -153,7 +153,7 @@ def ask(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> Questi
     else:
         prompt = _begun(following, cast, source, vocabulary)
     read = tuple(tuple(vocabulary.encode_elements([each], source).ids.tolist()) for each in lines)
-    return Question(options, cast, source, opening, read, prompt, context.open)
+    return EncodedRequest(options, cast, source, opening, read, prompt, context.open)
 
 
 def first_read(lines: Sequence[Element]) -> int:
@@ -162,9 +162,9 @@ def first_read(lines: Sequence[Element]) -> int:
     It is the element with the smallest hash in that range, so that it depends on the text alone, and nearly
     always stays the same when a line is added.
     """
-    if len(lines) <= _MOST_READ:
+    if len(lines) <= _MAX_READ:
         return 0
-    places = range(len(lines) - _MOST_READ, len(lines) - _LEAST_READ)
+    places = range(len(lines) - _MAX_READ, len(lines) - _MIN_READ)
     return min(places, key=lambda place: (_fingerprint(lines[place]), -place))
 
 
@@ -212,7 +212,7 @@ def _begun(following: Next, cast: ResolvedCast, source: str | None, vocabulary: 
 
 def _plain_question(
     lines: Sequence[Element], opened: Element | None, options: GenerateOptions, vocabulary: Vocabulary
-) -> Question:
+) -> EncodedRequest:
     """Return the question for a model of plain text, which knows no elements: each becomes a line."""
     kept = lines[first_read(lines) :]
     read = tuple(tuple(vocabulary.encode(f"{render_line(each)}\n")) for each in kept)
@@ -220,4 +220,4 @@ def _plain_question(
     if opened and opened.text.strip():
         said = Element(opened.kind, opened.text.rstrip(), opened.speaker)
         prompt = [Given(tuple(vocabulary.encode(render_line(said))), boundary_after(opened.text))]
-    return Question(options, ResolvedCast(), None, (vocabulary.end,), read, prompt, opened)
+    return EncodedRequest(options, ResolvedCast(), None, (vocabulary.end,), read, prompt, opened)

@@ -12,13 +12,13 @@ from scriptforge.serve.guard import LoginLimiter, Rules
 from scriptforge.serve.marks import TrainingTexts
 from scriptforge.serve.runs import Runs
 
-MOST_LISTENERS = 64
+MAX_LISTENERS = 64
 """Maximum number of tabs that follow drafts at once."""
 
 Listener: TypeAlias = "asyncio.Queue[dict[str, Any] | None]"
 """Messages for a tab, in order; None marks the end."""
 
-_MOST_NEWS = 1_000
+_MAX_QUEUED_EVENTS = 1_000
 _FILES_AT_ONCE = 2
 
 
@@ -52,7 +52,7 @@ class Room:
         self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
 
     @property
-    def kept(self) -> Drafts:
+    def stored_drafts(self) -> Drafts:
         """Return `drafts`, which must not be None."""
         assert self.drafts is not None, "visitors have no address that leads here"
         return self.drafts
@@ -70,9 +70,9 @@ class Room:
         Raises:
             Busy: there are too many listeners.
         """
-        if sum(map(len, self._listeners.values())) >= MOST_LISTENERS:
+        if sum(map(len, self._listeners.values())) >= MAX_LISTENERS:
             raise Busy(5, "Too many tabs are open.")
-        listener: Listener = asyncio.Queue(_MOST_NEWS)
+        listener: Listener = asyncio.Queue(_MAX_QUEUED_EVENTS)
         self._listeners[draft].add(listener)
         return listener
 

@@ -18,7 +18,7 @@ from scriptforge.serve.prefix_cache import PrefixCache
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder, Workspace
 
-_MOST_OPEN = 2
+_MAX_OPEN = 2
 """Maximum number of models in memory at once."""
 
 
@@ -59,7 +59,7 @@ class OpenRun:
         vocabulary: vocabulary of the run.
         habits: statistics of its training text that generated text is held to.
         model: the model, which several threads may use at once.
-        read: cache of the texts that the model has read.
+        prefix_cache: cache of the texts that the model has read.
     """
 
     def __init__(self, run: Run) -> None:
@@ -67,7 +67,7 @@ class OpenRun:
         self.habits = run.description.dataset.habits
         model = run.inference()
         self.model = BatchingModel(model)
-        self.read = PrefixCache(model, run.vocabulary, self.habits.turns)
+        self.prefix_cache = PrefixCache(model, run.vocabulary, self.habits.turns)
 
 
 class Runs:
@@ -91,7 +91,7 @@ class Runs:
             if key not in self._about:
                 self._about[key] = _about(folder)
             if about := self._about[key]:
-                found.append({**about, "training": folder.trainer() is not None})
+                found.append({**about, "training": folder.training_process() is not None})
         return found
 
     def open(self, name: str) -> OpenRun:
@@ -106,9 +106,9 @@ class Runs:
         with self._lock:
             if key not in self._open:
                 run = Run(folder)
-                run.find_words(self.offer.workspace)
+                run.ensure_lexicon(self.offer.workspace)
                 self._open[key] = OpenRun(run)
-                while len(self._open) > _MOST_OPEN:
+                while len(self._open) > _MAX_OPEN:
                     self._open.popitem(last=False)
             self._open.move_to_end(key)
             return self._open[key]

@@ -22,9 +22,9 @@ from scriptforge.serve.elements import (
     LONGEST_TITLE,
     SETTINGS,
     Identifier,
+    ModelOrigin,
     PageElement,
     PageKind,
-    Writer,
 )
 from scriptforge.workspace.scratch import scratch_folder, sync_folder
 
@@ -34,8 +34,8 @@ _PLACE_OF_SIZE = 28
 
 _IDENTIFIERS: TypeAdapter[str] = TypeAdapter(Identifier)
 _LONGEST_NAME = 200
-_LARGEST_NUMBER = 1 << 53
-_LARGEST_STEP = 1 << 16
+_MAX_NUMBER = 1 << 53
+_MAX_STEP = 1 << 16
 _AHEAD = 1_000
 """Added to the revision of a recovered draft, so that no open page mistakes it for the one that it has."""
 
@@ -128,7 +128,7 @@ def _text(value: object, longest: int = _LONGEST_NAME) -> str:
 
 
 def _number(value: object) -> int:
-    return value if isinstance(value, int) and 0 <= value < _LARGEST_NUMBER else 1
+    return value if isinstance(value, int) and 0 <= value < _MAX_NUMBER else 1
 
 
 def _id_or_none(value: object) -> str | None:
@@ -172,7 +172,7 @@ _TABLES: dict[str, tuple[Callable[[Any], object], ...]] = {
         _number,
         _kind,
         partial(_text, longest=LONGEST_TEXT),
-        _json(TypeAdapter(Writer | None), "null"),
+        _json(TypeAdapter(ModelOrigin | None), "null"),
     ),
     "branches": (_draft, _id, _text, _id_or_none, _json(TypeAdapter(list[PageElement]), "[]")),
 }
@@ -182,7 +182,7 @@ _TABLES: dict[str, tuple[Callable[[Any], object], ...]] = {
 def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
     """Yield the readable rows of a table; after an unreadable one, row ids are skipped in doubling steps."""
     last, step = 0, 1
-    while step <= _LARGEST_STEP:
+    while step <= _MAX_STEP:
         try:
             found = source.execute(
                 f"SELECT rowid, * FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT 1", (last,)

@@ -21,9 +21,15 @@ from typing import Any
 import uvicorn
 
 from scriptforge.errors import UsageError
-from scriptforge.options import LOCAL, ServeOptions
+from scriptforge.options import LOOPBACK, ServeOptions
 from scriptforge.serve.app import build_app
-from scriptforge.serve.connections import BACKLOG, GRACE_SECONDS, TimeoutProtocol, TimeoutServer, quiet
+from scriptforge.serve.connections import (
+    BACKLOG,
+    GRACE_SECONDS,
+    TimeoutProtocol,
+    TimeoutServer,
+    log_loop_error,
+)
 from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.guard import HEADER_BYTES, Guard, Rules, token_for
 from scriptforge.serve.room import Room
@@ -77,7 +83,7 @@ class Server:
             names=frozenset(name.lower() for name in options.names),
             token=token,
             password=options.password,
-            takes_addresses=options.host != LOCAL,
+            takes_addresses=options.host != LOOPBACK,
         )
         drafts = None if options.read_only else Drafts(folder.drafts)
         self.notes += drafts.notes if drafts else []
@@ -142,7 +148,7 @@ class Server:
         )
 
     async def _run(self, when_ready: Callable[[], None]) -> None:
-        asyncio.get_running_loop().set_exception_handler(quiet)
+        asyncio.get_running_loop().set_exception_handler(log_loop_error)
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         while not self._server.started and not serving.done():
             await asyncio.sleep(0.01)

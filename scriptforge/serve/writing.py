@@ -11,21 +11,21 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from scriptforge.copying import Index
-from scriptforge.generation.assembly import new_copy_limit, new_loop, new_reader
+from scriptforge.generation.assembly import new_copy_limit, new_decoder, new_loop
 from scriptforge.generation.grammar import Boundary, Mask
 from scriptforge.generation.prompt import Given
 from scriptforge.screenplay.script import Element, Kind, normalise
-from scriptforge.serve.prompt import Question
+from scriptforge.serve.prompt import EncodedRequest
 from scriptforge.serve.runs import OpenRun
 from scriptforge.vocabulary import Vocabulary
 
 Event: TypeAlias = dict[str, Any]
 """A message for the page, as a JSON object."""
 
-MOST_TOKENS = 600
+MAX_TOKENS = 600
 """Maximum number of tokens that are drawn for each alternative."""
 
-MOST_SECONDS = 30.0
+MAX_SECONDS = 30.0
 """Maximum seconds that a request may be written."""
 
 
@@ -38,12 +38,12 @@ class Writing:
         index: index of the training text, if copying is limited.
     """
 
-    def __init__(self, run: OpenRun, question: Question, index: Index | None = None) -> None:
+    def __init__(self, run: OpenRun, question: EncodedRequest, index: Index | None = None) -> None:
         options, vocabulary = question.options, run.vocabulary
         assert options.seed is not None, "whoever asks has drawn one"
         seeds = range(options.seed, options.seed + options.count)
         limit = new_copy_limit(index, vocabulary, options)
-        reader = new_reader(run.model, vocabulary, options)
+        reader = new_decoder(run.model, vocabulary, options)
         self._loop = new_loop(reader, vocabulary, options, question.cast, seeds, run.habits, limit)
         self._run = run
         self._vocabulary = vocabulary
@@ -51,12 +51,14 @@ class Writing:
         self._alternatives = [
             Alternative(number, seed, question, vocabulary) for number, seed in enumerate(seeds)
         ]
-        self._ends = time.monotonic() + MOST_SECONDS
+        self._ends = time.monotonic() + MAX_SECONDS
 
     def __iter__(self) -> Generator[list[Event], None, None]:
         """Write, and yield the events of each step; the first step includes those of the prompt."""
         question = self._question
-        self._loop.follow(question.told, self._run.read.after(question, question.options.count))
+        self._loop.follow(
+            question.recent_ids, self._run.prefix_cache.state_after(question, question.options.count)
+        )
         boundary: Boundary | None = None
         events: list[Event] = []
         for part in question.prompt:
@@ -68,7 +70,7 @@ class Writing:
                 events += self._begin(self._loop.draw(part.choices))
         yield [*events, *self._step(self._excluded(boundary))]
         excluded_V = self._excluded(None)
-        with self._run.model.writing():
+        with self._run.model.active_writer():
             while not all(each.is_finished for each in self._alternatives):
                 yield self._step(excluded_V)
 
@@ -109,7 +111,7 @@ class Alternative:
         is_finished: whether it is as long as requested, or was cut off.
     """
 
-    def __init__(self, number: int, seed: int, question: Question, vocabulary: Vocabulary) -> None:
+    def __init__(self, number: int, seed: int, question: EncodedRequest, vocabulary: Vocabulary) -> None:
         self._number = number
         self._seed = seed
         self._vocabulary = vocabulary
@@ -150,7 +152,7 @@ class Alternative:
         """Take an id that was drawn."""
         self._drawn += 1
         events = list(self._take(id_))
-        if not self.is_finished and self._drawn >= MOST_TOKENS:
+        if not self.is_finished and self._drawn >= MAX_TOKENS:
             events += self.cut()
         return events
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from scriptforge.errors import UsageError
 from scriptforge.options import Tracker
 from scriptforge.tracking.curves import Curves
-from scriptforge.training.events import Noted, Started, StepsDone, TrainingEvent, Validated
+from scriptforge.training.events import Notice, Started, StepsDone, TrainingEvent, Validated
 from scriptforge.training.schedule import share_of_peak
 from scriptforge.workspace import RunFolder
 
@@ -68,20 +68,20 @@ def recorded(
 ) -> Generator[TrainingEvent, None, None]:
     """Yield the events of a training run after every recorder has taken them; close the recorders at the end.
 
-    A recorder that fails never ends a training run: it is dropped, and a `Noted` event says so.
+    A recorder that fails never ends a training run: it is dropped, and a `Notice` event says so.
     """
     working = list(recorders)
 
-    def attempt(work: Callable[[Recorder], None]) -> Iterator[Noted]:
+    def attempt(work: Callable[[Recorder], None]) -> Iterator[Notice]:
         for recorder in tuple(working):
             try:
                 work(recorder)
             except Exception as error:
                 working.remove(recorder)
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                yield Noted(f"The training continues without {recorder.name}: {reason}", is_warning=True)
+                yield Notice(f"The training continues without {recorder.name}: {reason}", is_warning=True)
 
-    notes: list[Noted] = []
+    notes: list[Notice] = []
     try:
         with closing(events):
             for event in events:

@@ -12,7 +12,7 @@ from scriptforge.config import PRESETS, DeviceType, Settings, collect_settings, 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.hub.pull import find_run
-from scriptforge.inference import refuse_foreign
+from scriptforge.inference import check_settings_of_arch
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import DEFAULT_MINUTES, TrainOptions
 from scriptforge.run.records import RunDescription
@@ -26,7 +26,7 @@ from scriptforge.training.devices import (
     is_first_process,
     translate_lost_processes,
 )
-from scriptforge.training.events import Noted, TrainingEvent
+from scriptforge.training.events import Notice, TrainingEvent
 from scriptforge.training.machine import MUCH_LOAD, Machine, check_precision, machine_for
 from scriptforge.training.run_files import find_resumable
 from scriptforge.training.settings import suggest_settings
@@ -138,12 +138,12 @@ def choose_settings(
         named,
     )
     known = resolve(*asked)
-    refuse_foreign(known.arch, chosen)
+    check_settings_of_arch(known.arch, chosen)
     check_precision(known.arch, known.precision, device)
     tokens = dataset.description.splits["train"].tokens
     machine = machine_for(known, device)
     suggested = suggest_settings(
-        tokens, dataset.vocabulary.size, machine, known, has_learnt=init_from is not None
+        tokens, dataset.vocabulary.size, machine, known, is_pretrained=init_from is not None
     )
     return Chosen(complete(suggested, *asked), machine)
 
@@ -238,5 +238,5 @@ def _with_notes(
     """Yield events, with notes after the first one; a process without events yields no notes either."""
     for first in events:
         yield first
-        yield from map(Noted, notes)
+        yield from map(Notice, notes)
         yield from events

@@ -50,7 +50,7 @@ _KEPT = 2
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepTensors:
     """Everything that an optimizer step changes.
 
     Attributes:
@@ -69,27 +69,27 @@ class Moment:
 
 
 def save_checkpoint(
-    folder: RunFolder, moment: Moment, state: TrainingState, identity: dict[str, Any]
+    folder: RunFolder, step_tensors: StepTensors, state: TrainingState, identity: dict[str, Any]
 ) -> None:
     """Write `checkpoints/step-N/`, and delete all but the two newest checkpoints.
 
     Args:
         folder: the run.
-        moment: the tensors to save.
+        step_tensors: the tensors to save.
         state: the progress of the training.
         identity: what must stay the same for bit-identical results; see `Stepper.identity`.
     """
-    tensors, scalars = _flatten_optimizer(moment.optimizer)
-    tensors |= {f"recurrent.{index}": tensor for index, tensor in enumerate(moment.recurrent)}
-    tensors["generators"] = moment.generators
+    tensors, scalars = _flatten_optimizer(step_tensors.optimizer)
+    tensors |= {f"recurrent.{index}": tensor for index, tensor in enumerate(step_tensors.recurrent)}
+    tensors["generators"] = step_tensors.generators
     document = {
         "progress": asdict(state),
         "optimizer": scalars,
-        "scaler": moment.scaler,
+        "scaler": step_tensors.scaler,
         "identity": identity,
     }
     with atomic_folder(folder.checkpoint(state.step)) as temporary:
-        save_weights(moment.model, temporary / WEIGHTS)
+        save_weights(step_tensors.model, temporary / WEIGHTS)
         save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, temporary / TENSORS)
         atomic_write(temporary / STATE, json.dumps(document, indent=1))
         manifest = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
@@ -130,32 +130,36 @@ def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:
     return document.progress, document.identity
 
 
-def restore(path: Path, moment: Moment) -> Moment:
+def restore(path: Path, step_tensors: StepTensors) -> StepTensors:
     """Load a checkpoint into a model and its optimizer, and return the moment that was saved.
 
     Args:
         path: a checkpoint that verifies.
-        moment: a model, an optimizer and a recurrent state of the same shapes, on the right device. Its
+        step_tensors: a model, an optimizer and a recurrent state of the same shapes, on the right device. Its
             generators are kept if the checkpoint is from another type of device, whose generators differ.
 
     Raises:
         RunError: the checkpoint belongs to another model, or its contents are invalid.
     """
     document = _read_document(path)
-    load_weights(moment.model, path / WEIGHTS)
+    load_weights(step_tensors.model, path / WEIGHTS)
     try:
         tensors = load_file(path / TENSORS)
         recurrent = tuple(
-            _fitting(tensors[f"recurrent.{index}"], like) for index, like in enumerate(moment.recurrent)
+            _fitting(tensors[f"recurrent.{index}"], like) for index, like in enumerate(step_tensors.recurrent)
         )
-        is_elsewhere = document.identity.get("device") != moment.recurrent[0].device.type
-        generators = moment.generators if is_elsewhere else _fitting(tensors["generators"], moment.generators)
-        _restore_optimizer(moment.optimizer, tensors, document.optimizer)
-        if not moment.scaler.keys() <= document.scaler.keys():
+        is_elsewhere = document.identity.get("device") != step_tensors.recurrent[0].device.type
+        generators = (
+            step_tensors.generators
+            if is_elsewhere
+            else _fitting(tensors["generators"], step_tensors.generators)
+        )
+        _restore_optimizer(step_tensors.optimizer, tensors, document.optimizer)
+        if not step_tensors.scaler.keys() <= document.scaler.keys():
             raise ValueError("its gradient scaler is another one")
     except (SafetensorError, OSError, LookupError, ValueError) as error:
         raise _damaged(path) from error
-    return replace(moment, recurrent=recurrent, generators=generators, scaler=document.scaler)
+    return replace(step_tensors, recurrent=recurrent, generators=generators, scaler=document.scaler)
 
 
 @dataclass(frozen=True)

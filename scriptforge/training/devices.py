@@ -35,12 +35,12 @@ from scriptforge.config import DeviceType
 from scriptforge.errors import TrainingError, UsageError
 from scriptforge.models import State
 from scriptforge.options import Device
-from scriptforge.training.threads import count_processes, number_now, set_number
+from scriptforge.training.threads import count_processes, current_threads, set_threads
 
 ValueT = TypeVar("ValueT")
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt, from glibc's malloc.h
-_LARGEST_BLOCK = 1 << 30
+_MAX_BLOCK = 1 << 30
 _NOT_COMPILED = "__dynamo_disable"
 """Attribute in which PyTorch, from 2.6 on, caches the version of a function that is never compiled."""
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate|not enough memory", re.IGNORECASE)
@@ -98,8 +98,8 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux":
         set_option = getattr(ctypes.CDLL(None), "mallopt", None)
         if set_option:
-            set_option(_MMAP_THRESHOLD, _LARGEST_BLOCK)
-            set_option(_TRIM_THRESHOLD, _LARGEST_BLOCK)
+            set_option(_MMAP_THRESHOLD, _MAX_BLOCK)
+            set_option(_TRIM_THRESHOLD, _MAX_BLOCK)
 
 
 def prepare_process() -> None:
@@ -161,7 +161,7 @@ def is_first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def of_first_process(value: ValueT, device: DeviceType) -> ValueT:
+def broadcast_from_first(value: ValueT, device: DeviceType) -> ValueT:
     """Return the first process's value in every process.
 
     Args:
@@ -262,16 +262,16 @@ class ProcessState:
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Swap in the training run's state for the block, and the caller's state back after it."""
-        outer_generators, outer_threads = _generators(), number_now()
+        outer_generators, outer_threads = _generators(), current_threads()
         outer_shared = [vars(each)["_shared_state"] for each in _SHARED]
         _set_generators(self._generators)
         _set_shared(self._shared)
-        set_number(self._threads or outer_threads)
+        set_threads(self._threads or outer_threads)
         try:
             yield
         finally:
-            self._generators, self._threads = _generators(), number_now()
-            set_number(outer_threads)
+            self._generators, self._threads = _generators(), current_threads()
+            set_threads(outer_threads)
             _set_shared(outer_shared)
             _set_generators(outer_generators)
 

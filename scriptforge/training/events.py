@@ -1,6 +1,6 @@
 """Events of a training run, and the diagnosis of its losses.
 
-    Started  (StepsDone | Validated | Noted) …  Finished, or Interrupted
+    Started  (StepsDone | Validated | Notice) …  Finished, or Interrupted
 
 The caller receives them one by one, in this order: the command line displays them, a tracker logs them, a
 search prunes trials by them.
@@ -74,7 +74,7 @@ class Validated:
 
 
 @dataclass(frozen=True)
-class Noted:
+class Notice:
     """A message for the user.
 
     Attributes:
@@ -124,7 +124,7 @@ class Finished:
     diagnosis: str
 
 
-TrainingEvent: TypeAlias = Started | StepsDone | Validated | Noted | Interrupted | Finished
+TrainingEvent: TypeAlias = Started | StepsDone | Validated | Notice | Interrupted | Finished
 
 _NOTICEABLE = 0.01
 """Relative amount by which the last validation must exceed the best one to count as worse."""

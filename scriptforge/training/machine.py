@@ -20,16 +20,16 @@ from scriptforge.config import DeviceType, Precision, Settings, resolve
 from scriptforge.errors import UsageError
 from scriptforge.inference import ModelConfig, config_from_settings
 from scriptforge.models import build
-from scriptforge.run.records import Measured
-from scriptforge.training.devices import of_first_process
-from scriptforge.training.threads import OtherLoad, fastest, own_number, possible, set_number
+from scriptforge.run.records import MachineSpeed
+from scriptforge.training.devices import broadcast_from_first
+from scriptforge.training.threads import OtherLoad, fastest, own_number, possible, set_threads
 
 _BATCH_SIZE, _STEPS = 32, 16
 _MEASURED = {"vocabulary_size": 512, "embedding_size": 128, "hidden_size": 384}
 _HALF_PRECISIONS: dict[DeviceType, Precision] = {"cpu": "bf16", "cuda": "fp16"}
-_FEWEST_STEPS, _SECONDS = 3, 0.5
+_MIN_STEPS, _SECONDS = 3, 0.5
 """Minimum number of steps and of seconds in a round of measurement."""
-_SHARE_OF_MINUTES, _MOST_SECONDS = 0.02, 4.0
+_SHARE_OF_MINUTES, _MAX_SECONDS = 0.02, 4.0
 """Limits of the wait for a quiet moment: a share of the training time, and seconds."""
 MUCH_LOAD = 0.25
 """Number of cores kept busy by other programs above which the machine is not quiet."""
@@ -58,11 +58,11 @@ class Machine:
     busy: float = 0.0
 
     @property
-    def measured(self) -> Measured | None:
+    def measured(self) -> MachineSpeed | None:
         """Return the measurement as a run records it, or None if there was none."""
         if not self.operations_per_second:
             return None
-        return Measured(
+        return MachineSpeed(
             operations_per_second=self.operations_per_second, threads=self.threads, busy=self.busy
         )
 
@@ -78,9 +78,9 @@ def machine_for(known: Settings, device: DeviceType) -> Machine:
         device: the type of device to train on.
     """
     if known.minutes is None:
-        is_half = of_first_process(_has_half_precision(device), device)
+        is_half = broadcast_from_first(_has_half_precision(device), device)
         return Machine(device, _HALF_PRECISIONS[device] if is_half else "fp32")
-    wait_seconds = min(_MOST_SECONDS, _SHARE_OF_MINUTES * 60 * known.minutes)
+    wait_seconds = min(_MAX_SECONDS, _SHARE_OF_MINUTES * 60 * known.minutes)
     return measure(device, known.threads, wait_seconds)
 
 
@@ -94,7 +94,7 @@ def _has_half_precision(device: DeviceType) -> bool:
     return has_units and can_train("lstm", "bf16", device)
 
 
-def measure(device: DeviceType, threads: int | None = None, wait_seconds: float = _MOST_SECONDS) -> Machine:
+def measure(device: DeviceType, threads: int | None = None, wait_seconds: float = _MAX_SECONDS) -> Machine:
     """Time small training steps of an LSTM in full and in half precision, and choose the clearly faster one.
 
     Few CPUs compute in half precision; on the others it is emulated, and slower, or missing. On a CPU, the
@@ -112,7 +112,7 @@ def measure(device: DeviceType, threads: int | None = None, wait_seconds: float 
         best = _measure(device, threads)
         while best.busy > MUCH_LOAD and time.perf_counter() - began < wait_seconds:
             best = max(best, _measure(device, threads), key=lambda each: each.operations_per_second)
-    return of_first_process(best, device)
+    return broadcast_from_first(best, device)
 
 
 class _StepTime(NamedTuple):
@@ -141,11 +141,11 @@ def _measure(device: DeviceType, threads: int | None) -> Machine:
     number = None
     if device == "cpu":
         number = fastest(possible(threads), lambda: _time(steps["fp32"]).seconds)
-        set_number(number)
+        set_threads(number)
     for step in steps.values():
         step()
     load, began = OtherLoad(), time.perf_counter()
-    while time.perf_counter() - began < _SECONDS or len(times["fp32"]) < _FEWEST_STEPS:
+    while time.perf_counter() - began < _SECONDS or len(times["fp32"]) < _MIN_STEPS:
         for precision, step in steps.items():
             times[precision].append(_time(step))
     busy = load.cores()

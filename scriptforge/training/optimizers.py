@@ -29,7 +29,7 @@ from scriptforge.errors import UsageError
 from scriptforge.inference import packed
 from scriptforge.inference.kernel import kernel
 from scriptforge.models import TrainableModel
-from scriptforge.models.numpy_rnn import LARGEST_GRADIENT, adagrad
+from scriptforge.models.numpy_rnn import GRADIENT_CLIP, adagrad
 
 
 class Adagrad(torch.optim.Optimizer):
@@ -108,7 +108,7 @@ def _rmsprop(model: TrainableModel, settings: Settings) -> torch.optim.RMSprop:
 
 
 def _adagrad(model: TrainableModel, settings: Settings) -> Adagrad:
-    largest = LARGEST_GRADIENT / settings.sequence_length  # made for a sum over T steps, not a mean
+    largest = GRADIENT_CLIP / settings.sequence_length  # made for a sum over T steps, not a mean
     return Adagrad(model.parameters(), rate=settings.learning_rate, largest=largest)
 
 

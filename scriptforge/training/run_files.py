@@ -17,11 +17,11 @@ from scriptforge.dataset import Dataset
 from scriptforge.inference import ModelConfig
 from scriptforge.models import TrainableModel
 from scriptforge.run.history import Validation, write_history
-from scriptforge.run.records import InitFrom, Measured, Result, RunDescription, TrainedOn
+from scriptforge.run.records import DatasetRecord, InitFrom, MachineSpeed, Result, RunDescription
 from scriptforge.training.checkpoint import MANIFEST, newest_checkpoint, save_weights
-from scriptforge.training.devices import is_first_process, of_first_process
+from scriptforge.training.devices import broadcast_from_first, is_first_process
 from scriptforge.training.threads import count_processes
-from scriptforge.workspace import RunFolder, Workspace, atomic_write, creation_moment
+from scriptforge.workspace import RunFolder, Workspace, atomic_write, creation_time
 
 
 def describe_run(
@@ -30,13 +30,13 @@ def describe_run(
     config: ModelConfig,
     folder: RunFolder,
     init_from: InitFrom | None,
-    measured: Measured | None,
+    measured: MachineSpeed | None,
 ) -> RunDescription:
     """Return the contents of `config.json` for a new run."""
     return RunDescription(
         name=folder.name,
-        created=creation_moment(folder),
-        dataset=TrainedOn.of(dataset),
+        created=creation_time(folder),
+        dataset=DatasetRecord.of(dataset),
         model={"arch": config.arch, **asdict(config)},
         settings=settings,
         parameters=sum(math.prod(shape) for shape in config.weight_shapes().values()),
@@ -121,7 +121,7 @@ def find_resumable(workspace: Workspace, name: str | None, device: DeviceType) -
         return workspace.run(name)
     is_first = is_first_process()
     own: tuple[str, dict[str, bytes]] = _resumable_files(workspace.run(name)) if is_first else ("", {})
-    found, files = of_first_process(own, device)
+    found, files = broadcast_from_first(own, device)
     folder = workspace.new_run(found)
     for place, content in files.items() if not is_first else ():
         path = folder.path.parent / place
@@ -138,7 +138,7 @@ def _resumable_files(run: RunFolder) -> tuple[str, dict[str, bytes]]:
     folder = run.latest
     checkpoint, _ = newest_checkpoint(folder)
     parts = sorted(checkpoint.iterdir(), key=lambda path: (path.name == MANIFEST, path.name))
-    paths = [*(folder.path / name for name in folder.needed), folder.waiting, *parts]
+    paths = [*(folder.path / name for name in folder.needed), folder.successor_marker, *parts]
     present = (path for path in paths if path.is_file())
     runs = run.path.parent
     return run.name, {path.relative_to(runs).as_posix(): path.read_bytes() for path in present}

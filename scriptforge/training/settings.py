@@ -19,7 +19,7 @@ _CHARACTER_EMBEDDING = 64
 _FEW_TOKENS = 150_000
 """Tokens of training text below which the text counts as little."""
 _TOKENS_PER_WEIGHT = 2.0
-_MOST_WEIGHTS_PER_TOKEN = 1.5
+_MAX_WEIGHTS_PER_TOKEN = 1.5
 _SHARE_OF_STEPS = 0.7
 """Share of the training time that is not spent on validations and samples."""
 _DROPOUTS = ((3, 0.1, 0.0), (16, 0.25, 0.0), (40, 0.35, 0.1), (math.inf, 0.5, 0.4))
@@ -42,7 +42,7 @@ _EPOCHS_REMEMBERED_OF_ANOTHER = 16.0
 
 
 def suggest_settings(
-    tokens: int, vocabulary_size: int, machine: Machine, known: Settings, *, has_learnt: bool = False
+    tokens: int, vocabulary_size: int, machine: Machine, known: Settings, *, is_pretrained: bool = False
 ) -> dict[str, Any]:
     """Return suggested settings for a corpus, a machine, an architecture and the available time.
 
@@ -52,18 +52,18 @@ def suggest_settings(
         machine: the machine to train on.
         known: the requested settings, of which the architecture, the training length, `max_epochs`, and
             explicit members or sizes are used.
-        has_learnt: whether the model starts from trained weights.
+        is_pretrained: whether the model starts from trained weights.
     """
     is_large = vocabulary_size > _LARGE_VOCABULARY
     is_little = tokens < _FEW_TOKENS
     on_cpu = machine.accelerator == "cpu"
     suggestion = ARCHITECTURES[known.arch].suggestion
     members, hidden_size, tokens_read = _suggest_network(suggestion, tokens, vocabulary_size, known, machine)
-    is_soon_known = has_learnt and is_little and known.minutes is not None
+    is_soon_known = is_pretrained and is_little and known.minutes is not None
     max_epochs = known.max_epochs or (_EPOCHS_TO_ADAPT if is_soon_known else None)
     epochs = math.inf if is_little and known.epochs is None else tokens_read / tokens
     # A model that starts from trained weights needs little dropout, however many epochs it trains.
-    epochs = min(epochs, max_epochs or math.inf, _EPOCHS_TO_ADAPT if has_learnt else math.inf)
+    epochs = min(epochs, max_epochs or math.inf, _EPOCHS_TO_ADAPT if is_pretrained else math.inf)
     dropouts = _DROPOUTS if members == 1 else _DROPOUTS_OF_MEMBERS
     dropout, dropout_recurrent = next(shares for most, *shares in dropouts if epochs <= most)
     batch_size = (16 if is_little else 32) * (1 if on_cpu else 2)
@@ -71,7 +71,7 @@ def suggest_settings(
     sequence_length = max(1, min(sequence_length, tokens // 16))
     matrix_rate = suggestion.learning_rate_multiplier * (0.01 if is_little else 0.03)
     remembered = _EPOCHS_REMEMBERED
-    if has_learnt and is_little:
+    if is_pretrained and is_little:
         matrix_rate, remembered = matrix_rate / 2, _EPOCHS_REMEMBERED_OF_ANOTHER
     return {
         "members": members,
@@ -141,7 +141,7 @@ def _suggest_size(
 
     def is_suitable(size: int) -> bool:
         weights = suggestion.count_weights(_embedding_size(vocabulary_size, size), size)
-        most = min(tokens_read(size) / _TOKENS_PER_WEIGHT, _MOST_WEIGHTS_PER_TOKEN * tokens)
+        most = min(tokens_read(size) / _TOKENS_PER_WEIGHT, _MAX_WEIGHTS_PER_TOKEN * tokens)
         return weights <= most
 
     if tokens < _FEW_TOKENS:

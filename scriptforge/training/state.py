@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from scriptforge.run.history import Validation
-from scriptforge.run.records import Measured
+from scriptforge.run.records import MachineSpeed
 from scriptforge.training.events import diagnose
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.validation import Amount, Count
@@ -27,7 +27,7 @@ class StartContext:
     """
 
     began: float | None = None
-    measured: Measured | None = None
+    measured: MachineSpeed | None = None
 
 
 @dataclass
@@ -80,12 +80,12 @@ class TrainingState:
         self.history.append(validation)
         self.last_loss, self.loss_sum, self.loss_count = validation.training_nats_per_token, 0.0, 0
 
-    def has_lost(self, patience: int | None) -> bool:
+    def is_out_of_patience(self, patience: int | None) -> bool:
         """Return whether none of the last `patience` validations of this segment was a new best."""
         were_best = [each.is_best for each in self.history if each.step > self.segment.first_step]
         return patience is not None and len(were_best) > patience and not any(were_best[-patience:])
 
-    def only_gets_worse(self) -> bool:
+    def keeps_rising(self) -> bool:
         """Return whether the validation loss rose three times in a row, and is clearly above its best."""
         losses = [each.nats_per_token for each in self.history if each.step > self.segment.first_step]
         last = losses[-_RISES - 1 :]
@@ -95,8 +95,8 @@ class TrainingState:
     def no_longer_improves(self, patience: int | None) -> bool:
         """Return whether to stop early: by `patience`, or else because a time-limited run only gets worse."""
         if patience is None and self.segment.last_second is not None:
-            return self.only_gets_worse()
-        return self.has_lost(patience)
+            return self.keeps_rising()
+        return self.is_out_of_patience(patience)
 
     def diagnosis(self, run: str) -> str:
         """Return what the losses mean and what to try next; see `diagnose`."""

@@ -24,7 +24,7 @@ from scriptforge.inference.kernel import kernel
 from scriptforge.models import Members, State, TrainableModel, build
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import HeadedModel, SampledSoftmax, count_tokens
-from scriptforge.training.checkpoint import Moment, restore
+from scriptforge.training.checkpoint import StepTensors, restore
 from scriptforge.training.devices import Processes, is_asynchronous
 from scriptforge.training.machine import check_precision
 from scriptforge.training.optimizers import optimizer_of
@@ -32,7 +32,7 @@ from scriptforge.training.parity import check_parity
 from scriptforge.training.streams import Streams
 from scriptforge.training.threads import Threads
 
-_MOST_UNREAD = 128
+_MAX_UNREAD = 128
 """Maximum number of unread values on a GPU, two per step, before the host reads them."""
 
 
@@ -152,20 +152,20 @@ class Stepper:
         for group in self._optimizer.param_groups:
             group["lr"] = group["peak"] * share
         self.model.train()
-        ids_BT, before = self._forget(ids_BT.to(self.device), is_first=number == 0)
+        ids_BT, before = self._reset_streams(ids_BT.to(self.device), is_first=number == 0)
         loss, recurrent = self._loss_of_step(ids_BT, targets_BT.to(self.device), before)
         self._accelerate.backward(loss)
         self._accelerate.unscale_gradients()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.gradient_clip)
         self._unread += [loss.detach(), norm.detach()]
-        is_due = not self._is_asynchronous or len(self._unread) >= _MOST_UNREAD
+        is_due = not self._is_asynchronous or len(self._unread) >= _MAX_UNREAD
         losses = self.read_losses(number) if is_due else []
         self._optimizer.step()
         self._optimizer.zero_grad()
         self._recurrent = detach(recurrent)
         return losses
 
-    def _forget(self, ids_BT: Tensor, is_first: bool) -> tuple[Tensor, State]:
+    def _reset_streams(self, ids_BT: Tensor, is_first: bool) -> tuple[Tensor, State]:
         """Reset the recurrent state of a few streams at random; half of them also read the opening token.
 
         With a `reset_probability` of 0.04, a stream is reset in 4 of 100 steps: in 2 as at the start of a
@@ -237,10 +237,10 @@ class Stepper:
             "torch": torch.__version__,
         }
 
-    def moment(self) -> Moment:
+    def step_tensors(self) -> StepTensors:
         """Return the current state of everything that a step changes."""
         scaler = self._accelerate.scaler
-        return Moment(
+        return StepTensors(
             model=self.model,
             optimizer=self._optimizer.optimizer,
             recurrent=self.processes.gather_state(self._recurrent),
@@ -254,8 +254,8 @@ class Stepper:
         Raises:
             RunError: it belongs to another model.
         """
-        moment = restore(checkpoint, self.moment())
-        self._recurrent = self.processes.own_state(moment.recurrent)
-        self.processes.set_generator(moment.generators)
+        step_tensors = restore(checkpoint, self.step_tensors())
+        self._recurrent = self.processes.own_state(step_tensors.recurrent)
+        self.processes.set_generator(step_tensors.generators)
         if self._accelerate.scaler is not None:
-            self._accelerate.scaler.load_state_dict(moment.scaler)
+            self._accelerate.scaler.load_state_dict(step_tensors.scaler)

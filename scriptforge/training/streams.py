@@ -36,7 +36,7 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError
 
-_FEWEST_STEPS = 64
+_MIN_STEPS = 64
 """Minimum number of steps between two jumps."""
 
 
@@ -72,7 +72,7 @@ class Streams:
         self._places_BT1: NDArray[np.int64] | Tensor = starts_B1 + np.arange(sequence_length + 1)
         self._sequence_length = sequence_length
         steps = max(1, len(ids) // self.tokens_per_step)
-        self._steps_between_jumps = steps * math.ceil(_FEWEST_STEPS / steps)
+        self._steps_between_jumps = steps * math.ceil(_MIN_STEPS / steps)
 
     @classmethod
     def of(cls, dataset: Dataset, settings: Settings, rank: int, world_size: int) -> "Streams":

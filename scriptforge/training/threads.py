@@ -50,17 +50,17 @@ _WARM_UP = 2
 _FEW, _MANY = 5, 15
 """Minimum and maximum number of steps to compare."""
 
-_LEAST_GAIN, _ERRORS = 0.05, 3.5
-_MOST_GAIN = {_FEW: 0.35, _MANY: 0.15}
+_MIN_GAIN, _ERRORS = 0.05, 3.5
+_MAX_GAIN = {_FEW: 0.35, _MANY: 0.15}
 """Share of the time of a step that another number must save to be chosen: `_ERRORS` standard errors of the
-difference, so that noise does not decide, but at least `_LEAST_GAIN`, and at most `_MOST_GAIN` for trials of
+difference, so that noise does not decide, but at least `_MIN_GAIN`, and at most `_MAX_GAIN` for trials of
 up to that many steps."""
 
 _DEVIATION = 1.48
 """A standard deviation in median absolute deviations, for normally distributed values."""
 
 _HAS_CHANGED = 1.25
-_MOST_LOST = 1.5
+_MAX_STEPS_LOST = 1.5
 """Time lost, in steps, at which a trial of a slower number ends."""
 
 _LONGEST_REST = 160
@@ -99,14 +99,14 @@ def possible(fixed: int | None = None) -> tuple[int, ...]:
     """
     if fixed is not None:
         return (fixed,)
-    most = number_now()
+    most = current_threads()
     if fixed_by() is not None or count_processes() > 1:
         return (most,)
     most = min(usable_cores(), most)
     return tuple(sorted({*(2**exponent for exponent in range(most.bit_length())), most}))
 
 
-def load_of_others() -> float:
+def load_average() -> float:
     """Return the mean number of busy cores over the last minute; 0 if the system does not say."""
     try:
         return os.getloadavg()[0]
@@ -116,7 +116,7 @@ def load_of_others() -> float:
 
 def first_choice(numbers: Sequence[int]) -> int:
     """Return the number of threads to start with: at most one per free core, but at least the lowest."""
-    free = usable_cores() - round(load_of_others())
+    free = usable_cores() - round(load_average())
     return max((number for number in numbers if number <= free), default=numbers[0])
 
 
@@ -137,8 +137,8 @@ def is_clearly_less(seconds: Sequence[float], than: Sequence[float]) -> bool:
     middle = median(than)
     spread = _DEVIATION * median(abs(each - middle) for each in than) / usual
     gain = _ERRORS * spread * math.sqrt(1 / len(seconds) + 1 / len(than))
-    most = min(bound for steps, bound in _MOST_GAIN.items() if steps <= len(seconds))
-    return typical(seconds) < (1 - min(max(gain, _LEAST_GAIN), most)) * usual
+    most = min(bound for steps, bound in _MAX_GAIN.items() if steps <= len(seconds))
+    return typical(seconds) < (1 - min(max(gain, _MIN_GAIN), most)) * usual
 
 
 class ThreadChooser:
@@ -234,7 +234,7 @@ class ThreadChooser:
     def _judge(self, seconds: float) -> None:
         self._trial.append(seconds)
         lost = sum(self._trial) - len(self._trial) * self._usual
-        if lost < _MOST_LOST * self._usual and len(self._trial) not in (_FEW, _MANY):
+        if lost < _MAX_STEPS_LOST * self._usual and len(self._trial) not in (_FEW, _MANY):
             return
         is_better = len(self._trial) >= _FEW and is_clearly_less(self._trial, self._recent)
         if not is_better and lost < 0 and len(self._trial) < _MANY:
@@ -269,22 +269,22 @@ class Threads:
         self._idleness = _Idleness()
         if self._is_cpu:
             numbers = possible(fixed)
-            set_number(first_choice(numbers))
+            set_threads(first_choice(numbers))
             if len(numbers) > 1:
-                self._chooser = ThreadChooser(numbers, number_now())
-        self._used = {number_now()}
+                self._chooser = ThreadChooser(numbers, current_threads())
+        self._used = {current_threads()}
 
     @property
     def number(self) -> int | None:
         """Return the current number, not counting one on trial; None on a GPU."""
         if not self._is_cpu:
             return None
-        return self._chooser.chosen if self._chooser else number_now()
+        return self._chooser.chosen if self._chooser else current_threads()
 
     @property
     def identity(self) -> int | str:
         """Return what a checkpoint records: the number, or that it is adaptive."""
-        return ADAPTIVE if self._chooser else number_now()
+        return ADAPTIVE if self._chooser else current_threads()
 
     @property
     def used(self) -> str:
@@ -314,7 +314,7 @@ class Threads:
 
     def _set(self) -> None:
         assert self._chooser is not None
-        set_number(self._chooser.number)
+        set_threads(self._chooser.number)
         self._used.add(self._chooser.chosen)
 
 
@@ -368,7 +368,7 @@ class OtherLoad:
 
     def is_passing(self, cores: float) -> bool:
         """Return whether a load of so many cores is less than half a minute old, and so may soon pass."""
-        return 0 < load_of_others() < cores / 2
+        return 0 < load_average() < cores / 2
 
 
 def fastest(numbers: Sequence[int], time_step: Callable[[], float]) -> int:
@@ -380,10 +380,10 @@ def fastest(numbers: Sequence[int], time_step: Callable[[], float]) -> int:
     """
     best, least = numbers[0], float("inf")
     for number in numbers if len(numbers) > 1 else ():
-        set_number(number)
+        set_threads(number)
         time_step()
         seconds = typical([time_step() for _ in range(_FEW)])
-        if seconds > (1 - _LEAST_GAIN) * least:
+        if seconds > (1 - _MIN_GAIN) * least:
             break
         best, least = number, seconds
     return best
@@ -392,17 +392,17 @@ def fastest(numbers: Sequence[int], time_step: Callable[[], float]) -> int:
 @contextmanager
 def own_number() -> Iterator[None]:
     """Restore the process's number of threads after the block."""
-    before = number_now()
+    before = current_threads()
     try:
         yield
     finally:
-        set_number(before)
+        set_threads(before)
 
 
 # torch is imported where it is used, so that `doctor` can count cores even if torch is broken.
 
 
-def number_now() -> int:
+def current_threads() -> int:
     """Return PyTorch's number of threads, or the one that it would have if it was imported."""
     if torch := sys.modules.get("torch"):
         number: int = torch.get_num_threads()
@@ -413,7 +413,7 @@ def number_now() -> int:
     return psutil.cpu_count(logical=False) or usable_cores()
 
 
-def set_number(number: int) -> None:
+def set_threads(number: int) -> None:
     """Set PyTorch's number of threads if it differs; setting it makes PyTorch drop prepared operations."""
     import torch
 

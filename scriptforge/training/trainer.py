@@ -158,7 +158,7 @@ class Trainer:
         self._notes = tuple(notes)
         self._validator = Validator(stepper, dataset, self._settings.seed)
         self._saved_second = state.seconds
-        self._has_lost_patience = state.has_lost(self._settings.patience)
+        self._has_lost_patience = state.is_out_of_patience(self._settings.patience)
 
     @classmethod
     def new(
@@ -347,9 +347,9 @@ class Trainer:
         self._read_losses()
         stepper.check_numbers(state.step)
         began = time.perf_counter()
-        moment = stepper.moment()
+        step_tensors = stepper.step_tensors()
         if stepper.processes.is_first:
-            save_checkpoint(self._writer.folder, moment, state, stepper.identity())
+            save_checkpoint(self._writer.folder, step_tensors, state, stepper.identity())
         self._saved_second = state.seconds
         seconds, _ = stepper.processes.agree(time.perf_counter() - began, False)
         self._validator.checkpoint_seconds = seconds

@@ -21,7 +21,7 @@ from scriptforge.evaluation import Evaluation, Figures, evaluate_split, extent, 
 from scriptforge.generation.generate import generate
 from scriptforge.models import TrainableModel
 from scriptforge.options import GenerateOptions
-from scriptforge.training.devices import of_first_process
+from scriptforge.training.devices import broadcast_from_first
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.training.stepper import Stepper
 
@@ -145,7 +145,7 @@ class Validator:
             costs = self.costs
             spent = time.perf_counter() - began + _START_AND_END
             planned = plan(segment, costs, spent=spent, share=share)
-        return of_first_process(planned, self._stepper.device_type)
+        return broadcast_from_first(planned, self._stepper.device_type)
 
     def is_due(self, segment: TrainingSegment, before: float, reached: float) -> bool:
         """Return whether a validation is due after a step.

@@ -168,7 +168,7 @@ def note(trial: "Trial", **notes: Unpack[TrialNotes]) -> None:
 
 _DIED = "its process died"
 _BEST_QUANTILE = 0.25
-_LEAST_FOR_IMPORTANCE = 8
+_MIN_TRIALS_FOR_IMPORTANCE = 8
 
 
 def records_of(study: "Study") -> list[TrialRecord]:
@@ -210,7 +210,7 @@ def importance_of(study: "Study") -> dict[str, float]:
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
     ended = [record for record in records_of(study) if record.state == "complete"]
-    if len(ended) < _LEAST_FOR_IMPORTANCE:
+    if len(ended) < _MIN_TRIALS_FOR_IMPORTANCE:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the low number of trials

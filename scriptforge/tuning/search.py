@@ -70,7 +70,7 @@ def _run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Cal
         note(trial, reason=error.message)
         return math.inf
     except (ScriptforgeError, StoppedError) as error:
-        study.put_back(trial, str(error))
+        study.requeue(trial, str(error))
         raise
     finally:
         shutil.rmtree(folder.path, ignore_errors=True)

@@ -243,12 +243,12 @@ class Space:
         """
         chosen = {LEVEL: level, **self.fixed}
         for name, entry in sorted(self.drawn.items(), key=lambda each: each[0] in _ONLY_WITH):
-            if means_something(name, chosen):
+            if has_effect(name, chosen):
                 chosen[name] = entry.draw(name, trial)
-        return {name: chosen[name] for name in self.entries if means_something(name, chosen)}
+        return {name: chosen[name] for name in self.entries if has_effect(name, chosen)}
 
 
-def means_something(name: str, choices: Mapping[str, Any]) -> bool:
+def has_effect(name: str, choices: Mapping[str, Any]) -> bool:
     """Return whether a setting has an effect with other choices, such as a vocabulary size at a level."""
     other, values = _ONLY_WITH.get(name, (name, ()))
     return name not in _ONLY_WITH or other not in choices or choices[other] in values

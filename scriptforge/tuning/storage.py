@@ -36,7 +36,7 @@ _SECONDS_OF_SILENCE = 30
 """Seconds after which a silent connection to a server counts as lost."""
 _SECONDS_OF_A_TRANSACTION = 120
 """Seconds that a transaction may be idle before the server ends it and releases its locks."""
-_STUMBLES = (AssertionError, UnboundLocalError)
+_OPTUNA_ERRORS = (AssertionError, UnboundLocalError)
 """Errors of Optuna's own code if the database cannot be reached when a trial ends."""
 _FORMS = "Give --storage sqlite:///FILE or --storage postgresql://USER@HOST/DATABASE"
 _REMEDIES = {
@@ -121,9 +121,9 @@ class Storage:
 
         try:
             yield
-        except (StorageInternalError, SQLAlchemyError, *_STUMBLES) as error:
+        except (StorageInternalError, SQLAlchemyError, *_OPTUNA_ERRORS) as error:
             failure: BaseException | None = error
-            while isinstance(failure, _STUMBLES):
+            while isinstance(failure, _OPTUNA_ERRORS):
                 failure = failure.__context__
             if not isinstance(failure, StorageInternalError | SQLAlchemyError):
                 raise

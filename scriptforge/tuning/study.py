@@ -26,7 +26,7 @@ from scriptforge.options import Pruner
 from scriptforge.training.machine import Machine, measure
 from scriptforge.training.settings import suggest_settings
 from scriptforge.tuning.results import StudyNotes, TrialNotes, note, notes_of
-from scriptforge.tuning.space import LEVEL, SIZES, Space, means_something, training_settings
+from scriptforge.tuning.space import LEVEL, SIZES, Space, has_effect, training_settings
 from scriptforge.tuning.storage import Storage, quiet_optuna, require_optuna
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import DatasetFolder, StudyFolder, Workspace, atomic_folder
@@ -39,8 +39,8 @@ VALIDATIONS = 5
 """Number of validations in every trial, after which it may be pruned."""
 
 _LONGEST_NAME = 48
-_MOST_DEATHS = 2
-_STILLBORN_AFTER = 60.0  # seconds
+_MAX_DEATHS = 2
+_SECONDS_UNTIL_FIRST_HEARTBEAT = 60.0  # seconds
 _TRIALS_LIKE_DEFAULT, _SHARE_KEPT = 5, 2 / 3
 _TRIALS_BEFORE_PRUNING, _VALIDATIONS_BEFORE_PRUNING = 4, 2
 _DIFFERENCES: Mapping[str, str] = {
@@ -123,7 +123,7 @@ class Study:
     backend: "optuna.Study"
     dataset: Dataset
     plan: Plan
-    _unborn: dict[int, float] = field(default_factory=dict)
+    _first_seen: dict[int, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -182,7 +182,7 @@ class Study:
         about = dataset.description
         sizes = {SIZES[about.level]: about.vocabulary_size} if about.level in SIZES else {}
         own = {**self.settings(dataset, space.fixed).model_dump(), LEVEL: about.level, **sizes}
-        return {name: own[name] for name in space.entries if means_something(name, own)}
+        return {name: own[name] for name in space.entries if has_effect(name, own)}
 
     def queue_like_default(self) -> None:
         """Queue one of the first trials, if none is waiting: most choices are those of the very first one.
@@ -248,7 +248,7 @@ class Study:
             space.drawn[name].draw(name, trial)
         return default
 
-    def put_back(self, trial: "optuna.Trial", reason: str) -> None:
+    def requeue(self, trial: "optuna.Trial", reason: str) -> None:
         """Queue a trial of this process again, since it cannot continue here; note the reason."""
         note(trial, reason=reason)
         frozen = self.backend.get_trials(deepcopy=False)[trial.number]
@@ -269,7 +269,7 @@ class Study:
             if "chosen" in notes_of(trial):
                 continue
             now = time.monotonic()
-            if now - self._unborn.setdefault(trial.number, now) >= _STILLBORN_AFTER:
+            if now - self._first_seen.setdefault(trial.number, now) >= _SECONDS_UNTIL_FIRST_HEARTBEAT:
                 self.backend.tell(trial.number, state=TrialState.FAIL)
                 _repeat_dead(self.backend, trial)
 
@@ -345,7 +345,7 @@ def _check_notes(backend: "optuna.Study") -> None:
 def _repeat_dead(backend: "optuna.Study", trial: "FrozenTrial") -> None:
     """Queue a trial whose process died again, unless another process has already died at it."""
     deaths = notes_of(trial).get("deaths", 0) + 1
-    if deaths < _MOST_DEATHS:
+    if deaths < _MAX_DEATHS:
         _queue_again(backend, trial, deaths)
 
 

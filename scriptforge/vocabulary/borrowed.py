@@ -27,7 +27,7 @@ BORROW_BELOW_CHARACTERS = 400_000
 """Number of characters of training text below which the base model's subwords are used."""
 
 _SAMPLE = 400  # number of texts that the subwords are tried on
-_FEWEST_CHARACTERS_A_PIECE = 2.15  # English scripts: 2.3 to 2.8; German, French, Spanish: 2.0 at most
+_MIN_CHARACTERS_PER_TOKEN = 2.15  # English scripts: 2.3 to 2.8; German, French, Spanish: 2.0 at most
 
 
 def borrow(
@@ -50,13 +50,13 @@ def borrow(
     """
     if not BASE_MODEL.is_dir():
         return None
-    pieces = Vocabulary.load(BASE_MODEL / "tokenizer.json").pieces
-    vocabulary = Vocabulary.of_pieces(pieces, lower=lower, speakers=speakers, sources=sources)
+    merges = Vocabulary.load(BASE_MODEL / "tokenizer.json").merges
+    vocabulary = Vocabulary.from_merges(merges, lower=lower, speakers=speakers, sources=sources)
     return vocabulary if fits(vocabulary, texts) else None
 
 
 def fits(vocabulary: Vocabulary, texts: Iterable[str]) -> bool:
     """Return whether a vocabulary encodes the first of some texts in subwords that are long on average."""
     sample = list(islice(texts, _SAMPLE))
-    pieces = sum(len(vocabulary.encode(text)) for text in sample)
-    return sum(map(len, sample)) >= _FEWEST_CHARACTERS_A_PIECE * pieces
+    merges = sum(len(vocabulary.encode(text)) for text in sample)
+    return sum(map(len, sample)) >= _MIN_CHARACTERS_PER_TOKEN * merges

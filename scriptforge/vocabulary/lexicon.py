@@ -25,10 +25,10 @@ from typing import Self
 from scriptforge.errors import DatasetError
 
 LONGEST_WORD = 64
-MOST_WORDS = 200_000
-MOST_CHARACTERS = 100_000
-MOST_ENTRIES = 2 * MOST_WORDS + MOST_CHARACTERS
-LARGEST_LEXICON = 16_000_000
+MAX_WORDS = 200_000
+MAX_CHARACTERS = 100_000
+MAX_ENTRIES = 2 * MAX_WORDS + MAX_CHARACTERS
+MAX_LEXICON = 16_000_000
 """Largest size of `lexicon.txt`, in bytes."""
 
 APOSTROPHES = "'’"
@@ -118,8 +118,8 @@ class Lexicon:
         """
         try:
             with path.open("rb") as file:
-                content = file.read(LARGEST_LEXICON + 1)
-            if len(content) > LARGEST_LEXICON or content.count(b"\n") > MOST_ENTRIES:
+                content = file.read(MAX_LEXICON + 1)
+            if len(content) > MAX_LEXICON or content.count(b"\n") > MAX_ENTRIES:
                 raise ValueError("too large")
             return cls(_checked(content.decode()))
         except (OSError, ValueError) as error:
@@ -163,12 +163,12 @@ class WordCount:
         counts: Counter[str] = Counter()
         for spelling, count in self._spellings.items():
             counts[spelling.lower()] += count
-        words = [word for word, _ in counts.most_common(MOST_WORDS) if len(word) <= LONGEST_WORD]
+        words = [word for word, _ in counts.most_common(MAX_WORDS) if len(word) <= LONGEST_WORD]
         usual = {case for word in words for case in cases(word)}
         known = frozenset(words)
         unusual = [each for each in self._spellings if each not in usual and each.lower() in known]
         characters = [each for each in self._characters if ord(each) >= _ASCII and not is_letter(each)]
-        return Lexicon([*words, *unusual[:MOST_WORDS], *characters[:MOST_CHARACTERS]])
+        return Lexicon([*words, *unusual[:MAX_WORDS], *characters[:MAX_CHARACTERS]])
 
 
 def cases(word: str) -> Iterator[str]:
@@ -192,7 +192,7 @@ def _checked(text: str) -> list[str]:
     others = [entry for entry in entries if not entry.isascii()]
     words = [entry for entry in others if is_letter(entry[0])]
     characters = set(others) - set(words)
-    if len(plain) + len(words) > 2 * MOST_WORDS or len(characters) > MOST_CHARACTERS:
+    if len(plain) + len(words) > 2 * MAX_WORDS or len(characters) > MAX_CHARACTERS:
         raise ValueError("too many entries")
     if any(len(each) != 1 for each in characters):
         raise ValueError("an entry that is neither a word nor a character")

@@ -129,9 +129,9 @@ class Vocabulary:
         return cls(tokenizer, level, lower, layout)
 
     @classmethod
-    def of_pieces(
+    def from_merges(
         cls,
-        pieces: Sequence[tuple[str, str]],
+        merges: Sequence[tuple[str, str]],
         *,
         lower: bool = False,
         speakers: Sequence[str] = (),
@@ -140,13 +140,13 @@ class Vocabulary:
         """Return a vocabulary for scripts at the bpe level, with given merges instead of learned ones.
 
         Args:
-            pieces: the merges, as of the property `pieces`.
+            merges: the merges, as of the property of that name.
             lower: as in `train`.
             speakers: as in `train`.
             sources: as in `train`.
         """
         layout = layout_tokens(speakers, plain=False, sources=sources)
-        return cls(levels.of_merges(pieces, layout, lower=lower), "bpe", lower, layout)
+        return cls(levels.of_merges(merges, layout, lower=lower), "bpe", lower, layout)
 
     @classmethod
     def load(cls, path: Path, lexicon: Path | None = None) -> Self:
@@ -191,7 +191,7 @@ class Vocabulary:
         return self._layout_id(TRANSITION)
 
     @property
-    def unspoken(self) -> list[int]:
+    def non_dialogue_ids(self) -> list[int]:
         """Return the ids of the tokens before elements other than dialogue; none in a plain vocabulary."""
         return [] if self.plain else [self.heading, self.action, self.transition]
 
@@ -211,7 +211,7 @@ class Vocabulary:
         return len(self._layout)
 
     @property
-    def pieces(self) -> list[tuple[str, str]]:
+    def merges(self) -> list[tuple[str, str]]:
         """Return the BPE merges, pairs of tokens in order of priority; only at the levels bpe and char."""
         return levels.merges_of(self._tokenizer)
 

@@ -22,9 +22,9 @@ from scriptforge.workspace.workspace import (
     Workspace,
     as_file_name,
     as_file_stem,
-    creation_moment,
+    creation_time,
     is_file_name,
-    moment_after,
+    timestamp_after,
 )
 
 __all__ = [
@@ -40,14 +40,14 @@ __all__ = [
     "atomic_file",
     "atomic_folder",
     "atomic_write",
-    "creation_moment",
+    "creation_time",
     "expand_home",
     "is_file_name",
     "make_folder",
-    "moment_after",
     "parse_json",
     "read_json",
     "refuse_existing",
     "refuse_overwriting",
     "remove_leftovers",
+    "timestamp_after",
 ]

@@ -217,17 +217,17 @@ def _names(everything: Iterable[Entry], kind: str) -> list[str]:
 
 def _refuse_in_use(workspace: Workspace, entry: Entry) -> None:
     match entry.folder:
-        case RunFolder() as run if process := run.trainer():
+        case RunFolder() as run if process := run.training_process():
             raise RunError(
                 f"Run “{run.name}” is being trained by process {process}.", "Wait for it, or stop it."
             )
-        case StudyFolder() as study if process := study.searcher():
+        case StudyFolder() as study if process := study.search_process():
             raise StudyError(
                 f"Study “{study.name}” is being searched by process {process}.", "Wait for it, or stop it."
             )
         case DatasetFolder() as dataset:
             for run in _runs_on(workspace, dataset):
-                if process := run.trainer():
+                if process := run.training_process():
                     raise RunError(
                         f"Dataset “{dataset.name}” is being read by process {process}, which trains run"
                         f" “{run.name}”.",

@@ -20,7 +20,7 @@ from scriptforge.errors import (
     StudyError,
 )
 from scriptforge.workspace.files import atomic_folder, remove_folder, rename_folder
-from scriptforge.workspace.locks import Held, Lock, holder
+from scriptforge.workspace.locks import Lock, LockHeld, holder
 from scriptforge.workspace.scratch import make_folder, put, remove_leftovers
 
 SPLITS = ("train", "validation", "test")
@@ -62,7 +62,7 @@ class _Folder:
         make_folder(self.path.parent)
         try:
             return Lock.acquire(self.path, doing)
-        except Held as held:
+        except LockHeld as held:
             raise self._problem(
                 f"{self._what} “{self.name}” is {held.doing} by process {held.process}.",
                 "Wait for it, stop it, or use another name.",
@@ -116,7 +116,7 @@ class RunFolder(_Folder):
         hub: the record of a pull: where the run comes from.
         samples: the scripts that were generated at each validation.
         checkpoints: the checkpoints.
-        waiting: a marker that exists while the run is the `successor` of another one.
+        successor_marker: a marker that exists while the run is the `successor` of another one.
     """
 
     claim: Lock | None = field(default=None, compare=False, repr=False)
@@ -136,7 +136,7 @@ class RunFolder(_Folder):
     hub = _Inside("hub.json")
     samples = _Inside("samples")
     checkpoints = _Inside("checkpoints")
-    waiting = _Inside(".successor")
+    successor_marker = _Inside(".successor")
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -162,7 +162,7 @@ class RunFolder(_Folder):
     @property
     def latest(self) -> "RunFolder":
         """Return the run to resume: the successor if there is one, else this run."""
-        return self.successor if self.successor.waiting.exists() else self
+        return self.successor if self.successor.successor_marker.exists() else self
 
     @contextmanager
     def beginning(self) -> Iterator["RunFolder"]:
@@ -175,9 +175,9 @@ class RunFolder(_Folder):
             draft = RunFolder(temporary)
             yield draft
             if not is_new:
-                draft.waiting.touch()
+                draft.successor_marker.touch()
 
-    def settle_successor(self) -> None:
+    def recover_successor(self) -> None:
         """Repair what a killed process left of a successor; the caller holds the lock of the run.
 
         If the kill came while the successor replaced the run, the replacement is completed. A successor whose
@@ -187,16 +187,16 @@ class RunFolder(_Folder):
         remove_leftovers(successor.path.parent)
         if successor.config.exists() and not os.path.lexists(self.path):
             rename_folder(successor.path, self.path)
-            self.waiting.unlink(missing_ok=True)
+            self.successor_marker.unlink(missing_ok=True)
         if self.latest is self:
             remove_folder(successor.path.parent)
 
     def replace_with_successor(self) -> None:
         """Replace this run with its successor."""
         successor = self.successor
-        self.waiting.unlink(missing_ok=True)
+        self.successor_marker.unlink(missing_ok=True)
         put(successor.path, self.path)
-        self.waiting.unlink()
+        self.successor_marker.unlink()
         remove_folder(successor.path.parent)
 
     @contextmanager
@@ -218,7 +218,7 @@ class RunFolder(_Folder):
         if self.claim:
             self.claim.release()
 
-    def trainer(self) -> str | None:
+    def training_process(self) -> str | None:
         """Return the id of the process that is training or changing this run; None if there is none."""
         held = holder(self.path)
         return held.process if held else None
@@ -265,10 +265,10 @@ class StudyFolder(_Folder):
         """Return the path of a plot of the study, such as its history or the importance of settings."""
         return self.path / f"{what}{suffix}"
 
-    def searcher(self) -> str | None:
+    def search_process(self) -> str | None:
         """Return the id of a process that is training one of the trials; None if there is none."""
         trials = map(RunFolder, folders_in(self.trials))
-        return next((process for trial in trials if (process := trial.trainer())), None)
+        return next((process for trial in trials if (process := trial.training_process())), None)
 
     @contextmanager
     def turn(self, what: str) -> Iterator[None]:

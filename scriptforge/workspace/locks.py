@@ -27,7 +27,7 @@ _BEHIND_ALL = 1 << 30
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
-class Held(Exception):  # noqa: N818 (it names the lock)
+class LockHeld(Exception):  # noqa: N818 (it names the lock)
     """A lock is held by another process.
 
     Attributes:
@@ -58,7 +58,7 @@ class Lock:
             waits: whether to wait until the lock is free.
 
         Raises:
-            Held: another process holds the lock.
+            LockHeld: another process holds the lock.
         """
         place = _place(path)
         looks = 0
@@ -93,7 +93,7 @@ class Lock:
         self.release()
 
 
-def holder(path: Path) -> Held | None:
+def holder(path: Path) -> LockHeld | None:
     """Return which process holds the lock of a path, and what it is doing; None if the lock is free."""
     try:
         file = _place(path).open("rb", buffering=0)
@@ -138,11 +138,11 @@ def _is_at(file: IO[bytes], place: Path) -> bool:
     return False
 
 
-def _described(file: IO[bytes]) -> Held:
+def _described(file: IO[bytes]) -> LockHeld:
     """Return the holder of a lock, as it described itself in the lock file."""
     said = ""
     with suppress(OSError):
         file.seek(0)
         said = file.read().decode(errors="replace")
     process, _, doing = said.partition(" ")
-    return Held(process, doing) if doing else Held("(unknown)", "in use")
+    return LockHeld(process, doing) if doing else LockHeld("(unknown)", "in use")

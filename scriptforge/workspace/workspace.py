@@ -69,7 +69,7 @@ class Workspace:
         for waiting in (self.root / "runs").glob(".*.new"):
             run = RunFolder(waiting.with_name(waiting.name[1 : -len(".new")]))
             with suppress(OSError, RunError), run.lock("being cleared away"):
-                run.settle_successor()
+                run.recover_successor()
 
     @property
     def cards(self) -> Path:
@@ -211,7 +211,7 @@ def _clear_away(folder: Path) -> None:
     remove_free_locks(folder)
 
 
-def moment_after(others: Iterable[str], timespec: str = "microseconds") -> str:
+def timestamp_after(others: Iterable[str], timespec: str = "microseconds") -> str:
     """Return the current time in ISO 8601, or a time just after all others if the clock is behind them.
 
     A clock may be set back, and some machines start with a wrong time. What is made or changed last must
@@ -229,10 +229,10 @@ def moment_after(others: Iterable[str], timespec: str = "microseconds") -> str:
     return moment.isoformat(timespec=timespec)
 
 
-def creation_moment(folder: DatasetFolder | RunFolder) -> str:
+def creation_time(folder: DatasetFolder | RunFolder) -> str:
     """Return the time of creation for a new dataset or run: now, but after all others of its kind."""
     kind = type(folder)
-    return moment_after(_created(_description(kind(path))) for path in folders_in(folder.path.parent))
+    return timestamp_after(_created(_description(kind(path))) for path in folders_in(folder.path.parent))
 
 
 def _description(folder: DatasetFolder | RunFolder) -> Path:

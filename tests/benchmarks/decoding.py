@@ -36,7 +36,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.evaluation import evaluate_split
 from scriptforge.generation.generate import Generation
 from scriptforge.inference.configs import RecurrentConfig
-from scriptforge.models import InTensors
+from scriptforge.models import TensorAdapter
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions, PrepareOptions
 from scriptforge.run.run import Run
@@ -161,7 +161,7 @@ def perplexity(run: Run, dataset: Dataset) -> Figure:
     """Measure how much int8 raises the perplexity of a trained model."""
     exact, rounded = (
         evaluate_split(each, dataset, "validation").stream
-        for each in (run.model, InTensors(run.model.inference("int8")))
+        for each in (run.model, TensorAdapter(run.model.inference("int8")))
     )
     return Figure(
         title="perplexity of a trained model with --int8, more than without",

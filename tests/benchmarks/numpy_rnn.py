@@ -20,7 +20,7 @@ from benchmarks.harness import compare, rate_of
 from benchmarks.results import Comparison
 from scriptforge.inference.configs import NumPyRNNConfig
 from scriptforge.models.numpy_bridge import NumPyRNN
-from scriptforge.models.numpy_rnn import LARGEST_GRADIENT
+from scriptforge.models.numpy_rnn import GRADIENT_CLIP
 from scriptforge.training.devices import keep_freed_memory
 from scriptforge.training.optimizers import Adagrad
 from scriptforge.training.streams import Streams
@@ -28,7 +28,7 @@ from scriptforge.training.streams import Streams
 VOCABULARY_SIZE, HIDDEN_SIZE, SEQUENCE_LENGTH = 65, 100, 25
 """The characters of tiny Shakespeare, and the sizes of the exercise."""
 RATE = 0.1
-LARGEST_NORM = 1.0
+MAX_NORM = 1.0
 ROUNDS = 15
 CHARACTERS = {1: 10_000, 32: 80_000, 64: 80_000}
 """Number of characters learnt from in a turn, by number of streams."""
@@ -76,7 +76,7 @@ class Exercise:
         for first in range(0, characters, SEQUENCE_LENGTH):
             gradients = self.gradients(self.text[first : first + SEQUENCE_LENGTH + 1])
             for name, gradient in gradients.items():
-                np.clip(gradient, -LARGEST_GRADIENT, LARGEST_GRADIENT, out=gradient)
+                np.clip(gradient, -GRADIENT_CLIP, GRADIENT_CLIP, out=gradient)
                 self.memories[name] += gradient * gradient
                 self.weights[name] -= RATE * gradient / (np.sqrt(self.memories[name]) + 1e-8)
 
@@ -119,7 +119,7 @@ class Ours:
     def __init__(self, streams: int) -> None:
         self.count = CHARACTERS[streams] // (streams * SEQUENCE_LENGTH)
         self.model = NumPyRNN(NumPyRNNConfig(VOCABULARY_SIZE, HIDDEN_SIZE))
-        largest = LARGEST_GRADIENT / SEQUENCE_LENGTH
+        largest = GRADIENT_CLIP / SEQUENCE_LENGTH
         self.optimizer = Adagrad(self.model.parameters(), rate=RATE, largest=largest)
         self.batches = batches(streams)
         self.state = self.model.initial_state(streams)
@@ -129,7 +129,7 @@ class Ours:
         for _, (ids_BT, targets_BT) in zip(range(self.count), self.batches, strict=False):
             loss, self.state = self.model.loss(ids_BT, targets_BT, self.state)
             torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_NORM)
+            nn.utils.clip_grad_norm_(self.model.parameters(), MAX_NORM)
             self.optimizer.step()
             self.optimizer.zero_grad()
 

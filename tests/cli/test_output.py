@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.terminal import received
 
 from scriptforge.characters import UNSAFE
-from scriptforge.cli.output import Output, as_called, discreet, lines, safe, sections
+from scriptforge.cli.output import Output, lines, redact, safe, sections, with_program_name
 from scriptforge.cli.tables import facts, table
 
 
@@ -40,29 +40,29 @@ def test_safe_text_is_printable_and_stays_as_it_is(text: str) -> None:
     )
 
 
-def test_discreet_hides_token_and_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redact_hides_token_and_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
-    assert discreet("/home/ada/x /home/adam hf_0123456789") == "~/x /home/adam hf_…"
-    assert discreet("hf_jwt_eyJhbGciOiJ.eyJzdWIiOiIx.c2ln-bmF0 is one, too.") == "hf_… is one, too."
+    assert redact("/home/ada/x /home/adam hf_0123456789") == "~/x /home/adam hf_…"
+    assert redact("hf_jwt_eyJhbGciOiJ.eyJzdWIiOiIx.c2ln-bmF0 is one, too.") == "hf_… is one, too."
 
 
-def test_discreet_hides_a_token_of_any_form(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redact_hides_a_token_of_any_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "api_org_Abcdefgh")
-    assert discreet("token api_org_Abcdefgh, /api") == "token hf_…, /api"
+    assert redact("token api_org_Abcdefgh, /api") == "token hf_…, /api"
 
 
-def test_discreet_hides_where_the_home_really_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redact_hides_where_the_home_really_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "home").symlink_to(tmp_path / "var")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert discreet(f"{tmp_path}/home/x, {tmp_path}/var/x") == "~/x, ~/x"
+    assert redact(f"{tmp_path}/home/x, {tmp_path}/var/x") == "~/x, ~/x"
 
 
-def test_what_the_program_is_called_by_is_discreet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_program_is_called_by_is_redacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "/usr/bin")
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "my tools" / "scriptforge")])
-    assert as_called("Next: scriptforge train") == "Next: ~/my\\ tools/scriptforge train"
+    assert with_program_name("Next: scriptforge train") == "Next: ~/my\\ tools/scriptforge train"
 
 
 def test_json_keeps_order_and_characters(capsys: pytest.CaptureFixture[str]) -> None:

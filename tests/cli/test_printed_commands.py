@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scriptforge.characters import UNSAFE, command
-from scriptforge.cli.output import as_called
+from scriptforge.cli.output import with_program_name
 
 ELSEWHERE = "/usr/bin:/bin"
 """A path on which the program is not."""
@@ -92,13 +92,15 @@ def test_pip_is_that_of_the_program(workspace_path: Path, monkeypatch: pytest.Mo
     (program.parent / "python").symlink_to(sys.executable)
     monkeypatch.setenv("PATH", ELSEWHERE)
     monkeypatch.setattr(sys, "argv", ["bin/scriptforge", "train"])
-    assert as_called("Install it: pip install 'x[y]'") == "Install it: bin/python -m pip install 'x[y]'"
+    assert (
+        with_program_name("Install it: pip install 'x[y]'") == "Install it: bin/python -m pip install 'x[y]'"
+    )
 
 
 def test_what_is_no_command_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["bin/scriptforge", "train"])
     for text in ("not ones that scriptforge writes", "x/scriptforge train", "scriptforge-lm trains"):
-        assert as_called(text) == text
+        assert with_program_name(text) == text
 
 
 def test_words_are_quoted_where_they_must_be() -> None:

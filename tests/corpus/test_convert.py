@@ -20,7 +20,7 @@ from scriptforge.corpus.sources import find_source
 from scriptforge.documents.kinds import WRITTEN
 from scriptforge.documents.kinds import write as write_scripts
 from scriptforge.errors import UsageError
-from scriptforge.options import WrittenFormat
+from scriptforge.options import OutputFormat
 from scriptforge.screenplay.script import Element, Script
 
 READ_AS = {
@@ -42,7 +42,7 @@ def read_back(path: Path) -> tuple[str, list[Element]]:
 
 
 def test_every_format_that_is_written_can_be_asked_for() -> None:
-    assert get_args(WrittenFormat) == WRITTEN
+    assert get_args(OutputFormat) == WRITTEN
 
 
 @pytest.mark.parametrize("format", WRITTEN)

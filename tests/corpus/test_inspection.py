@@ -12,7 +12,7 @@ from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import LocalPath
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.inspect import CloseNames, FormatMet, Inspection, inspect_corpus
+from scriptforge.corpus.inspect import CloseNames, DetectedFormat, Inspection, inspect_corpus
 from scriptforge.corpus.sources import Source
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.script_rows import Location
@@ -92,7 +92,7 @@ class TestFindings:
 
     def test_a_format_can_be_forced(self, ferry: Path) -> None:
         found = inspect_path(ferry, format="prose")
-        assert found.formats == (FormatMet("prose", 1, "The format was asked for."),)
+        assert found.formats == (DetectedFormat("prose", 1, "The format was asked for."),)
         assert found.cast == ()
         with pytest.raises(UsageError, match="no format named “prosa”"):
             inspect_path(ferry, format="prosa")

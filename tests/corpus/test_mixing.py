@@ -12,7 +12,7 @@ from support.tiny import comedy, mixed, prepared
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.options import settle
+from scriptforge.corpus.options import plan_tokens
 from scriptforge.corpus.sources import find_sources
 from scriptforge.dataset import Dataset
 from scriptforge.errors import CorpusError, UsageError
@@ -284,7 +284,7 @@ def test_what_suits_a_mix(
     corpora: Path, texts: list[str], level: Level | None, expected: tuple[str, int | None]
 ) -> None:
     fetched = [fetch(source) for source in find_sources(texts, load_cards())]
-    chosen = settle(PrepareOptions(level=level), fetched)
+    chosen = plan_tokens(PrepareOptions(level=level), fetched)
     assert (chosen.level, chosen.vocabulary_size) == expected
 
 

@@ -8,7 +8,7 @@ from support.command import scriptforge
 from support.tiny import prepared
 
 from scriptforge.corpus.inspect import inspect
-from scriptforge.corpus.near_duplicates import NEARLY, Sketch, Sketcher, near_duplicates, split_names
+from scriptforge.corpus.near_duplicates import MIN_SIMILARITY, Sketch, Sketcher, near_duplicates, split_names
 from scriptforge.dataset import Division
 from scriptforge.options import InspectOptions
 from scriptforge.workspace import Workspace
@@ -76,9 +76,9 @@ def test_what_is_found_is_what_comparing_all_phrases_finds() -> None:
         kept = round(share * len(words))
         texts.append(" ".join(words[:kept] + play_words(draw.randrange(100, 999), len(words) - kept)))
     found = near_duplicates([sketched(text) for text in texts], [len(text) for text in texts])
-    expected = [number for number in range(len(texts)) if alike(texts[0], texts[number]) > NEARLY]
+    expected = [number for number in range(len(texts)) if alike(texts[0], texts[number]) > MIN_SIMILARITY]
     assert [sorted(group) for group in found] == [expected] and len(expected) == 2
-    assert all(abs(alike(texts[0], text) - NEARLY) > 0.05 for text in texts), "no close calls"
+    assert all(abs(alike(texts[0], text) - MIN_SIMILARITY) > 0.05 for text in texts), "no close calls"
 
 
 def play_words(seed: int, count: int) -> list[str]:

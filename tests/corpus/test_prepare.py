@@ -11,7 +11,7 @@ from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.options import settle
+from scriptforge.corpus.options import plan_tokens
 from scriptforge.corpus.prepare import prepare, prepare_corpora
 from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
@@ -300,10 +300,10 @@ class TestRecommendation:
         source = find_source("demo", load_cards())
         corpora = [fetch(source)]
         assert source.card is not None and source.card.level == "bpe"
-        left_open = settle(PrepareOptions(), corpora)
-        assert left_open == settle(PrepareOptions(level="bpe"), corpora)
+        left_open = plan_tokens(PrepareOptions(), corpora)
+        assert left_open == plan_tokens(PrepareOptions(level="bpe"), corpora)
         assert left_open.vocabulary_size == source.card.vocabulary_size
-        assert settle(PrepareOptions(level="char"), corpora).vocabulary_size is None
+        assert plan_tokens(PrepareOptions(level="char"), corpora).vocabulary_size is None
 
     def test_otherwise_the_size_decides(self, tmp_path: Path) -> None:
         sizes = []
@@ -311,13 +311,13 @@ class TestRecommendation:
             path = tmp_path / f"{lines}.txt"
             path.write_text(comedy(lines))
             source = find_source(str(path), load_cards())
-            sizes.append(settle(PrepareOptions(), [fetch(source)]).vocabulary_size)
+            sizes.append(plan_tokens(PrepareOptions(), [fetch(source)]).vocabulary_size)
         assert sizes == [1000, 2000]
 
     def test_words_must_occur_twice_by_default(self, play: Path) -> None:
         source = find_source(str(play), load_cards())
         corpora = [fetch(source)]
-        counts = {level: settle(PrepareOptions(level=level), corpora).min_count for level in LEVELS}
+        counts = {level: plan_tokens(PrepareOptions(level=level), corpora).min_count for level in LEVELS}
         assert counts == {"word": 2, "bpe": 1, "char": 1}
 
 

@@ -8,7 +8,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.evaluation import evaluate, evaluate_cached, evaluate_split, voice_of_run
 from scriptforge.generation.neural_cache import CacheParameters
-from scriptforge.models import InTensors
+from scriptforge.models import TensorAdapter
 from scriptforge.options import EvaluateOptions
 from scriptforge.run.run import Run
 from scriptforge.workspace import RunFolder
@@ -27,7 +27,7 @@ def test_each_option_adds_its_part_to_the_document(tiny_run: RunFolder, tiny_dat
     run = Run(tiny_run)
     options = EvaluateOptions(split="validation", cache=0.2, int8=True, voice=True)
     document = evaluate(run, tiny_dataset, options).document()
-    model = InTensors(run.inference("int8"))
+    model = TensorAdapter(run.inference("int8"))
     cache = CacheParameters(0.2)
     assert json.loads(json.dumps(document)) == {
         "run": "harbour",

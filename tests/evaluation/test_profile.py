@@ -17,8 +17,8 @@ from scriptforge.evaluation import Profile, draw_profile, evaluate
 from scriptforge.evaluation.next_line import NextLineClassifier
 from scriptforge.evaluation.page import MEASURES, turns
 from scriptforge.evaluation.profile import (
-    FEWEST_LINES,
-    FEWEST_PAGES,
+    MIN_LINES,
+    MIN_PAGES,
     Figure,
     profile,
     profile_of_run,
@@ -125,9 +125,9 @@ def test_without_spaces_no_word_is_unknown() -> None:
 
 def test_too_little_held_out_text_says_nothing_about_people() -> None:
     with pytest.raises(DatasetError, match="95 held-out lines are too few") as caught:
-        profile(TRAINING, HELD_OUT[: FEWEST_PAGES * FEWEST_LINES - 1], people)
+        profile(TRAINING, HELD_OUT[: MIN_PAGES * MIN_LINES - 1], people)
     assert "--validation" in caught.value.hint
-    assert profile(TRAINING, HELD_OUT[: FEWEST_PAGES * FEWEST_LINES], people).lines == FEWEST_LINES
+    assert profile(TRAINING, HELD_OUT[: MIN_PAGES * MIN_LINES], people).lines == MIN_LINES
 
 
 def test_a_classifier_learns_what_follows() -> None:
@@ -183,9 +183,9 @@ def test_a_text_has_a_profile_of_its_own(long_held_out: Dataset, tiny_text: Path
         assert measured and (measured.lines, measured.model_pages) == (20, len(text) // 20)
         assert measured.figures["capital_letters"].is_within == is_within
         assert "speakers_recognised" not in measured.figures
-    short = profile_of_text(held_out[:FEWEST_LINES], long_held_out)
-    assert short and short.lines == FEWEST_LINES
-    assert profile_of_text(held_out[: FEWEST_LINES - 1], long_held_out) is None
+    short = profile_of_text(held_out[:MIN_LINES], long_held_out)
+    assert short and short.lines == MIN_LINES
+    assert profile_of_text(held_out[: MIN_LINES - 1], long_held_out) is None
     plain = prepared(tiny_text, tmp_path / "data", plain=True, level="char")
     assert profile_of_text(held_out, plain) is None
 

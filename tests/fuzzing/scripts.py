@@ -20,7 +20,7 @@ from scriptforge.screenplay.formats import FORMATS
 _TESTS = Path(__file__).resolve().parent.parent
 _CASES = _TESTS / "corpus" / "cases"
 _FIXTURES = _TESTS / "screenplay" / "fixtures"
-_LARGEST_SEED = 50_000
+_MAX_SEED = 50_000
 
 _TABLES = {
     ".csv": [b"speaker,line\nNora,Is that the roof?\nOskar,It is only rain.\nNora,A ladder.\n"],
@@ -91,7 +91,7 @@ def _files(suffix: str, seeds: Callable[[], list[bytes]] | list[bytes]) -> list[
 
 
 def _small(paths: Iterable[Path]) -> list[bytes]:
-    return [path.read_bytes() for path in sorted(paths) if path.stat().st_size < _LARGEST_SEED]
+    return [path.read_bytes() for path in sorted(paths) if path.stat().st_size < _MAX_SEED]
 
 
 def _word() -> list[bytes]:

@@ -126,7 +126,7 @@ def test_no_copy_is_longer_than_the_limit(
     limit = CopyLimit(PLAIN_INDEX if plain else INDEX, vocabulary, words, SEQUENCES)
     longest = max(map(longest_copy, write(vocabulary, limit, eagerness, seed)))
     assert longest <= words
-    assert not limit.relaxed
+    assert not limit.limit_overrides
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["script", "plain"])
@@ -158,7 +158,7 @@ def forbidden_after(
     before_1V = np.full((1, vocabulary.size), bool(allowed))
     before_1V[0, list(allowed)] = False
     added_1V = limit.forbid(before_1V) & ~before_1V
-    return set(np.flatnonzero(added_1V[0]).tolist()), limit.relaxed
+    return set(np.flatnonzero(added_1V[0]).tolist()), limit.limit_overrides
 
 
 def said(vocabulary: Vocabulary, text: str) -> list[int]:
@@ -168,7 +168,7 @@ def said(vocabulary: Vocabulary, text: str) -> list[int]:
 def test_what_begins_the_copied_word_is_forbidden_and_nothing_else(vocabulary: Vocabulary) -> None:
     ids = said(vocabulary, "Who? It is the")
     before = {"word": [], "bpe": [], "char": vocabulary.encode(" ")}[vocabulary.level]
-    forbidden, relaxed = forbidden_after(vocabulary, [*ids, *before], 3)
+    forbidden, limit_overrides = forbidden_after(vocabulary, [*ids, *before], 3)
     texts = {vocabulary.decode([id_]) for id_ in forbidden}
     assert texts
     assert all("goose".startswith(fold(text).strip()) and fold(text).strip() for text in texts)
@@ -178,7 +178,7 @@ def test_what_begins_the_copied_word_is_forbidden_and_nothing_else(vocabulary: V
     if vocabulary.level == "char":
         wanted = vocabulary.encode("g")[0]
     assert wanted in forbidden
-    assert not relaxed
+    assert not limit_overrides
     assert forbidden_after(vocabulary, [*ids, *before], 4) == (set(), 0)
 
 

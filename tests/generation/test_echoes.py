@@ -142,21 +142,21 @@ def softmax(scores_1V: NDArray[np.float32]) -> NDArray[np.float64]:
     return probabilities_V
 
 
-def weigh(
+def penalise(
     words: Vocabulary, habits: EchoHabits, said: Sequence[int], scores_1V: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     echoes = Echoes(habits, words, 1)
     for id_ in said:
         echoes.take([id_])
     weighed_1V = scores_1V.copy()
-    echoes.weigh(weighed_1V, np.log(np.exp(scores_1V[:, words.is_text]).sum(-1, keepdims=True)))
+    echoes.penalise(weighed_1V, np.log(np.exp(scores_1V[:, words.is_text]).sum(-1, keepdims=True)))
     return softmax(weighed_1V)
 
 
 def test_echoes_beyond_the_habits_are_less_likely_and_what_is_left_keeps_its_odds(words: Vocabulary) -> None:
     said = ids_of(words, "no, no, no, no, no, no")
     scores_1V = np.random.default_rng(2).standard_normal((1, words.size)).astype(np.float32)
-    before_V, after_V = weigh(words, ALWAYS, said, scores_1V), weigh(words, NEVER, said, scores_1V)
+    before_V, after_V = penalise(words, ALWAYS, said, scores_1V), penalise(words, NEVER, said, scores_1V)
     comma = said[-2]
     is_text_V = words.is_text
     others_V = is_text_V & (np.arange(words.size) != comma)
@@ -169,16 +169,16 @@ def test_echoes_beyond_the_habits_are_less_likely_and_what_is_left_keeps_its_odd
 def test_the_end_of_a_line_that_was_said_before_is_less_likely(words: Vocabulary) -> None:
     said = ids_of(words, *["hello!"] * 5)
     scores_1V = np.zeros((1, words.size), dtype=np.float32)
-    after_V = weigh(words, NEVER, said, scores_1V)
-    assert after_V[words.end] < 0.5 * weigh(words, ALWAYS, said, scores_1V)[words.end]
-    assert weigh(words, NEVER, said[:-1], scores_1V)[words.end] == pytest.approx(1 / words.size)
+    after_V = penalise(words, NEVER, said, scores_1V)
+    assert after_V[words.end] < 0.5 * penalise(words, ALWAYS, said, scores_1V)[words.end]
+    assert penalise(words, NEVER, said[:-1], scores_1V)[words.end] == pytest.approx(1 / words.size)
 
 
 def test_what_may_not_come_does_not_come_where_only_echoes_are_left(words: Vocabulary) -> None:
     said = ids_of(words, "no, no, no, no, no")
     scores_1V = np.full((1, words.size), -np.inf, dtype=np.float32)
     scores_1V[0, said[-2]] = 0.0
-    after_V = weigh(words, NEVER, said, scores_1V)
+    after_V = penalise(words, NEVER, said, scores_1V)
     assert after_V[said[-2]] == 1
 
 

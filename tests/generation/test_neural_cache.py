@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from scriptforge.errors import UsageError
 from scriptforge.generation.decoding import ModelDecoder
-from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters, sayable
-from scriptforge.generation.sampling import logarithms
+from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters, cacheable
+from scriptforge.generation.sampling import log_softmax
 from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import EvaluateOptions, GenerateOptions
@@ -104,7 +104,7 @@ def test_sequences_do_not_know_of_each_other() -> None:
 
 def test_what_came_before_comes_back() -> None:
     ids_1T = np.array([[END, A, B, DOT, C, A]])
-    alone = np.exp(logarithms(ModelDecoder(READER, 1).read(ids_1T)))
+    alone = np.exp(log_softmax(ModelDecoder(READER, 1).read(ids_1T)))
     cached = np.exp(CachedDecoder(ModelDecoder(READER, 1), CacheParameters(0.1), VOCABULARY).read(ids_1T))
     assert cached[0, B] > alone[0, B]
     assert cached[0, D] < alone[0, D]
@@ -112,14 +112,14 @@ def test_what_came_before_comes_back() -> None:
 
 def test_marks_and_ends_are_left_to_the_model() -> None:
     ids_1T = np.array([[END, A, DOT, B, DOT, A]])
-    alone = logarithms(ModelDecoder(READER, 1).read(ids_1T))
+    alone = log_softmax(ModelDecoder(READER, 1).read(ids_1T))
     cached = CachedDecoder(ModelDecoder(READER, 1), OPTIONS, VOCABULARY).read(ids_1T)
     assert_close(cached[0, [DOT, END]], alone[0, [DOT, END]])
 
 
 def test_at_the_end_of_a_script_all_is_forgotten() -> None:
     ids_1T = np.array([[END, A, B, C, A, B, END]])
-    alone_1V = logarithms(ModelDecoder(READER, 1).read(ids_1T))
+    alone_1V = log_softmax(ModelDecoder(READER, 1).read(ids_1T))
     cached_1V = CachedDecoder(ModelDecoder(READER, 1), OPTIONS, VOCABULARY).read(ids_1T)
     assert_close(cached_1V, alone_1V)
 
@@ -128,7 +128,7 @@ def test_at_the_end_of_a_script_all_is_forgotten() -> None:
 def test_cues_and_what_has_letters_may_come_back(level: Level) -> None:
     texts = ['Is it 10 past? "No," said Zoë...', "Да."]
     vocabulary = Vocabulary.train(texts, level, size=400 if level == "bpe" else None, speakers=["Bo"])
-    said = sayable(vocabulary)
+    said = cacheable(vocabulary)
     assert said[vocabulary.speakers["Bo"]] and said[vocabulary.cue] and not said[vocabulary.end]
     for word in ("10", "past", "Zoë", "Да"):
         assert said[vocabulary.encode(word)].all()

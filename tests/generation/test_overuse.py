@@ -41,7 +41,7 @@ def weighed(words: Vocabulary, shares: dict[int, float], said: list[int]) -> NDA
     for id_ in said:
         overuse.take(np.array([id_], np.int32))
     scores_1V = np.zeros((1, words.size), np.float32)
-    overuse.weigh(scores_1V, np.log(words.is_text.sum(keepdims=True)[None]))
+    overuse.penalise(scores_1V, np.log(words.is_text.sum(keepdims=True)[None]))
     return probabilities(scores_1V)
 
 

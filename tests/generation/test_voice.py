@@ -16,7 +16,7 @@ from scriptforge.errors import UsageError
 from scriptforge.generation.decoding import ModelDecoder
 from scriptforge.generation.generate import Generation, generate
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
-from scriptforge.generation.sampling import logarithms
+from scriptforge.generation.sampling import log_softmax
 from scriptforge.generation.voice import GuidedDecoder, Voices, resolve_voices
 from scriptforge.inference import config_from_settings
 from scriptforge.inference.configs import RecurrentConfig
@@ -117,8 +117,8 @@ def test_sequences_do_not_know_of_each_other() -> None:
 
 def test_lines_end_as_often_as_without_voices() -> None:
     ids_1T = np.array([[CY, *LETTERS[:5]]])
-    own_V = np.exp(logarithms(ModelDecoder(READER, 1).read(ids_1T)[0]))
-    guided_V = np.exp(logarithms(GuidedDecoder(READER, 1, VOICES).read(ids_1T)[0]))
+    own_V = np.exp(log_softmax(ModelDecoder(READER, 1).read(ids_1T)[0]))
+    guided_V = np.exp(log_softmax(GuidedDecoder(READER, 1, VOICES).read(ids_1T)[0]))
     np.testing.assert_allclose(guided_V[:LAYOUT], own_V[:LAYOUT], rtol=1e-4)
     assert not np.allclose(guided_V, own_V)
 
@@ -158,7 +158,7 @@ def test_the_cache_is_beside_the_guided_model() -> None:
         CachedDecoder(GuidedDecoder(READER, 1, VOICES), CacheParameters(weight), VOCABULARY).read(ids_1T)
         for weight in (0, 0.5)
     )
-    np.testing.assert_allclose(nothing, logarithms(guided_1V), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(nothing, log_softmax(guided_1V), rtol=1e-4, atol=1e-5)
     assert much[0, LETTERS[3]] > nothing[0, LETTERS[3]]
     assert np.exp(much).sum() == pytest.approx(1, abs=1e-5)
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support.kernels import all_kernels, computing_with
 
-from scriptforge.generation.decoding import keep_ends
+from scriptforge.generation.decoding import redistribute_layout
 from scriptforge.generation.echoes import Echoes
 from scriptforge.generation.overuse import Overuse
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.generation.voice import strengthened
-from scriptforge.inference.drawing import Guide
+from scriptforge.inference.drawing import Guidance
 from scriptforge.inference.kernel import Kernel
 from scriptforge.options import GenerateOptions
 from scriptforge.run.echoes import EchoHabits
@@ -83,7 +83,7 @@ def test_ends_are_kept_as_by_numpy(
     after_BV = before_BV | (np.random.default_rng(seed).random(before_BV.shape) < 0.5)
 
     def raised() -> NDArray[np.float32]:
-        return keep_ends(logits_BV, before_BV, after_BV, LAYOUT)
+        return redistribute_layout(logits_BV, before_BV, after_BV, LAYOUT)
 
     with computing_with(None):
         expected_BV = raised()
@@ -113,7 +113,7 @@ def test_voices_are_strengthened_as_by_numpy(
     text_BV[rows_N, places_N] = strengthened(text_BV[rows_N, places_N], margins_N, rows_N)
     for loaded in all_kernels():
         scores_BV = logits_BV.copy()
-        Guide(loaded, weight_VE, LAYOUT, 3).strengthen(scores_BV, differences_BE, strengths_B)
+        Guidance(loaded, weight_VE, LAYOUT, 3).strengthen(scores_BV, differences_BE, strengths_B)
         np.testing.assert_allclose(scores_BV, expected_BV, 1e-5, 1e-4)
 
 
@@ -165,7 +165,7 @@ def test_overused_words_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     ids_TB[generator.random(ids_TB.shape) < 0.1] = -2
     logits_BV = generator.normal(size=(3, words.size)).astype(np.float32)
     logits_BV[1, first + 1] = -np.inf
-    text_B1 = np.log(np.exp(logits_BV[:, first:]).sum(-1, keepdims=True))
+    text_logsumexp_B1 = np.log(np.exp(logits_BV[:, first:]).sum(-1, keepdims=True))
     shares = TokenFrequencies(ids=[first, first + 2], shares=[0.3, 0.1])
 
     def work() -> NDArray[np.float32]:
@@ -173,7 +173,7 @@ def test_overused_words_are_lowered_as_by_numpy(words: Vocabulary) -> None:
         for step, ids_B in enumerate(ids_TB):
             overuse.take(ids_B)
             weighed.append(logits_BV.copy())
-            overuse.weigh(weighed[-1], text_B1)
+            overuse.weigh(weighed[-1], text_logsumexp_B1)
             if step == 300:
                 overuse.copy(1)
         return np.stack(weighed)
@@ -192,7 +192,7 @@ def test_echoes_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     ids_TB[generator.random(ids_TB.shape) < 0.1] = words.layout_size - 1
     ids_TB[generator.random(ids_TB.shape) < 0.01] = -1
     logits_BV = generator.normal(size=(3, words.size)).astype(np.float32)
-    text_B1 = np.log(np.exp(logits_BV[:, words.layout_size :]).sum(-1, keepdims=True))
+    text_logsumexp_B1 = np.log(np.exp(logits_BV[:, words.layout_size :]).sum(-1, keepdims=True))
 
     def work() -> NDArray[np.float32]:
         memory, weighed = Echoes(HABITS, words, 3), []
@@ -200,7 +200,7 @@ def test_echoes_are_lowered_as_by_numpy(words: Vocabulary) -> None:
             memory.take(ids)
             if step % 50 == 0:
                 scores_BV = logits_BV.copy()
-                memory.weigh(scores_BV, text_B1)
+                memory.weigh(scores_BV, text_logsumexp_B1)
                 weighed.append(scores_BV)
             if step % 1700 == 1699:
                 memory.take([words.layout_size - 1] * 3)

@@ -21,7 +21,7 @@ from scriptforge.inference.configs import (
     TransformerConfig,
 )
 from scriptforge.inference.products import prepare_product
-from scriptforge.models import InTensors, TrainableModel, build, build_with
+from scriptforge.models import TensorAdapter, TrainableModel, build, build_with
 from scriptforge.models.layers import HeadedModel
 
 V = 11
@@ -155,7 +155,7 @@ def test_it_compares_the_scores_of_single_tokens(config: ModelConfig, arithmetic
 def test_who_speaks_and_who_spoke_before_are_heard_until_the_line_ends(name: str) -> None:
     first, second, other, word = 6, 7, 8, 10
     model = new_model(CONFIGS[name])
-    for heard in (model, InTensors(model.inference())):
+    for heard in (model, TensorAdapter(model.inference())):
         with torch.no_grad():
             same, _ = heard(torch.tensor([[first, second, *[word] * 30]]), heard.initial_state(1))
             speaker, _ = heard(torch.tensor([[first, other, *[word] * 30]]), heard.initial_state(1))
@@ -191,7 +191,7 @@ def test_no_stream_is_rounded_otherwise_for_those_beside_it(config: RecurrentCon
 @every_recurrent
 def test_eight_bits_hardly_change_what_a_model_expects(config: RecurrentConfig) -> None:
     model = new_model(config)
-    inference = InTensors(model.inference("int8"))
+    inference = TensorAdapter(model.inference("int8"))
     ids_BT = torch.from_numpy(ids(8, 40))
     targets_BT = ids_BT.flip(0)
     with torch.no_grad():
@@ -207,7 +207,7 @@ def test_more_tokens_come_than_are_remembered(
     arithmetic: Arithmetic, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = new_model(CONFIGS["one layer"])
-    monkeypatch.setattr("scriptforge.inference.tables.MOST_NUMBERS", kept * 4 * 7)
+    monkeypatch.setattr("scriptforge.inference.tables.MAX_NUMBERS", kept * 4 * 7)
     monkeypatch.setattr("scriptforge.inference.tables._TOGETHER", 2)
     inference = model.inference(arithmetic)
     expected_BTV, _ = read(model, ids(3, 30))

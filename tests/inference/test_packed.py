@@ -84,8 +84,8 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for kernel in all_kernels():
         multiply = PackedProduct(kernel, weight_MK, None, "fp32")
         products = []
-        for threads in (1, 4):
-            monkeypatch.setattr("scriptforge.inference.packed.threads", lambda count=threads: count)
+        for number in (1, 4):
+            monkeypatch.setattr("scriptforge.inference.packed.threads", lambda count=number: count)
             products.append(multiply(input_RK))
         alone_RM, together_RM = products
         np.testing.assert_array_equal(together_RM, alone_RM)
@@ -136,9 +136,9 @@ def read(
     for ids_B, added_BG in zip(ids_BT.T, added_TBG, strict=True):
         given = table[ids_B].astype(float) + added_BG
         for place, layer in enumerate(layers):
-            if layer.below_GK is not None and layer.below_bias_G is not None:
-                given = hidden[place - 1] @ layer.below_GK.T + layer.below_bias_G
-            own = hidden[place] @ layer.own_GH.T + layer.own_bias_G
+            if layer.weight_ih_GK is not None and layer.bias_ih_G is not None:
+                given = hidden[place - 1] @ layer.weight_ih_GK.T + layer.bias_ih_G
+            own = hidden[place] @ layer.weight_hh_GH.T + layer.bias_hh_G
             hidden[place], cells[place] = step(unit, given, own, hidden[place], cells[place])
         outputs.append(hidden[-1].copy())
     return np.stack(outputs, axis=1), hidden, cells
@@ -232,7 +232,7 @@ def test_tokens_that_there_are_not_are_refused() -> None:
 def test_the_fastest_variant_is_first() -> None:
     kernels = all_kernels()
     assert [each.variant for each in kernels][-1] == "plain"
-    assert kernels[-1].able().decode().split()[-1] == "plain"
+    assert kernels[-1].supported_variants().decode().split()[-1] == "plain"
 
 
 def test_a_variant_that_this_processor_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def test_it_is_the_cross_entropy_of_the_scores(
 ) -> None:
     numbers = problem(tokens, features, vocabulary)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cross_entropy, "FEWEST_TOKENS", chunk)
+        patch.setattr(cross_entropy, "MIN_TOKENS", chunk)
         patch.setattr(cross_entropy, "SCORES_AT_ONCE", 1)
         loss = linear_cross_entropy(*numbers)
     expected = plain(*numbers)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from scriptforge.errors import UsageError
 from scriptforge.inference import Arithmetic, config_from_json
-from scriptforge.models import InTensors, LanguageModel, build
+from scriptforge.models import LanguageModel, TensorAdapter, build
 from scriptforge.models.members import Members
 
 SIZES = {"arch": "lstm", "vocabulary_size": 20, "embedding_size": 12, "hidden_size": 18, "layers": 2}
@@ -77,12 +77,12 @@ def test_the_inference_model_reads_as_it_does_and_skips_what_is_zero(
     whole = members(count=count, **KINDS[kind]).whole()
     ids_BT = torch.randint(20, (streams, 12))
     exact_BTV = read(whole, ids_BT)[0]
-    scores_BTV = read(InTensors(whole.inference(arithmetic)), ids_BT)[0]
+    scores_BTV = read(TensorAdapter(whole.inference(arithmetic)), ids_BT)[0]
     torch.testing.assert_close(scores_BTV, exact_BTV, rtol=1e-3, atol=1e-4 if arithmetic == "fp32" else 0.5)
     if arithmetic == "int8":  # a number anywhere beside the blocks, and the whole matrix is multiplied
         with torch.no_grad():
             dict(whole.named_parameters())["recurrent.weight_hh_l0"][0, -1] = 1e-20
-        filled_BTV = read(InTensors(whole.inference(arithmetic)), ids_BT)[0]
+        filled_BTV = read(TensorAdapter(whole.inference(arithmetic)), ids_BT)[0]
         # Each block rounds its part of the input on a scale of its own, the whole matrix all of it on one.
         torch.testing.assert_close(scores_BTV, filled_BTV, rtol=1e-2, atol=0.05)
 

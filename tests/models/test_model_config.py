@@ -11,7 +11,7 @@ from support.architectures import CONFIGS
 from scriptforge.errors import RunError, UsageError
 from scriptforge.inference import ModelConfig, config_from_json
 from scriptforge.inference.configs import (
-    LARGEST_MEMORY,
+    MAX_MEMORY,
     LSTMAttentionConfig,
     RecurrentConfig,
     TransformerConfig,
@@ -34,7 +34,7 @@ configs = st.one_of(
     st.builds(
         LSTMAttentionConfig,
         **recurrent,
-        hidden_size=st.integers(1, LARGEST_MEMORY // 4096),
+        hidden_size=st.integers(1, MAX_MEMORY // 4096),
         memory=st.integers(1, 4096),
     ),
     st.builds(
@@ -43,7 +43,7 @@ configs = st.one_of(
         hidden_size=st.integers(1, 8).map(lambda units: 24 * units),
         layers=st.integers(1, 8),
         heads=st.sampled_from([None, 1, 3, 12]),
-        memory=st.integers(1, LARGEST_MEMORY // (8 * 8 * 24)),
+        memory=st.integers(1, MAX_MEMORY // (8 * 8 * 24)),
         dropout_between=shares,
         tied=st.booleans(),
     ),

@@ -18,7 +18,7 @@ from torch import nn
 
 from scriptforge.models import numpy_rnn
 from scriptforge.models.numpy_rnn import (
-    LARGEST_GRADIENT,
+    GRADIENT_CLIP,
     Weights,
     adagrad,
     cross_entropy,
@@ -170,7 +170,7 @@ def test_it_learns_to_hold_on_to_what_was_said_before_a_pause() -> None:
         text_TB = np.stack([said_5B, pause_5B, pause_5B, said_5B], axis=1).reshape(20, 16)
         loss, gradients, _ = learn(weights, text_TB[:-1], text_TB[1:], blank_BH)
         for weight, gradient, memory in zip(weights, gradients, memories, strict=True):
-            adagrad(weight, gradient, memory, rate=0.03, largest=LARGEST_GRADIENT / len(text_TB[1:]))
+            adagrad(weight, gradient, memory, rate=0.03, largest=GRADIENT_CLIP / len(text_TB[1:]))
         losses.append(loss)
     unpredictable, forgotten = 4 * math.log(2) / 19, 9 * math.log(2) / 19
     assert unpredictable < np.mean(losses[-20:]) < (unpredictable + forgotten) / 2
@@ -185,7 +185,7 @@ def test_adagrad_is_that_of_torch(gradients: list[list[float]], rate: float) -> 
     parameter = nn.Parameter(torch.tensor(weight))
     theirs = torch.optim.Adagrad([parameter], lr=rate, eps=1e-8)
     for gradient in gradients:
-        adagrad(weight, np.array(gradient), memory, rate, largest=LARGEST_GRADIENT)
+        adagrad(weight, np.array(gradient), memory, rate, largest=GRADIENT_CLIP)
         parameter.grad = torch.tensor(gradient, dtype=torch.float64)
         theirs.step()
     np.testing.assert_allclose(weight, parameter.detach().numpy(), rtol=1e-12, atol=1e-15)
@@ -194,7 +194,7 @@ def test_adagrad_is_that_of_torch(gradients: list[list[float]], rate: float) -> 
 def test_what_is_beyond_the_largest_gradient_is_cut_off() -> None:
     cut, exact = np.zeros((2, 4)), np.zeros((2, 4))
     for gradient, clipped in (([7, -9, 2, 0], [5, -5, 2, 0]), ([1, 1, 6, -6], [1, 1, 5, -5])):
-        adagrad(cut[0], np.array(gradient, float), cut[1], 0.1, LARGEST_GRADIENT)
+        adagrad(cut[0], np.array(gradient, float), cut[1], 0.1, GRADIENT_CLIP)
         adagrad(exact[0], np.array(clipped, float), exact[1], 0.1, np.inf)
     np.testing.assert_array_equal(cut, exact)
 
@@ -203,8 +203,8 @@ def test_adagrad_does_not_mind_the_scale_of_the_loss() -> None:
     mean, total = np.zeros((2, 5)), np.zeros((2, 5))
     for seed in range(4):
         gradient = np.random.default_rng(seed).normal(scale=0.3, size=5)
-        adagrad(mean[0], gradient, mean[1], 0.1, largest=LARGEST_GRADIENT / 25)
-        adagrad(total[0], 25 * gradient, total[1], 0.1, largest=LARGEST_GRADIENT)
+        adagrad(mean[0], gradient, mean[1], 0.1, largest=GRADIENT_CLIP / 25)
+        adagrad(total[0], 25 * gradient, total[1], 0.1, largest=GRADIENT_CLIP)
     np.testing.assert_allclose(mean[0], total[0], rtol=1e-5)
 
 

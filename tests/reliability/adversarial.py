@@ -175,7 +175,7 @@ BEFORE = (
 BEHIND = ("", "y", "1x", "y*", "(y", "b\tc", ":", ")", "]", ">", "^", " x: y", "/")
 _LENGTH = 2000
 _NEXT_TO_NOTHING = 0.004
-_MOST_TIMES_AS_LONG = 24
+_MAX_SLOWDOWN = 24
 
 
 def line(draw: Random) -> Callable[[int], str]:
@@ -191,7 +191,7 @@ def growth(call: Callable[[int], object], length: int = _LENGTH) -> str | None:
     short = min(_seconds(call, length) for _ in range(3))
     long = _seconds(call, 8 * length)
     times = long / max(short, _NEXT_TO_NOTHING / 8)
-    if times <= _MOST_TIMES_AS_LONG or _seconds(call, 32 * length) <= 8 * long:
+    if times <= _MAX_SLOWDOWN or _seconds(call, 32 * length) <= 8 * long:
         return None  # the second is for what is done with long lines alone
     return f"{short:.4f} s become {long:.2f} s"
 
@@ -271,7 +271,7 @@ def _read(inserted: Callable[[int], Iterator[str]], format: str | None, length: 
         reading = read(inserted(length), format)
         for _ in reading:
             pass
-        _ = reading.unheard
+        _ = reading.missed_speakers
     except BrokenScript:
         pass
 

@@ -79,7 +79,7 @@ def _open_dataset(workspace: Workspace, path: str = _DATA) -> None:
         dataset.ids(split)
         for _ in dataset.rows(split):
             pass
-    dataset.find_words()
+    dataset.ensure_lexicon()
 
 
 def _open_letters(workspace: Workspace) -> None:

@@ -13,7 +13,7 @@ from support.tiny import comedy, finish, prepared, small
 from scriptforge.workspace import RunFolder
 
 LINES = 120
-_MOST_LINES = 12
+_MAX_LINES = 12
 """Of stderr, besides those of a training, one a validation."""
 
 
@@ -50,7 +50,7 @@ def unexplained(code: int, errors: str, codes: Sequence[int] = (0, 1, 2)) -> str
     if code in (1, 2) and (len(said) < 2 or not said[-2].startswith("Error: ")):
         return f"it ended with {code} and does not say why: {errors[-300:]}"
     told = [line for line in said if not line.startswith("step ")]
-    return f"it says {len(told)} lines" if len(told) > _MOST_LINES else None
+    return f"it says {len(told)} lines" if len(told) > _MAX_LINES else None
 
 
 def copied(furnished: Path, path: Path) -> Path:

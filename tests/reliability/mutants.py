@@ -20,7 +20,7 @@ from scriptforge.options import InspectOptions
 from scriptforge.workspace import Workspace
 
 _TESTS = Path(__file__).parents[1]
-_MOST_REPEATED, _LONGEST_REPEATED = 10_000, 200
+_MAX_REPEATED, _LONGEST_REPEATED = 10_000, 200
 _SUFFIXES = (
     ".txt", ".md", ".log", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".fdx", ".fountain", ".xml", ".srt",
     ".vtt", ".html", ".rtf", ".docx", ".pdf", ".highland", ".fadein", ".osf", ".celtx", ".trelby", ".odt",
@@ -192,7 +192,7 @@ def repeat(content: bytes, draw: random.Random) -> bytes:
     lines = content.splitlines(keepends=True) or [b""]
     place = draw.randrange(len(lines))
     line = lines[place][:_LONGEST_REPEATED]
-    return b"".join([*lines[:place], line * _MOST_REPEATED, *lines[place:]])
+    return b"".join([*lines[:place], line * _MAX_REPEATED, *lines[place:]])
 
 
 def put_in(content: bytes, draw: random.Random) -> bytes:

@@ -1,6 +1,11 @@
 import pytest
 
-from scriptforge.screenplay.time_stamps import is_of_day, is_stamp, stamp_before, without_stamp_behind
+from scriptforge.screenplay.time_stamps import (
+    has_date_or_half_day,
+    is_stamp,
+    stamp_before,
+    without_stamp_behind,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +22,7 @@ def test_dates_with_times_of_many_places(stamp: str) -> None:
     found = stamp_before(f"{stamp} - Ida: tea")
     assert found is not None and found.is_dated
     assert f"{stamp} - Ida: tea"[found.end :] == "Ida: tea"
-    assert is_stamp(stamp) and is_of_day(stamp)
+    assert is_stamp(stamp) and has_date_or_half_day(stamp)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_client_that_does_not_read_is_cut_off(server: Server, asked: int) -> N
 def test_a_client_that_goes_before_it_has_read_is_no_listener(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "MOST_LISTENERS", 3)
+    monkeypatch.setattr(room, "MAX_LISTENERS", 3)
     draft = _large_draft(server)
     for _ in range(4):
         with _connect(server, reads_little=True) as connection:
@@ -118,7 +118,7 @@ def test_a_body_that_turns_out_to_be_no_http_is_an_error_of_its_sender_alone(
 def test_of_too_many_clients_the_one_that_is_silent_for_longest_goes(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(connections, "_MAX_CONNECTIONS", 5)
     with contextlib.ExitStack() as opened:
         first, *others = [opened.enter_context(_connect(server)) for _ in range(6)]
         assert _is_cut_off(first)

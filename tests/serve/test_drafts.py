@@ -65,7 +65,7 @@ def test_who_is_behind_is_told_what_is_missing_and_changes_nothing(room: ServedR
 def test_who_is_far_behind_is_told_to_load_the_draft_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drafts_module, "MOST_TOLD", 1_000)
+    monkeypatch.setattr(drafts_module, "MAX_MISSED_CHARACTERS", 1_000)
     drafts = Drafts(tmp_path / "drafts.db")
     draft = drafts.create("", "", _page("a"))["id"]
     for number, text in enumerate(("short", "x" * 2_000), start=1):

@@ -18,9 +18,9 @@ from scriptforge.generation.decoding import ModelDecoder
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
 from scriptforge.serve.batching import BatchingModel
-from scriptforge.serve.engine import MOST_WAITING, MOST_WRITING
+from scriptforge.serve.engine import MAX_WAITING, MAX_WRITING
 from scriptforge.serve.prefix_cache import PrefixCache
-from scriptforge.serve.prompt import Question, SuggestionRequest, ask, first_read
+from scriptforge.serve.prompt import EncodedRequest, SuggestionRequest, ask, first_read
 from scriptforge.workspace import RunFolder
 
 
@@ -29,7 +29,7 @@ def run(tiny_run: RunFolder) -> Run:
     return Run(tiny_run)
 
 
-def question(run: Run, *lines: str) -> Question:
+def question(run: Run, *lines: str) -> EncodedRequest:
     elements = [{"kind": "action", "text": line} for line in lines]
     request = SuggestionRequest.model_validate({"run": "harbour", "elements": elements})
     return ask(request, run.vocabulary, seed=1)
@@ -44,7 +44,7 @@ class TestBatchingModel:
         found: dict[int, tuple[bytes, ...]] = {}
 
         def read(number: int) -> None:
-            with model.writing():
+            with model.active_writer():
                 found[number] = self._read(model, ids[number])
 
         threads = [threading.Thread(target=read, args=(number,)) for number in range(len(ids))]
@@ -101,15 +101,15 @@ class TestPrefixCache:
             ids = [*asked.opening, *(id_ for part in asked.read for id_ in part)]
             decoder = ModelDecoder(run.inference(), 1)
             decoder.read(np.array([ids[:-1]]))
-            found = texts.after(asked, 2)
+            found = texts.state_after(asked, 2)
             for name, expected in decoder.state().items():
                 for row in range(2):
                     np.testing.assert_allclose(found[name][:, row], expected[:, 0], rtol=1e-4, atol=1e-6)
 
     def test_a_text_of_which_a_line_was_changed_is_another(self, run: Run) -> None:
         texts = PrefixCache(run.inference(), run.vocabulary, None)
-        one = texts.after(question(run, "A bell.", "Two umbrellas.", "My hat."), 1)
-        other = texts.after(question(run, "A goose.", "Two umbrellas.", "My hat."), 1)
+        one = texts.state_after(question(run, "A bell.", "Two umbrellas.", "My hat."), 1)
+        other = texts.state_after(question(run, "A goose.", "Two umbrellas.", "My hat."), 1)
         assert any((one[name] != other[name]).any() for name in one)
 
 
@@ -136,7 +136,7 @@ def test_who_goes_away_stops_the_writing(room: ServedRoom) -> None:
         f"POST /api/suggestions HTTP/1.1\r\nHost: 127.0.0.1:{room.port}\r\n"
         f"Authorization: Bearer {room.token}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    for _ in range(3 * MOST_WRITING):  # more than could be written at once
+    for _ in range(3 * MAX_WRITING):  # more than could be written at once
         with socket.create_connection(("127.0.0.1", room.port), timeout=30) as connection:
             connection.sendall(head.encode() + body)
             connection.recv(100)
@@ -155,12 +155,12 @@ def test_when_too_many_wait_they_are_told_to_come_again(room: ServedRoom) -> Non
             statuses.append(answer.status)
             assert answer.status == 200 or int(answer.headers["retry-after"]) >= 1
 
-    threads = [threading.Thread(target=ask_at_once) for _ in range(3 * (MOST_WAITING + MOST_WRITING))]
+    threads = [threading.Thread(target=ask_at_once) for _ in range(3 * (MAX_WAITING + MAX_WRITING))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(statuses) <= {200, 429} and statuses.count(200) >= MOST_WRITING
+    assert set(statuses) <= {200, 429} and statuses.count(200) >= MAX_WRITING
     assert len(statuses) == len(threads)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from scriptforge.errors import UsageError
 from scriptforge.inference.configs import NumPyRNNConfig
 from scriptforge.models.numpy_bridge import NumPyRNN
-from scriptforge.training.checkpoint import Moment, newest_checkpoint, restore, save_checkpoint
+from scriptforge.training.checkpoint import StepTensors, newest_checkpoint, restore, save_checkpoint
 from scriptforge.training.optimizers import Adagrad
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.training.state import TrainingState
@@ -18,10 +18,10 @@ from scriptforge.workspace import RunFolder
 IDS_BT = torch.randint(9, (4, 60), generator=torch.Generator().manual_seed(1))
 
 
-def new_moment(largest: float = 0.05) -> Moment:
+def new_moment(largest: float = 0.05) -> StepTensors:
     torch.manual_seed(3)
     model = NumPyRNN(NumPyRNNConfig(vocabulary_size=9, hidden_size=12))
-    return Moment(
+    return StepTensors(
         model=model,
         optimizer=Adagrad(model.parameters(), rate=0.1, largest=largest),
         recurrent=model.initial_state(4),
@@ -30,12 +30,14 @@ def new_moment(largest: float = 0.05) -> Moment:
     )
 
 
-def train(moment: Moment, optimizer: torch.optim.Optimizer, first: int, last: int) -> tuple[Tensor, ...]:
+def train(
+    step_tensors: StepTensors, optimizer: torch.optim.Optimizer, first: int, last: int
+) -> tuple[Tensor, ...]:
     """Steps over the text from one place to another; the state in the end."""
-    state = moment.recurrent
+    state = step_tensors.recurrent
     for step in range(first, last):
         read_BT = IDS_BT[:, 5 * step : 5 * step + 6]
-        loss, state = moment.model.loss(read_BT[:, :-1], read_BT[:, 1:], state)
+        loss, state = step_tensors.model.loss(read_BT[:, :-1], read_BT[:, 1:], state)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -69,7 +71,7 @@ def test_going_on_from_a_checkpoint_is_not_having_stopped(tmp_path: Path) -> Non
     straight, stopped, resumed = new_moment(), new_moment(), new_moment()
     expected_state = train(straight, straight.optimizer, 0, 11)
     folder = RunFolder(tmp_path / "runs" / "lesson")
-    stopped = Moment(**{**vars(stopped), "recurrent": train(stopped, stopped.optimizer, 0, 5)})
+    stopped = StepTensors(**{**vars(stopped), "recurrent": train(stopped, stopped.optimizer, 0, 5)})
     save_checkpoint(folder, stopped, TrainingState(TrainingSegment(0, 0.0, 5, None), step=5), {})
     checkpoint, _ = newest_checkpoint(folder)
     resumed = restore(checkpoint, resumed)

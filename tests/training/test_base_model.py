@@ -13,7 +13,7 @@ from scriptforge.options import TrainOptions
 from scriptforge.run.records import RunDescription
 from scriptforge.tracking.train import choose_settings, train
 from scriptforge.training.base_model import NOTE, base_model_for
-from scriptforge.training.events import Finished, Noted
+from scriptforge.training.events import Finished, Notice
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.vocabulary.borrowed import BASE_MODEL
 from scriptforge.workspace import Workspace
@@ -63,7 +63,7 @@ def test_what_does_not_suit_it_begins_without(
 def test_a_training_says_that_it_begins_with_the_parent(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     events = list(train(dataset(tmp_path), TrainOptions(epochs=0.1), workspace))
-    assert next(event.message for event in events if isinstance(event, Noted)) == NOTE
+    assert next(event.message for event in events if isinstance(event, Notice)) == NOTE
     record = RunDescription.load(workspace.run("play")).init_from
     assert record is not None
     assert record.name == "american-plays"
@@ -82,8 +82,8 @@ def test_little_english_text_has_its_pieces(
     tmp_path: Path, text: str, options: Mapping[str, Any], is_borrowed: bool
 ) -> None:
     found = dataset(tmp_path, text, **options)
-    pieces = Vocabulary.load(BASE_MODEL / "tokenizer.json").pieces
-    assert (found.vocabulary.pieces == pieces) is is_borrowed
+    merges = Vocabulary.load(BASE_MODEL / "tokenizer.json").merges
+    assert (found.vocabulary.merges == merges) is is_borrowed
     assert any("--vocab-size" in note for note in found.description.notes) is is_borrowed
     said = " ".join(row.text for row in found.rows("train"))[:200]
     assert found.vocabulary.decode(found.vocabulary.encode(said)) == (

@@ -15,7 +15,7 @@ from scriptforge.errors import UsageError
 from scriptforge.options import DEFAULT_MINUTES, Preset, TrainOptions
 from scriptforge.run.records import RunDescription
 from scriptforge.tracking.train import choose_settings, train
-from scriptforge.training.events import Noted
+from scriptforge.training.events import Notice
 from scriptforge.training.machine import MUCH_LOAD, Machine, can_train
 from scriptforge.training.settings import suggest_settings
 from scriptforge.workspace import Workspace
@@ -152,6 +152,6 @@ def test_what_was_measured_for_so_many_minutes_is_said_and_recorded(
     events = [*train(tiny_dataset, options, workspace, name="quick")]
     measured = RunDescription.load(workspace.run("quick")).measured
     assert measured is not None and measured.threads == 1 and measured.operations_per_second > 1e6
-    (said,) = [each.message for each in events if isinstance(each, Noted) and "operations" in each.message]
+    (said,) = [each.message for each in events if isinstance(each, Notice) and "operations" in each.message]
     assert said.startswith(f"Measured {measured.operations_per_second / 1e9:,.1f} billion")
     assert ("hidden_size" in said) == (measured.busy > MUCH_LOAD)

@@ -96,4 +96,4 @@ def history(*losses: float) -> TrainingState:
 def test_three_rises_in_a_row_clearly_above_the_best_are_hopeless(
     losses: list[float], is_hopeless: bool
 ) -> None:
-    assert history(*losses).only_gets_worse() == is_hopeless
+    assert history(*losses).keeps_rising() == is_hopeless

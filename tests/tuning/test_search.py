@@ -209,7 +209,7 @@ class TestGoingOn:
             study.backend.add_trial(dead)
             study.fail_stale_trials()
             assert counts_of(records_of(study.backend)) == (0, 1)
-            monkeypatch.setattr("scriptforge.tuning.study._STILLBORN_AFTER", 0)
+            monkeypatch.setattr("scriptforge.tuning.study._SECONDS_UNTIL_FIRST_HEARTBEAT", 0)
             study.fail_stale_trials()
             [record] = records_of(study.backend)
         assert (record.state, record.reason) == (state, "its process died")

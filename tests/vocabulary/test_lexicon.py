@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.errors import DatasetError
-from scriptforge.vocabulary.lexicon import LARGEST_LEXICON, LONGEST_WORD, Lexicon, WordCount, words_of
+from scriptforge.vocabulary.lexicon import LONGEST_WORD, MAX_LEXICON, Lexicon, WordCount, words_of
 
 
 def lexicon_of(*texts: str) -> Lexicon:
@@ -90,6 +90,6 @@ def test_a_file_that_we_do_not_write_is_refused(tmp_path: Path, content: bytes) 
 
 def test_an_enormous_file_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "lexicon.txt").open("wb") as file:
-        file.truncate(LARGEST_LEXICON + 1)
+        file.truncate(MAX_LEXICON + 1)
     with pytest.raises(DatasetError, match=r"lexicon.txt is damaged"):
         Lexicon.load(tmp_path / "lexicon.txt")

@@ -39,8 +39,8 @@ with RunFolder(Path({str(run.path)!r})).lock():
         with pytest.raises(ZeroDivisionError), run.lock():
             raise ZeroDivisionError
         with run.lock():
-            assert run.trainer() == str(os.getpid())
-        assert run.trainer() is None
+            assert run.training_process() == str(os.getpid())
+        assert run.training_process() is None
         assert list(tmp_path.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ from scriptforge.workspace import (
     Workspace,
     atomic_folder,
     atomic_write,
-    creation_moment,
+    creation_time,
 )
 from scriptforge.workspace.entries import rename
 
@@ -67,7 +67,7 @@ class TestFinding:
         make_run(workspace, "damaged", "9999-12-31T23:59:59.999999+00:00")
         make_run(workspace, "odd", "tomorrow")
         for name in ("first", "second", "third"):
-            make_run(workspace, name, creation_moment(workspace.new_run(name)))
+            make_run(workspace, name, creation_time(workspace.new_run(name)))
         named = [run.name for run in workspace.runs() if run.name not in ("damaged", "odd")]
         assert named == ["third", "second", "first", "before"]
 
@@ -76,7 +76,7 @@ class TestFinding:
         before = datetime.now(UTC)
         make_dataset(workspace, "old", "2020-02-02T02:02:02.000000+00:00")
         make_run(workspace, "of-another-kind", "2999-01-01T00:00:00.000000+00:00")
-        moment = datetime.fromisoformat(creation_moment(workspace.new_dataset("new")))
+        moment = datetime.fromisoformat(creation_time(workspace.new_dataset("new")))
         assert before <= moment <= datetime.now(UTC)
 
     @pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
@@ -155,7 +155,7 @@ class TestFinding:
     ) -> None:
         run = Workspace(workspace_path).new_run("play")
         atomic_write(run.successor.config, json.dumps({"created": "2027"}))
-        run.successor.waiting.touch()
+        run.successor.successor_marker.touch()
         assert Workspace.find(workspace_path).run("play") == run
         assert [path.name for path in workspace_path.rglob(".*")] == []
 

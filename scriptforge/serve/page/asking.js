@@ -4,7 +4,7 @@ import { branching, newElement, placeOf, reworded } from "./document.js";
 import { isSpoken, pageElements, speakerOf, speechParts } from "./screenplay.js";
 import { endOf, isBlank } from "./typing.js";
 
-const MOST = 400, STEP = 50; // elements before the caret: maximum, and the step in which their start moves
+const MAX_READ = 400, STEP = 50; // elements before the caret: maximum, and the step in which their start moves
 const FINISHED = /[.!?…:;)\]"”’—–-]\s*$/u;
 
 /** The index of the character element whose speech an element is part of, or -1. */
@@ -26,7 +26,7 @@ export function askingAt(document, id, wish = null) {
   const { elements } = document;
   const place = placeOf(document, id), element = elements[place];
   const asked = (end, more) => ({
-    anchor: id, elements: elements.slice(Math.max(0, Math.ceil((end - MOST) / STEP) * STEP), end),
+    anchor: id, elements: elements.slice(Math.max(0, Math.ceil((end - MAX_READ) / STEP) * STEP), end),
     open: null, next: wish, hasCue: false, gone: null, ...more,
   });
   if (element.kind === "character" && !isBlank(element)) {

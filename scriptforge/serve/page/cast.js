@@ -1,10 +1,10 @@
 // The cast: a button for each speaker of the run and the draft, with their share of the words so far.
 
-import { byId, debounced } from "./dom.js";
+import { byId, throttled } from "./dom.js";
 import { keyName } from "./keys.js";
 import { speakerOf } from "./screenplay.js";
 
-const KEYS = 9, MOST = 40;
+const KEYS = 9, MAX_SHOWN = 40;
 
 /** The number of words of each speaker in a script: a map from the name in lower case to {name, words}. */
 export function wordsOf(elements) {
@@ -29,7 +29,7 @@ export function people(cast, only, elements) {
   const names = only.length ? only : cast.map(({ name }) => name);
   const known = new Set(names.map((name) => name.toLowerCase()));
   const others = only.length ? [] : [...words].filter(([key]) => !known.has(key)).map(([, { name }]) => name);
-  const shown = [...names.slice(0, KEYS), ...others, ...names.slice(KEYS)].slice(0, MOST);
+  const shown = [...names.slice(0, KEYS), ...others, ...names.slice(KEYS)].slice(0, MAX_SHOWN);
   return shown.map((name) => ({ name, share: total ? (words.get(name.toLowerCase())?.words ?? 0) / total : 0 }));
 }
 
@@ -40,7 +40,7 @@ export class Cast {
     this.choose = choose;
     this.list = byId("cast");
     this.people = [];
-    const later = debounced(() => this.show(), 250);
+    const later = throttled(() => this.show(), 250);
     room.on("open", () => this.show());
     room.on("change", later);
     room.on("settings", later);

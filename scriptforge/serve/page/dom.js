@@ -6,7 +6,7 @@ export const byId = (id) => document.getElementById(id);
 export const isNarrow = () => matchMedia("(max-width: 60rem)").matches;
 
 /** Returns a function that calls `act` once, `ms` milliseconds after its first call and in an idle moment. */
-export function debounced(act, ms) {
+export function throttled(act, ms) {
   let timer = null;
   const run = () => {
     timer = null;

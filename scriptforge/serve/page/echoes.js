@@ -1,8 +1,8 @@
 // Echoes: recent words are repeated no more often than in the training text; see generation/echoes.py.
 
-import { MOST, Overuse, factor, lower } from "./overuse.js";
+import { MAX_PENALTY, Overuse, factor, lower } from "./overuse.js";
 
-const KEPT_TOKENS = 0.999, KEPT_LINES = 0.98;  // factors by which the counts decay per token and per line
+const TOKEN_DECAY = 0.999, LINE_DECAY = 0.98;  // factors by which the counts decay per token and per line
 const LINES = 256;                             // number of lines that are remembered
 const APART = -1;                              // stands for a token that is no text
 
@@ -42,8 +42,8 @@ export class Echoes {
     this.ids.push(own);
     this.matches.push(0);
     lengths.forEach((length, n) => {
-      this.came[n] = this.came[n] * KEPT_TOKENS + (longest >= length);
-      this.expected[n] = this.expected[n] * KEPT_TOKENS + (own === APART ? 0 : runs[n][place]);
+      this.came[n] = this.came[n] * TOKEN_DECAY + (longest >= length);
+      this.expected[n] = this.expected[n] * TOKEN_DECAY + (own === APART ? 0 : runs[n][place]);
     });
     if (own !== APART) {
       this.overuse?.take(own);
@@ -55,8 +55,8 @@ export class Echoes {
   #open(id, place) {
     this.isName = id === this.cue;
     if (!this.line) return;
-    this.linesCame = this.linesCame * KEPT_LINES + this.wouldEcho;
-    this.linesExpected = this.linesExpected * KEPT_LINES + this.habits.lines[place];
+    this.linesCame = this.linesCame * LINE_DECAY + this.wouldEcho;
+    this.linesExpected = this.linesExpected * LINE_DECAY + this.habits.lines[place];
     this.said.delete(this.line);               // so that lines stay in the order in which they were last said
     this.said.set(this.line, this.count);
     if (this.said.size > LINES) this.said.delete(this.said.keys().next().value);
@@ -70,15 +70,15 @@ export class Echoes {
   }
 
   /** Lowers the scores of allowed tokens that would end an echo, and raises the other text tokens instead. */
-  weigh(logits, isAllowed) {
+  penalise(logits, isAllowed) {
     const { layout, habits: { lengths } } = this;
     const factors = lengths.map((_, n) => factor(this.came[n], this.expected[n]));
     const shortest = lengths.find((_, n) => factors[n] < 0);
     const found = shortest ? [...this.#echoing(shortest)].filter(([id]) => isAllowed(id)) : [];
     const reaching = (length) => lengths.reduce((sum, each, n) => sum + (length >= each ? factors[n] : 0), 0);
     const byId = new Map(found.map(([id, length]) => [id, reaching(length)]));
-    lower(logits, layout, byId, isAllowed, lengths.length * MOST);
-    this.overuse?.weigh(logits, isAllowed);
+    lower(logits, layout, byId, isAllowed, lengths.length * MAX_PENALTY);
+    this.overuse?.penalise(logits, isAllowed);
     const lowered = factor(this.linesCame, this.linesExpected);
     if (lowered && this.ids.at(-1) !== APART && this.wouldEcho) for (let id = 0; id < layout; id++) logits[id] += lowered;
   }

@@ -2,13 +2,13 @@
 
 import { branchName } from "./asking.js";
 import { returning } from "./document.js";
-import { byId, debounced, isNarrow } from "./dom.js";
+import { byId, throttled, isNarrow } from "./dom.js";
 import { pageCount } from "./screenplay.js";
 
 export class Outline {
   constructor(room, editor, say) {
     Object.assign(this, { room, editor, say });
-    const later = debounced(() => this.show(), 200);
+    const later = throttled(() => this.show(), 200);
     room.on("open", later);
     room.on("change", later);
     byId("scenes").addEventListener("click", ({ target }) => {

@@ -1,11 +1,11 @@
 // Overuse: no word comes more often than in the training text; see generation/overuse.py.
 
-export const MOST = 3; // upper limit, in nats, of the penalty on a token
-const POWER = 2, SETTLING = 1.5;
-const STEPS = 16, KEPT = 0.984; // the counts decay every so many tokens, by this factor
+export const MAX_PENALTY = 3; // upper limit, in nats, of the penalty on a token
+const POWER = 2, PSEUDOCOUNT = 1.5;
+const STEPS = 16, DECAY = 0.984; // the counts decay every so many tokens, by this factor
 
 /** The penalty added to a score, 0 or less: from the count so far and the count expected of people. */
-export const factor = (came, expected) => Math.max(POWER * Math.log(Math.min((expected + SETTLING) / (came + SETTLING), 1)), -MOST);
+export const factor = (came, expected) => Math.max(POWER * Math.log(Math.min((expected + PSEUDOCOUNT) / (came + PSEUDOCOUNT), 1)), -MAX_PENALTY);
 
 export class Overuse {
   /** `frequencies`: {ids, shares} of the most frequent text tokens, and `rest`, the share of any other. */
@@ -22,9 +22,9 @@ export class Overuse {
     this.total += 1;
     this.steps += 1;
     if (this.steps % STEPS) return this.#note(id);
-    this.total *= KEPT;
+    this.total *= DECAY;
     for (const [each, count] of this.counts) {
-      this.counts.set(each, count * KEPT);
+      this.counts.set(each, count * DECAY);
       this.#note(each);
     }
   }
@@ -34,9 +34,9 @@ export class Overuse {
   }
 
   /** Lowers the scores of allowed tokens that are overused, and raises the other text tokens instead. */
-  weigh(logits, isAllowed) {
+  penalise(logits, isAllowed) {
     const found = [...this.factors].filter(([id, lowered]) => lowered < 0 && isAllowed(id));
-    lower(logits, this.layout, new Map(found), isAllowed, MOST);
+    lower(logits, this.layout, new Map(found), isAllowed, MAX_PENALTY);
   }
 }
 

@@ -4,7 +4,7 @@ import { apply, newId } from "./document.js";
 import { Problem } from "./engine_server.js";
 
 const SNAPSHOT = 50; // changes after which a whole draft is stored again
-const KEPT = 200;    // changes that are kept for tabs that are behind
+const KEPT_CHANGES = 200; // changes that are kept for tabs that are behind
 
 const STORES = ["drafts", "wholes", "changes"];
 
@@ -82,7 +82,7 @@ export class BrowserDrafts {
       const { elements, branches } = since.reduce((script, change) => apply(script, change).document, whole);
       if (since.length > SNAPSHOT) {
         wholes.put({ id, revision: draft.revision, elements, branches });
-        changes.delete(IDBKeyRange.bound([id, 0], [id, draft.revision - KEPT]));
+        changes.delete(IDBKeyRange.bound([id, 0], [id, draft.revision - KEPT_CHANGES]));
       }
       return { ...draft, elements, branches };
     });

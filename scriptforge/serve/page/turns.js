@@ -1,7 +1,7 @@
 // Turn-taking: nobody continues or dominates more than in the training text; see generation/turn_taking.py.
 
 const WINDOW = 50;          // lines of dialogue over which shares are measured
-const SETTLING = 10;        // weight of people's shares, in lines before the first one
+const PSEUDOCOUNT = 10;        // weight of people's shares, in lines before the first one
 const SAME_POWER = 2, BUSIEST_POWER = 8;
 const BUSIEST_OF_FEW = 1.3; // limit on the busiest speaker of a small cast, as a multiple of an even share
 const LEAST = 1e-3;         // lower limit of an expected number of lines
@@ -26,7 +26,7 @@ export class Turns {
   }
 
   /** Lowers the scores of cues beyond people's habits, and raises all cues: their total probability stays. */
-  weigh(logits) {
+  penalise(logits) {
     const offsets = this.offsets();
     if (!offsets.size) return;
     const cues = [this.cue];
@@ -51,7 +51,7 @@ export class Turns {
 
   /** The logarithm of expected over actual lines, 0 if there are no more than expected. */
   excess(share, count) {
-    const expected = share * (this.lines.length + SETTLING), present = count + share * SETTLING;
+    const expected = share * (this.lines.length + PSEUDOCOUNT), present = count + share * PSEUDOCOUNT;
     return present > expected ? Math.log(Math.max(expected, LEAST) / present) : 0;
   }
 }

@@ -7,7 +7,7 @@ import { idsOf, sourceIn, suggest } from "./writer.js";
 
 const READ = 40, STEP = 25; // minimum elements read before the caret, and the step in which their start moves
 const MOMENT = 20;          // milliseconds of work between two checks for messages
-const KEPT = 64;            // tokens between two cached states
+const CACHE_INTERVAL = 64;  // tokens between two cached states
 const SEEDS = 1e6;          // number of seeds to draw from if the writer sets none
 
 let loading;
@@ -30,7 +30,7 @@ function reading(loaded, ids) {
   for (let place = last?.read.length ?? 0; place < ids.length; place++) {
     model.read(ids[place]);
     const count = place + 1;
-    if (count % KEPT === 0 || count === ids.length) loaded.states.push({ read: ids.slice(0, count), model: model.fork() });
+    if (count % CACHE_INTERVAL === 0 || count === ids.length) loaded.states.push({ read: ids.slice(0, count), model: model.fork() });
   }
   return model;
 }

@@ -340,13 +340,13 @@ class Writing {
     const { temperature } = this.request;
     const logits = this.model.score();
     if (this.contrast) strengthen(logits, this.contrast.score(), this.request.voice, this.about);
-    this.turns?.weigh(logits);
+    this.turns?.penalise(logits);
     const isWord = (id) => !this.words || this.words.allows(id);
     const isUsual = (id) => !this.habits || this.habits.allows(id);
     const mayCome = (id) => this.grammar.allows(id) && isWord(id);
     const isGood = (id) => isUsual(id) && mayCome(id);
     const isBest = (id) => isGood(id) && isWanted(id);
-    this.echoes?.weigh(logits, isBest);
+    this.echoes?.penalise(logits, isBest);
     for (const isAllowed of [isBest, isGood, mayCome, isWord]) {
       const id = draw(logits, isAllowed, temperature, this.about.minimum, this.rng, this);
       if (id >= 0) return id;

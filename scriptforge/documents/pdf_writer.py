@@ -34,7 +34,7 @@ _ROWS = 54
 _COLUMNS = 60
 _NUMBER_LEFT, _NUMBER_RIGHT = -6, 62
 _TITLE_ROW = 17
-_FEWEST_APART = 2
+_MIN_LINES_APART = 2
 """Lines of a paragraph or speech that stay together on either side of a page break."""
 
 _MORE, _CONTINUED = "(MORE)", "(CONT'D)"
@@ -224,7 +224,7 @@ def _least(block: _Block) -> int:
     """Return the least rows that a block needs on its first page, including a speech's cue and `(MORE)`."""
     cue = block.kind == "dialogue"
     whole = len(block.lines)
-    return whole if whole < 2 * _FEWEST_APART + cue else _FEWEST_APART + 2 * cue
+    return whole if whole < 2 * _MIN_LINES_APART + cue else _MIN_LINES_APART + 2 * cue
 
 
 def _split(block: _Block, room: int) -> tuple[Sequence[_Printed], _Block | None]:
@@ -233,10 +233,10 @@ def _split(block: _Block, room: int) -> tuple[Sequence[_Printed], _Block | None]
     if len(lines) <= room:
         return lines, None
     if block.kind != "dialogue":
-        fitting = max(1, min(room, len(lines) - _FEWEST_APART))
+        fitting = max(1, min(room, len(lines) - _MIN_LINES_APART))
         return lines[:fitting], replace(block, lines=lines[fitting:])
     cue, spoken = lines[0], lines[1:]
-    fitting = max(1, min(room - 2, len(spoken) - _FEWEST_APART))
+    fitting = max(1, min(room - 2, len(spoken) - _MIN_LINES_APART))
     while fitting > 1 and spoken[fitting - 1].text.startswith("("):
         fitting -= 1
     again = cue.text if cue.text.endswith(_CONTINUED) else f"{cue.text} {_CONTINUED}"

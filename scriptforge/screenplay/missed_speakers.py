@@ -1,4 +1,4 @@
-"""Detection of misread scripts by unheard names: names that look like speakers', but have no dialogue.
+"""Detection of misread scripts: names that look like speakers, but have no dialogue.
 
 A text that is read in a wrong format has enough elements, but its cues are among the action. This module
 looks at the raw lines and knows no format: it finds names in capitals alone on a line, and names that a
@@ -19,7 +19,7 @@ from scriptforge.screenplay.format import (
     name_in_cue,
 )
 from scriptforge.screenplay.name_line import SCENE_DATA
-from scriptforge.screenplay.script import remembered, speaker_key
+from scriptforge.screenplay.script import cached, speaker_key
 from scriptforge.screenplay.time_stamps import stamp_before
 
 _LONGEST_CUE = 60
@@ -29,12 +29,12 @@ _CUED = re.compile(
     r"(?:[:：]|\t|\s[—–]\s)[*_']{0,3}(?!//|\\)"
 )
 _FEWEST = 5
-_LEAST_SHARE = 0.1
+_MIN_SHARE = 0.1
 _EXAMPLES = 3
 
 
 @dataclass(frozen=True)
-class Unheard:
+class MissedSpeakers:
     """Names that look like speakers', but have no dialogue.
 
     Attributes:
@@ -48,12 +48,12 @@ class Unheard:
     examples: tuple[str, ...]
 
     @property
-    def is_telling(self) -> bool:
+    def is_significant(self) -> bool:
         """Return whether there are so many of them that the text has probably been misread."""
-        return self.lines >= _FEWEST and self.lines >= _LEAST_SHARE * self.printed
+        return self.lines >= _FEWEST and self.lines >= _MIN_SHARE * self.printed
 
 
-def find_unheard(lines: Sequence[str], heard: Container[str]) -> Unheard:
+def find_missed_speakers(lines: Sequence[str], heard: Container[str]) -> MissedSpeakers:
     """Find the names that open two or more lines, or stand alone on them, but have no dialogue.
 
     Args:
@@ -70,7 +70,7 @@ def find_unheard(lines: Sequence[str], heard: Container[str]) -> Unheard:
     often = [(name, count) for name, count in names.most_common() if count > 1]
     total = sum(count for _, count in often)
     printed = sum(1 for line in lines if line.strip())
-    return Unheard(total, printed, tuple(firsts[name] for name, _ in often[:_EXAMPLES]))
+    return MissedSpeakers(total, printed, tuple(firsts[name] for name, _ in often[:_EXAMPLES]))
 
 
 def _is_heard(name: str, heard: Container[str]) -> bool:
@@ -80,7 +80,7 @@ def _is_heard(name: str, heard: Container[str]) -> bool:
     return any(" ".join(words[start:end]) in heard for end in ends for start in range(end))
 
 
-@remembered
+@cached
 def _name_on(line: str) -> str:
     """Return the name on a stripped line that may be a cue; empty if there is none."""
     if is_scene_heading(line) or is_act_heading(line) or is_transition(line):
