@@ -173,7 +173,7 @@ def test_overused_words_are_lowered_as_by_numpy(words: Vocabulary) -> None:
         for step, ids_B in enumerate(ids_TB):
             overuse.take(ids_B)
             weighed.append(logits_BV.copy())
-            overuse.weigh(weighed[-1], text_logsumexp_B1)
+            overuse.penalise(weighed[-1], text_logsumexp_B1)
             if step == 300:
                 overuse.copy(1)
         return np.stack(weighed)
@@ -200,7 +200,7 @@ def test_echoes_are_lowered_as_by_numpy(words: Vocabulary) -> None:
             memory.take(ids)
             if step % 50 == 0:
                 scores_BV = logits_BV.copy()
-                memory.weigh(scores_BV, text_logsumexp_B1)
+                memory.penalise(scores_BV, text_logsumexp_B1)
                 weighed.append(scores_BV)
             if step % 1700 == 1699:
                 memory.take([words.layout_size - 1] * 3)
