@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.output import AsJSON, Columns, Encoding, Force, Format, Output, Quiet, WorkspacePath
+from scriptforge.cli.output import Output
+from scriptforge.cli.parameters import AsJSON, Columns, Encoding, Force, Format, Quiet, WorkspacePath
 from scriptforge.options import ConvertOptions, OutputFormat
 
 

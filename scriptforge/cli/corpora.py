@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, redact
+from scriptforge.cli.message import redact
+from scriptforge.cli.output import Output
+from scriptforge.cli.parameters import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.tables import facts, table
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from scriptforge.cli.output import Output, Quiet, WorkspacePath
+from scriptforge.cli.output import Output
+from scriptforge.cli.parameters import Quiet, WorkspacePath
 from scriptforge.cli.signals import Interrupts
 from scriptforge.cli.training_view import show
 from scriptforge.options import GenerateOptions, PrepareOptions, TrainOptions

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath
+from scriptforge.cli.output import Output
+from scriptforge.cli.parameters import AsJSON, Force, Quiet, WorkspacePath
 from scriptforge.cli.tables import table
 from scriptforge.errors import UsageError, unknown_name
 

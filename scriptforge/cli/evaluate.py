@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, RunArgument, WorkspacePath, sections
+from scriptforge.cli.output import Output, sections
+from scriptforge.cli.parameters import AsJSON, Force, Quiet, RunArgument, WorkspacePath
 from scriptforge.cli.tables import table
 from scriptforge.errors import UsageError
 from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut, with_fields

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, RunArgument, WorkspacePath, sections
+from scriptforge.cli.output import Output, sections
+from scriptforge.cli.parameters import AsJSON, Force, Quiet, RunArgument, WorkspacePath
 from scriptforge.cli.tables import facts
 
 if TYPE_CHECKING:

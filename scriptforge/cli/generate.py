@@ -11,7 +11,8 @@ import typer
 
 from scriptforge.characters import command
 from scriptforge.cli.completion import run_names
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath
+from scriptforge.cli.output import Output
+from scriptforge.cli.parameters import AsJSON, Force, Quiet, WorkspacePath
 from scriptforge.errors import UsageError
 from scriptforge.options import DEFAULT_LINES, GenerateOptions, OutputFormat
 

@@ -5,19 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.output import (
+from scriptforge.cli.output import Output, lines, sections
+from scriptforge.cli.parameters import (
     AsJSON,
     Cluster,
     Columns,
     Encoding,
     Format,
-    Output,
     Quiet,
     Workers,
     WorkspacePath,
     input_as_file,
-    lines,
-    sections,
 )
 from scriptforge.cli.tables import facts, table
 from scriptforge.options import InspectOptions

@@ -6,16 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scriptforge.cli.completion import run_names
-from scriptforge.cli.output import (
-    STANDARD_INPUT,
-    AsJSON,
-    Force,
-    Output,
-    Quiet,
-    WorkspacePath,
-    input_as_file,
-    safe,
-)
+from scriptforge.cli.message import safe
+from scriptforge.cli.output import Output
+from scriptforge.cli.parameters import STANDARD_INPUT, AsJSON, Force, Quiet, WorkspacePath, input_as_file
 from scriptforge.cli.tables import table
 
 if TYPE_CHECKING:

@@ -1,29 +1,24 @@
 """The output of a command: the result on stdout, everything else on stderr.
 
-Colour and progress are for terminals alone; `NO_COLOR`, `--quiet` and `--json` turn them off. The options
-that several commands share are annotations at the end. This module does not depend on what a command does,
-and imports rich only when there is something to draw.
+Colour and progress are for terminals alone; `NO_COLOR`, `--quiet` and `--json` turn them off. This module
+does not depend on what a command does, and imports rich only when there is something to draw.
 """
 
 import codecs
 import json
 import os
-import re
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import cycle
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from scriptforge.characters import PROGRAM, UNSAFE
-from scriptforge.cli.completion import run_names
+from scriptforge.characters import UNSAFE
+from scriptforge.cli.message import as_message, safe
 from scriptforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,72 +27,10 @@ if TYPE_CHECKING:
 
     from scriptforge.net.client import ProgressCallback
 
-_TOKEN = re.compile(r"\bhf_\w{4,}(?:[.-]\w+)*")
-_SHORTEST_TOKEN = 8
 _SPINNER_DELAY, _SPINNER_INTERVAL = 0.05, 0.1  # seconds
 _SPINNER_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _UNBOUNDED = 10_000  # columns: a table in a pipe is never cut
 _LINE_BREAK = "␊"
-
-
-def safe(text: str) -> str:
-    """Return untrusted text made safe for a terminal; tabs and newlines are kept.
-
-    ASCII control characters become visible symbols (␛ for ESC), and other `UNSAFE` characters become �.
-    Brackets are not escaped, since rich's markup is turned off.
-    """
-    return UNSAFE.sub(_picture, text)
-
-
-def _picture(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else "�"
-
-
-def redact(text: str) -> str:
-    """Return a message without private data: the home folder becomes `~`, an access token `hf_…`."""
-    home = os.environ.get("HOME", "").rstrip(os.sep)
-    for place in dict.fromkeys((home, os.path.realpath(home))) if home else ():
-        text = re.sub(re.escape(place) + r"(?![\w.-])", "~", text)
-    token = os.environ.get("HF_TOKEN", "").strip()
-    if len(token) >= _SHORTEST_TOKEN:
-        text = text.replace(token, "hf_…")
-    return _TOKEN.sub("hf_…", text)
-
-
-def with_program_name(text: str) -> str:
-    """Return a message whose command lines can be run as they are printed.
-
-    If a shell would not find this program, `scriptforge train` becomes what the program was started by, such
-    as `.venv/bin/scriptforge train`; likewise, `pip install` becomes that of the program's environment.
-    """
-    from scriptforge.cli.app import COMMAND_NAMES
-
-    names = "|".join(COMMAND_NAMES)
-    lines = rf"(?<![\w./-])(?:{PROGRAM}(?= (?:--\w|(?:{names})\b))|pip(?= install ))"
-    return re.sub(lines, lambda match: redact(_caller(match[0])), text)
-
-
-def _caller(name: str) -> str:
-    """Return what starts this program, or the pip of its environment, from a shell."""
-    started = Path(sys.argv[0])
-    if started.stem == PROGRAM:
-        folder, python, program = started.parent, started.with_name("python"), _shell_word(started)
-        python = python if python.exists() else Path(sys.executable)
-    elif started.parts[-2:] == (PROGRAM, "__main__.py"):
-        folder, python = Path(sys.executable).parent, Path(sys.orig_argv[0])
-        program = f"{_shell_word(python)} -m {PROGRAM}"
-    else:  # inside another program, such as a test
-        return name
-    found = shutil.which(name)
-    if found and Path(found).parent.resolve() == folder.resolve():
-        return name
-    return program if name == PROGRAM else f"{_shell_word(python)} -m {name}"
-
-
-def _shell_word(path: Path) -> str:
-    """Escape a path with backslashes, not with quotes, inside which a shell expands no `~`."""
-    return re.sub(r"([^\w@%+=:,./~-])", r"\\\1", str(path)) if os.sep == "/" else str(path)
 
 
 def lines(texts: Iterable[str]) -> "RenderableType":
@@ -224,17 +157,17 @@ class Output:
     def block(self, text: str) -> None:
         """Print text of our own on stderr, with its line breaks; silenced by `quiet` and `as_json`."""
         if not self._is_silent:
-            _say(_message(text))
+            _say(as_message(text))
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr; never silenced."""
-        told = _message(text.replace("\n", _LINE_BREAK))
+        told = as_message(text.replace("\n", _LINE_BREAK))
         _say(f"{self._styled('Warning:', typer.colors.YELLOW)} {told}")
 
     def error(self, message: str, hint: str) -> None:
         """Print on stderr what stopped the work and what to do, in two lines; never silenced."""
-        _say(f"{self._styled('Error:', typer.colors.RED)} {_message(_one_line(message))}")
-        _say(_message(_one_line(hint)))
+        _say(f"{self._styled('Error:', typer.colors.RED)} {as_message(_one_line(message))}")
+        _say(as_message(_one_line(hint)))
 
     def confirm(self, question: str, hint: str) -> None:
         """Ask on a terminal whether to go on.
@@ -250,7 +183,7 @@ class Output:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise UsageError(f"There is no terminal to ask on: {question}", hint)
         SPINNER.stop()
-        typer.confirm(_message(question), err=True, abort=True)
+        typer.confirm(as_message(question), err=True, abort=True)
 
     @contextmanager
     def progress(self) -> "Iterator[ProgressCallback]":
@@ -364,77 +297,5 @@ def _say(line: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def _message(text: str) -> str:
-    return safe(redact(with_program_name(text)))
-
-
 def _one_line(text: str) -> str:
     return " ".join(filter(None, map(str.strip, text.splitlines())))
-
-
-WorkspacePath = Annotated[
-    Path | None,
-    typer.Option(
-        "--workspace",
-        metavar="PATH",
-        help="The folder of data, runs and your own corpora, instead of $SCRIPTFORGE_WORKSPACE or this one.",
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result and nothing else.")]
-AsJSON = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what already has this name.")]
-RunArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="RUN",
-        help="The run, by name or folder; the latest if left out.",
-        autocompletion=run_names,
-    ),
-]
-STANDARD_INPUT = "-"
-
-
-@contextmanager
-def input_as_file(output: Output, names: list[str]) -> Iterator[list[str]]:
-    """Yield names of corpora, with `-` replaced by a temporary file that contains standard input."""
-    if STANDARD_INPUT not in names:
-        yield names
-        return
-    if sys.stdin.isatty():
-        output.note("Paste the text, then press Ctrl+D on a line of its own.")
-    with TemporaryDirectory(prefix=f"{PROGRAM}-") as folder:
-        file = Path(folder) / "stdin"
-        SPINNER.stop()
-        with file.open("wb") as copy:
-            shutil.copyfileobj(sys.stdin.buffer, copy)
-        yield [str(file) if name == STANDARD_INPUT else name for name in names]
-
-
-Format = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="The format of the texts, which is recognised if left out."),
-]
-Columns = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ROLE=COLUMN,…",
-        help="What a table's columns hold, if their names do not say: speaker=Character,line=Line. Join"
-        " columns with +: document=Season+Episode.",
-    ),
-]
-Encoding = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="The encoding of the texts, which is recognised if left out."),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        min=1, metavar="N", help="Processes that parse a large folder; one a processor if left out."
-    ),
-]
-Cluster = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ADDRESS", help="Of a Dask scheduler, tcp://HOST:8786: its workers parse, on other machines."
-    ),
-]

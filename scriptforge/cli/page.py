@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, RunArgument, WorkspacePath
+from scriptforge.cli.output import Output
+from scriptforge.cli.parameters import AsJSON, Force, Quiet, RunArgument, WorkspacePath
 
 if TYPE_CHECKING:
     from http.server import ThreadingHTTPServer

@@ -7,14 +7,14 @@ import typer
 
 from scriptforge.characters import command
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.output import (
+from scriptforge.cli.output import Output
+from scriptforge.cli.parameters import (
     AsJSON,
     Cluster,
     Columns,
     Encoding,
     Force,
     Format,
-    Output,
     Quiet,
     Workers,
     WorkspacePath,

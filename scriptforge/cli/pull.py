@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from scriptforge.characters import command
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath
+from scriptforge.cli.output import Output
+from scriptforge.cli.parameters import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.tables import facts
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scriptforge.characters import command
-from scriptforge.cli.output import AsJSON, Output, Quiet, RunArgument, WorkspacePath, lines, sections
+from scriptforge.cli.output import Output, lines, sections
+from scriptforge.cli.parameters import AsJSON, Quiet, RunArgument, WorkspacePath
 from scriptforge.cli.tables import facts
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ import typer
 from scriptforge.characters import command
 from scriptforge.cli.completion import run_names
 from scriptforge.cli.line_chart import Curve, LineChart
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, safe, sections
+from scriptforge.cli.message import safe
+from scriptforge.cli.output import Output, sections
+from scriptforge.cli.parameters import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.tables import table
 from scriptforge.cli.training_view import clock
 from scriptforge.errors import RunError

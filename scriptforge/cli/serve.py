@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from scriptforge.cli.output import Output, Quiet, RunArgument, WorkspacePath
+from scriptforge.cli.output import Output
+from scriptforge.cli.parameters import Quiet, RunArgument, WorkspacePath
 from scriptforge.errors import UsageError
 from scriptforge.options import LOOPBACK, ServeOptions
 

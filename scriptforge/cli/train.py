@@ -9,7 +9,9 @@ import typer
 
 from scriptforge.characters import command
 from scriptforge.cli.completion import architecture_names, run_names, run_or_dataset_names
-from scriptforge.cli.output import AsJSON, Force, Output, Quiet, WorkspacePath, with_program_name
+from scriptforge.cli.message import with_program_name
+from scriptforge.cli.output import Output
+from scriptforge.cli.parameters import AsJSON, Force, Quiet, WorkspacePath
 from scriptforge.cli.signals import Interrupts
 from scriptforge.cli.tables import facts
 from scriptforge.cli.training_view import UseGPU, clock, device_of, follow

@@ -12,7 +12,9 @@ import typer
 
 from scriptforge.characters import command
 from scriptforge.cli.completion import dataset_names, study_names
-from scriptforge.cli.output import AsJSON, Output, Quiet, WorkspacePath, safe, sections
+from scriptforge.cli.message import safe
+from scriptforge.cli.output import Output, sections
+from scriptforge.cli.parameters import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.signals import Interrupts
 from scriptforge.cli.tables import facts, table
 from scriptforge.cli.training_view import UseGPU, device_of, follow

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scriptforge.characters import UNSAFE, command
-from scriptforge.cli.output import with_program_name
+from scriptforge.cli.message import with_program_name
 
 ELSEWHERE = "/usr/bin:/bin"
 """A path on which the program is not."""
