@@ -24,8 +24,8 @@ from scriptforge.errors import RunError
 from scriptforge.generation.grammar import Constraint, Grammar, Mask
 from scriptforge.generation.sampling import Sampler
 from scriptforge.inference import Ids, InferenceModel, Numbers, State
-from scriptforge.inference.drawing import raise_allowed_layout
 from scriptforge.inference.kernel import kernel
+from scriptforge.inference.scores import raise_allowed_layout
 from scriptforge.workspace import atomic_file
 
 _FORMAT = "scriptforge decoding state 2"

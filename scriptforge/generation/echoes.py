@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scriptforge.generation.overuse import MAX_PENALTY, POWER, PSEUDOCOUNT, Overuse, factors, lower
-from scriptforge.inference.drawing import NOTHING, EchoMemory, EchoRule
 from scriptforge.inference.kernel import Kernel, kernel
+from scriptforge.inference.scores import NOTHING, EchoMemory, EchoRule
 from scriptforge.run.echoes import LENGTHS, EchoHabits, RecentText
 from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.vocabulary import Vocabulary

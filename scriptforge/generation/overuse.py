@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.inference.drawing import TokenUsage, UsageCounts, UsageRule
 from scriptforge.inference.kernel import Kernel, kernel
+from scriptforge.inference.scores import TokenUsage, UsageCounts, UsageRule
 from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.vocabulary import Vocabulary
 

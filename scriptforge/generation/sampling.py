@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from scriptforge.generation.echoes import Echoes
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.rng import BatchRNG
-from scriptforge.inference.drawing import KernelSampler
 from scriptforge.inference.kernel import kernel
+from scriptforge.inference.scores import KernelSampler
 from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
 Scores: TypeAlias = NDArray[np.floating[Any]]

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from scriptforge.generation.decoding import Copies, Decoder, Saved
 from scriptforge.inference import Ids, Numbers
-from scriptforge.inference.drawing import Lowering
 from scriptforge.inference.kernel import kernel
+from scriptforge.inference.scores import Lowering
 from scriptforge.run.turns import WINDOW, TurnHabits
 from scriptforge.vocabulary import Vocabulary
 

@@ -35,8 +35,8 @@ from scriptforge.generation.cast import tidy_name
 from scriptforge.generation.decoding import Copies, ModelDecoder, Saved
 from scriptforge.generation.grammar import Mask
 from scriptforge.inference import Ids, InferenceModel, ModelConfig, Numbers
-from scriptforge.inference.drawing import Guidance
 from scriptforge.inference.kernel import kernel
+from scriptforge.inference.scores import Guidance
 from scriptforge.options import DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING, GenerateOptions
 from scriptforge.vocabulary import Vocabulary
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from scriptforge.inference.drawing import NO_TEXT, NOTHING
+from scriptforge.inference.scores import NO_TEXT, NOTHING
 from scriptforge.validation import ClosedModel, Share
 from scriptforge.vocabulary import Level, Vocabulary
 

@@ -16,8 +16,8 @@ from scriptforge.generation.overuse import Overuse
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.generation.voice import strengthened
-from scriptforge.inference.drawing import Guidance
 from scriptforge.inference.kernel import Kernel
+from scriptforge.inference.scores import Guidance
 from scriptforge.options import GenerateOptions
 from scriptforge.run.echoes import EchoHabits
 from scriptforge.run.frequencies import TokenFrequencies
