@@ -207,7 +207,7 @@ class Sampler:
         self._layout_size = int(np.flatnonzero(self._is_text_V).min(initial=len(is_text_V)))
         self._is_spoken_L = ~np.isin(np.arange(self._layout_size), unspoken)
         self._filters = _filters(options)
-        self._kernel_sampler = self._new_drawing(len(seeds))
+        self._kernel_sampler = self._new_kernel_sampler(len(seeds))
         self._is_simple = options.top_k == 0 and options.top_p == options.typical == 1
         self._echoes = echoes
         self._together = len(seeds) // max(len(echoes), 1)
@@ -281,7 +281,7 @@ class Sampler:
         """Return the sequences that share a penalty on echoes."""
         return slice(number * self._together, (number + 1) * self._together)
 
-    def _new_drawing(self, rows: int) -> KernelSampler | None:
+    def _new_kernel_sampler(self, rows: int) -> KernelSampler | None:
         loaded = kernel()
         if loaded is None:
             return None
