@@ -26,7 +26,7 @@ PICTURES = (".svg", ".png")
 STYLE = "site.css"
 
 _CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\n)*)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
 """A relative link or picture: the `!` of a picture, the text, the path, the anchor."""
 
 

@@ -158,8 +158,8 @@ class _ClusterPool(Pool):
             try:
                 return future.result(timeout=1)
             except TimeoutError:
-                if future.status == "error":  # the task itself ran out of time, as on a network drive
-                    raise
+                if future.done():  # perhaps the task itself ran out of time, as on a network drive
+                    return future.result()
                 workerless = 0 if self._has_workers() else workerless + 1
                 if workerless >= WORKERLESS_SECONDS:
                     raise ScriptforgeError(

@@ -90,7 +90,7 @@ def new_loop(
             options,
             seeds,
             vocabulary.is_text,
-            vocabulary.unspoken,
+            vocabulary.non_dialogue_ids,
             _echoes(habits, options, vocabulary),
         ),
         vocabulary.layout_size,
