@@ -237,7 +237,7 @@ def test_the_fastest_variant_is_first() -> None:
 
 def test_a_variant_that_this_processor_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     if chosen() is None:
-        pytest.skip("without a compiled kernel")
+        pytest.skip(NO_COMPILER)
     monkeypatch.setenv("SCRIPTFORGE_KERNEL", "plane")
     with pytest.raises(UsageError, match="no kernel for SCRIPTFORGE_KERNEL here named “plane”") as caught:
         chosen.__wrapped__()
