@@ -212,7 +212,7 @@ def context_of(page: Sequence[Line], opened: OpenLine | None) -> Context:
 
 
 def _open_end(page: Sequence[Line]) -> tuple[Sequence[Line], OpenLine | None]:
-    """Return the elements above the line that the end of a page opens, and that line; None if it opens none."""
+    """Return the elements above the line that the end of a page opens, and that line, None if there is none."""
     if page and page[-1].kind == "character":
         return page[:-1], OpenLine(kind="character", text=page[-1].text)
     if page and page[-1].kind == "parenthetical":
@@ -221,7 +221,7 @@ def _open_end(page: Sequence[Line]) -> tuple[Sequence[Line], OpenLine | None]:
 
 
 def _context_in_speech(above: Sequence[Line], line: OpenLine) -> Context:
-    """Return the context of a part of a speech; if the speech has a cue, the parts above belong to it, too."""
+    """Return the context of a part of a speech: if the speech has a cue, the parts above belong to it."""
     place = _place_of_cue(above)
     if place is None:
         return Context(to_elements(above), _open_speech([], line.text, line.speaker or ""))
@@ -234,7 +234,7 @@ def _context_in_speech(above: Sequence[Line], line: OpenLine) -> Context:
 
 
 def _place_of_cue(page: Sequence[Line]) -> int | None:
-    """Return the index of the cue above the parts of a speech that a page ends with; None if there is none."""
+    """Return the index of the cue above the parts of a speech at the end of a page; None without a cue."""
     for place in reversed(range(len(page))):
         if page[place].kind not in _SPEECH_PARTS:
             return place if page[place].kind == "character" else None
