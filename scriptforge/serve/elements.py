@@ -212,7 +212,7 @@ def context_of(page: Sequence[Line], opened: OpenLine | None) -> Context:
 
 
 def _open_end(page: Sequence[Line]) -> tuple[Sequence[Line], OpenLine | None]:
-    """Return the elements above the line that the end of a page opens, and that line, None if there is none."""
+    """Split off the line that the end of a page opens: the elements above it, and the line, or None."""
     if page and page[-1].kind == "character":
         return page[:-1], OpenLine(kind="character", text=page[-1].text)
     if page and page[-1].kind == "parenthetical":
