@@ -8,7 +8,7 @@ import { BrowserEngine } from "./engine_browser.js";
 import { ServerEngine } from "./engine_server.js";
 import { Exporting } from "./exporting.js";
 import { Find } from "./find.js";
-import { Keeper } from "./drafts.js";
+import { DraftSaver } from "./drafts.js";
 import { isMac, keyName, listen, nameButtons, showSheet, spokenName } from "./keys.js";
 import { Marks } from "./marks.js";
 import { Outline } from "./outline.js";
@@ -262,11 +262,11 @@ async function main() {
   const editor = new Editor(byId("script"), room);
   const suggestions = new Suggestions(room, editor, engine, say);
   const completion = new Completion(room, editor, suggestions);
-  const keeper = new Keeper(room, engine, (state, text) => {
+  const saver = new DraftSaver(room, engine, (state, text) => {
     if (byId("saved").textContent !== text) byId("saved").textContent = text;
     byId("saved").dataset.state = state;
   });
-  const shelf = new Shelf(room, engine, keeper, say);
+  const shelf = new Shelf(room, engine, saver, say);
   const exporting = new Exporting(room, editor, engine, say, (brought) => shelf.begin(brought));
   const parts = {
     room, editor, suggestions, completion, exporting, shelf,
