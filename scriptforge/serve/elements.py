@@ -56,7 +56,7 @@ SETTINGS: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(Settings, config=CLOSE
 Text: TypeAlias = Annotated[str, Field(max_length=LONGEST_TEXT)]
 
 _CURSOR = "\N{FULL BLOCK}"
-_SPEECH: tuple[PageKind, ...] = ("character", "parenthetical", "dialogue")
+_SPEECH_PARTS: tuple[PageKind, ...] = ("parenthetical", "dialogue")
 
 
 class ModelOrigin(BaseModel):
@@ -145,7 +145,7 @@ def _joined(page: Iterable[Line | PageElement]) -> Iterator[Element]:
     """Yield elements that are not in normal form yet, the parts of a speech joined into one."""
     speaker, parts = "", list[Part]()
     for each in page:
-        if each.kind in ("parenthetical", "dialogue"):
+        if each.kind in _SPEECH_PARTS:
             parts.append(_part(each))
             continue
         if parts:
@@ -198,30 +198,47 @@ def context_of(page: Sequence[Line], opened: OpenLine | None) -> Context:
 
     A cue or a parenthetical at the end of the page opens a speech that is to be continued.
     """
-    if opened is None and page and page[-1].kind == "character":
-        *page, cue = page
-        opened = OpenLine(kind="character", text=cue.text)
-    elif opened is None and page and page[-1].kind == "parenthetical":
-        opened = OpenLine(kind="dialogue", text="")
-    if opened is None:
-        return Context(to_elements(page))
-    if opened.kind not in _SPEECH:
-        return Context(to_elements(page), Element(opened.kind, opened.text))  # type: ignore[arg-type]
-    if opened.kind == "character":
-        named = opened.text.strip()
-        return Context(to_elements(page), _open_speech([], "", named) if named else None)
-    start = len(page)
-    while start and page[start - 1].kind in ("parenthetical", "dialogue"):
-        start -= 1
-    if not start or page[start - 1].kind != "character":
-        return Context(to_elements(page), _open_speech([], opened.text, opened.speaker or ""))
-    parts = list(map(_part, page[start:]))
-    text = opened.text
-    if opened.kind == "parenthetical":
+    above, line = (page, opened) if opened else _open_end(page)
+    if line is None:
+        return Context(to_elements(above))
+    match line.kind:
+        case "character":
+            speaker = line.text.strip()
+            return Context(to_elements(above), _open_speech([], "", speaker) if speaker else None)
+        case "parenthetical" | "dialogue":
+            return _context_in_speech(above, line)
+        case "heading" | "action" | "transition" as kind:
+            return Context(to_elements(above), Element(kind, line.text))
+
+
+def _open_end(page: Sequence[Line]) -> tuple[Sequence[Line], OpenLine | None]:
+    """Split off the line that the end of a page opens: the elements above it, and the line, or None."""
+    if page and page[-1].kind == "character":
+        return page[:-1], OpenLine(kind="character", text=page[-1].text)
+    if page and page[-1].kind == "parenthetical":
+        return page, OpenLine(kind="dialogue", text="")
+    return page, None
+
+
+def _context_in_speech(above: Sequence[Line], line: OpenLine) -> Context:
+    """Return the context of a part of a speech: if the speech has a cue, the parts above belong to it."""
+    place = _place_of_cue(above)
+    if place is None:
+        return Context(to_elements(above), _open_speech([], line.text, line.speaker or ""))
+    text = line.text
+    if line.kind == "parenthetical":
         text = f"({text.lstrip().removeprefix('(').removesuffix(')')}"
-    return Context(
-        to_elements(page[: start - 1]), _open_speech(parts, text, opened.speaker or page[start - 1].text)
-    )
+    cue, *parts = above[place:]
+    speech = _open_speech(list(map(_part, parts)), text, line.speaker or cue.text)
+    return Context(to_elements(above[:place]), speech)
+
+
+def _place_of_cue(page: Sequence[Line]) -> int | None:
+    """Return the index of the cue above the parts of a speech at the end of a page; None without a cue."""
+    for place in reversed(range(len(page))):
+        if page[place].kind not in _SPEECH_PARTS:
+            return place if page[place].kind == "character" else None
+    return None
 
 
 def _open_speech(parts: Sequence[Part], text: str, speaker: str) -> Element:

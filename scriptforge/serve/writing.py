@@ -6,6 +6,7 @@ person began, they have only what is added. The module knows nothing of queues a
 
 import time
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -115,37 +116,21 @@ class Alternative:
         self._number = number
         self._seed = seed
         self._vocabulary = vocabulary
-        self._lines = question.options.lines or 1
-        self._openings: dict[int, tuple[Kind, str]] = (
-            {}
-            if vocabulary.plain
-            else {
-                vocabulary.heading: ("heading", ""),
-                vocabulary.action: ("action", ""),
-                vocabulary.transition: ("transition", ""),
-                **{token.id: ("dialogue", token.name) for token in vocabulary.speaker_tokens},
-            }
-        )
-        self._stream = vocabulary.text_stream()
-        self._kind: Kind | None = "action" if vocabulary.plain else None
-        self._speaker = self._name = self._text = ""
-        self._drops_space = self._goes_on = False
-        self._given = question.open
+        self._openings = _openings(vocabulary)
+        self._continued = question.open
+        self._lines_left = question.options.lines or 1
         self._drawn = 0
+        self._stream = vocabulary.text_stream()
+        self._open: _OpenElement | None = _OpenElement("action") if vocabulary.plain else None
+        self._name = ""  # as far as it is spelled after a generic cue, while no element is open
+        self._drops_space = False  # in a continued element that ends with a space, until text comes
         self.is_finished = False
 
     def begin(self, ids: Sequence[int]) -> list[Event]:
         """Take ids of the prompt; there are no events for those of an element that is continued."""
-        opened = self._given
-        if opened is None:
+        if self._continued is None:
             return [event for id_ in ids for event in self._take(id_)]
-        self._kind, self._speaker, self._goes_on = opened.kind, opened.speaker, True
-        for id_ in ids:
-            if self._vocabulary.is_text[id_]:
-                self._stream.push(id_)
-            else:
-                self._stream = self._vocabulary.text_stream()
-        self._drops_space = opened.text[-1:].isspace() or not opened.text
+        self._continue(self._continued, ids)
         return []
 
     def push(self, id_: int) -> list[Event]:
@@ -162,72 +147,123 @@ class Alternative:
             return []
         events = list(self._close())
         if not self.is_finished:
-            self.is_finished = True
-            events.append({"n": self._number, "done": True, "seed": self._seed})
+            events.append(self._finish())
         return events
 
+    def _continue(self, element: Element, ids: Sequence[int]) -> None:
+        """Take the ids of an element that a person began, so that text is added to it."""
+        for id_ in ids:
+            if self._vocabulary.is_text[id_]:
+                self._stream.push(id_)
+            else:
+                self._stream = self._vocabulary.text_stream()
+        self._open = _OpenElement(element.kind, element.speaker, is_continued=True)
+        self._drops_space = element.text[-1:].isspace() or not element.text
+
     def _take(self, id_: int) -> Iterator[Event]:
-        vocabulary = self._vocabulary
-        if vocabulary.plain:
-            yield from self._take_plain(id_)
-        elif vocabulary.is_text[id_]:
+        return self._take_plain(id_) if self._vocabulary.plain else self._take_script(id_)
+
+    def _take_plain(self, id_: int) -> Iterator[Event]:
+        """Take an id of plain text, where each line that is not blank is an element."""
+        text = "\n" if id_ == self._vocabulary.end else self._stream.push(id_)
+        *whole, rest = text.split("\n")
+        for line in whole:
+            yield from self._extend(line)
+            if self._open and self._open.text.strip():
+                yield from self._close()
+                if self.is_finished:
+                    return
+                self._open = _OpenElement("action")
+        yield from self._extend(rest)
+
+    def _take_script(self, id_: int) -> Iterator[Event]:
+        """Take an id of a script, where layout tokens open elements and end the ones before."""
+        if self._vocabulary.is_text[id_]:
             yield from self._extend(self._stream.push(id_))
-        elif id_ == vocabulary.says:
-            self._name += self._stream.finish()
-            yield self._open("dialogue", self._name)
+        elif id_ == self._vocabulary.says:
+            yield self._open_element("dialogue", self._name + self._stream.finish())
         else:
             yield from self._extend(self._stream.finish())
             yield from self._close()
             if self.is_finished:
                 return
             if id_ in self._openings:
-                yield self._open(*self._openings[id_])
+                yield self._open_element(*self._openings[id_])
             else:
-                self._kind, self._name = None, ""
-                self._stream = vocabulary.text_stream()
+                self._begin_text()
 
-    def _take_plain(self, id_: int) -> Iterator[Event]:
-        text = "\n" if id_ == self._vocabulary.end else self._stream.push(id_)
-        *whole, rest = text.split("\n")
-        for line in whole:
-            yield from self._extend(line)
-            if self._text.strip():
-                yield from self._close()
-                if self.is_finished:
-                    return
-                self._kind, self._text = "action", ""
-        yield from self._extend(rest)
-
-    def _open(self, kind: Kind, speaker: str) -> Event:
+    def _begin_text(self) -> None:
+        """Begin the text of an element, or the name after a generic cue."""
         self._stream = self._vocabulary.text_stream()
-        self._kind, self._speaker, self._text, self._name = kind, speaker, "", ""
+        self._name = ""
+
+    def _open_element(self, kind: Kind, speaker: str) -> Event:
+        """Begin an element, and return the event of it."""
+        self._begin_text()
+        self._open = _OpenElement(kind, speaker)
         return {"n": self._number, "begin": {"kind": kind, "speaker": speaker}}
 
     def _extend(self, text: str) -> Iterator[Event]:
-        if self._kind is None:
+        """Add text to the open element, or to the name if there is none."""
+        if self._open is None:
             self._name += text
             return
         if self._drops_space and text:
             text = text.lstrip()
             self._drops_space = not text
         if text:
-            self._text += text
+            self._open.text += text
             yield {"n": self._number, "add": text}
 
     def _close(self) -> Iterator[Event]:
         """Yield the event of the element that is complete now, if one was open and has text."""
-        if self._kind is None:
+        if self._open is None:
             return
-        if self._goes_on:
-            element: Element | None = Element(self._kind, self._text.rstrip(), self._speaker)
-        else:
-            element = normalise(Element(self._kind, self._text, self._speaker))
-        self._kind, self._goes_on = None, False
+        element, self._open = self._open.completed(), None
         if element is None:
             return
         about = {"kind": element.kind, "speaker": element.speaker, "text": element.text}
         yield {"n": self._number, "element": about}
-        self._lines -= 1
-        if self._lines <= 0:
-            self.is_finished = True
-            yield {"n": self._number, "done": True, "seed": self._seed}
+        self._lines_left -= 1
+        if self._lines_left <= 0:
+            yield self._finish()
+
+    def _finish(self) -> Event:
+        """End the alternative, and return the event of it."""
+        self.is_finished = True
+        return {"n": self._number, "done": True, "seed": self._seed}
+
+
+@dataclass(slots=True)
+class _OpenElement:
+    """The element that is being written.
+
+    Attributes:
+        kind: its kind.
+        speaker: who says it; empty unless it is dialogue.
+        text: the text that was drawn so far.
+        is_continued: whether a person began it, so that `text` is only what is added.
+    """
+
+    kind: Kind
+    speaker: str = ""
+    text: str = ""
+    is_continued: bool = False
+
+    def completed(self) -> Element | None:
+        """Return the element in normal form, None if nothing is left; of a continued one, what was added."""
+        if self.is_continued:
+            return Element(self.kind, self.text.rstrip(), self.speaker)
+        return normalise(Element(self.kind, self.text, self.speaker))
+
+
+def _openings(vocabulary: Vocabulary) -> dict[int, tuple[Kind, str]]:
+    """Return kind and speaker of the element that each layout token opens; none if the text is plain."""
+    if vocabulary.plain:
+        return {}
+    return {
+        vocabulary.heading: ("heading", ""),
+        vocabulary.action: ("action", ""),
+        vocabulary.transition: ("transition", ""),
+        **{token.id: ("dialogue", token.name) for token in vocabulary.speaker_tokens},
+    }

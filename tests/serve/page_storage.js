@@ -2,7 +2,7 @@
 // once it is too far ahead.
 async () => {
   const { BrowserDrafts } = await import("/storage.js");
-  const { Keeper } = await import("/drafts.js");
+  const { DraftSaver } = await import("/drafts.js");
   const { Room } = await import("/room.js");
   const failures = [];
   const check = (isTrue, what) => isTrue || failures.push(what);
@@ -14,15 +14,15 @@ async () => {
   const branch = (id) => ({ id, name: id, after: "a", elements: [element("q", "kept")] });
   const room = new Room(), own = new BrowserDrafts("storage"), other = new BrowserDrafts("storage");
   room.about = { mode: "browser", runs: [], default_run: "" };
-  const keeper = new Keeper(room, own, () => {});
+  const saver = new DraftSaver(room, own, () => {});
   const { id } = await other.create({ title: "A", run: "", elements: [element("a", "0")] });
   await other.save(id, { base: 0, change: "first", edits: [], branch: branch("old") });
-  await keeper.open(id);
+  await saver.open(id);
   await other.describe(id, { title: "B" });
   await until(() => room.draft.title === "B", "a new title is told");
   await other.save(id, { base: 1, change: "heard", edits: [{ put: element("a", "1"), after: null }] });
   await until(() => room.document.elements[0].text === "1", "a change is told");
-  keeper.watching.abort(); // a tab that sleeps
+  saver.watching.abort(); // a tab that sleeps
   await other.save(id, { base: 2, change: "gone", edits: [], remove_branch: "old" });
   await other.save(id, { base: 3, change: "new", edits: [], branch: branch("new") });
   for (let base = 4; base < 210; base++) {
@@ -30,7 +30,7 @@ async () => {
   }
   await other.draft(id); // changes that are too old are let go
   room.edit({ change: { edits: [{ put: element("b", "mine"), after: "a" }] }, caret: null });
-  await keeper.flush();
+  await saver.flush();
   const texts = (script) => script.elements.map(({ text }) => text).join();
   const names = (script) => script.branches.map((each) => each.id).join();
   check(texts(room.document) === "209,mine", `elements are loaded anew: ${texts(room.document)}`);

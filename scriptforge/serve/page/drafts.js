@@ -1,32 +1,45 @@
 // Saving a draft: changes are sent to the engine one after another; those that could not be sent stay in this
 // browser. Changes made elsewhere are never overwritten.
+//
+// A change of the writer is `typed` first, which further edits are merged into, and then `unsent` until the
+// engine has it. The screen shows the revision that unsent changes were made on, and these on top. Only if a
+// draft is opened that has gone on since then, the screen shows it without them (`shownWithout`) until the
+// engine tells what was changed.
 
 import { apply, merged, newId, rebased } from "./document.js";
 import { Problem } from "./engine_server.js";
 
-const PAUSE = 300;          // milliseconds within which changes are merged into one
-const RETRY = [1, 2, 5, 10]; // seconds until the next try, after each failure
+const PAUSE = 300;             // milliseconds within which changes are merged into one
+const RETRY = [1, 2, 5, 10];   // seconds until the next try, after each failure
+const FINAL = [401, 404, 422]; // statuses after which another try is of no use
 const BOX = "scriptforge-unsent";
 
-export class Keeper {
+/** Changes in order, made on revision `base`; and title, run and settings, as far as they were changed. */
+const nothingUnsent = (base) => ({ base, changes: [], described: null });
+
+export class DraftSaver {
   /** `show` is called with a state (saved, saving, local, failed or behind) and a text. */
   constructor(room, engine, show) {
     Object.assign(this, { room, engine, show });
     this.tab = newId();
-    this.fresh = null;    // a change that further edits are merged into
-    this.waiting = [];    // changes to be sent, in order
-    this.described = null; // title, run and settings to be sent
-    this.revision = 0;
-    this.failures = 0;
-    this.settled = [];    // callbacks for when all is sent, or cannot be
+    this.id = null;            // of the draft that is open
+    this.typed = null;         // the change that further edits are merged into
+    this.unsent = nothingUnsent(0);
+    this.shownWithout = null;  // the revision on the screen if unsent changes are not shown, else null
+    this.isSending = false;
+    this.isHearing = false;    // whether title, run or settings of another tab are being applied
+    this.isFull = false;       // whether the storage of this browser is full
+    this.problem = null;       // why the engine could not take something
+    this.failures = 0;         // tries that failed since the last success
+    this.settled = [];         // callbacks for when all is sent, or cannot be
     this.opened = Promise.resolve();
-    room.on("change", ({ change, isOwn }) => isOwn && this.#queue(change));
-    room.on("draft", (change) => this.#describe(change));
-    room.on("settings", () => this.isOpening || this.#describeSoon());
-    addEventListener("pagehide", () => this.#close());
-    addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.#close());
+    room.on("change", ({ change, isOwn }) => isOwn && this.#type(change));
+    room.on("draft", (change) => this.isHearing || this.#describe(change));
+    room.on("settings", () => this.isHearing || this.#describeSoon());
+    addEventListener("pagehide", () => this.#endTyping());
+    addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.#endTyping());
     addEventListener("online", () => this.#send());
-    addEventListener("beforeunload", (event) => this.isFull && this.waiting.length && event.preventDefault());
+    addEventListener("beforeunload", (event) => this.#mayLose && event.preventDefault());
     navigator.locks?.request(`${BOX} ${this.tab}`, () => new Promise(() => {}));
   }
 
@@ -41,24 +54,20 @@ export class Keeper {
     const draft = await this.engine.draft(id);
     this.watching?.abort();
     this.id = draft.id;
-    this.revision = this.loaded = draft.revision;
-    this.problem = null;
-    this.waiting = [];
-    this.fresh = this.described = null;
-    const { found: unsent, keys } = await this.#adopt(id);
-    const before = unsent.length && unsent[0].base < draft.revision ? unsent[0].base : null;
-    let shown = { elements: draft.elements, branches: draft.branches ?? [] };
-    if (before === null) for (const { change } of unsent) shown = apply(shown, change).document;
-    this.isOpening = true;
-    this.room.open({ ...draft, ...this.described, ...shown });
-    this.isOpening = false;
-    this.waiting = [...unsent.map(({ change }) => change), ...this.waiting];
-    if (before !== null) this.revision = before;
-    this.isStale = before !== null;
+    this.unsent = nothingUnsent(draft.revision);
+    this.typed = this.problem = this.shownWithout = null;
+    const left = await leftUnsent(id, this.tab);
+    this.unsent.described = left.described ?? this.unsent.described;
+    const isOlder = left.changes.length > 0 && left.base < draft.revision;
+    let script = { elements: draft.elements, branches: draft.branches ?? [] };
+    if (!isOlder) for (const change of left.changes) script = apply(script, change).document;
+    this.room.open({ ...draft, ...this.unsent.described, ...script });
+    this.unsent.changes.unshift(...left.changes);
+    if (isOlder) [this.unsent.base, this.shownWithout] = [left.base, draft.revision];
     this.#store();
-    if (!this.isFull) for (const key of keys) if (key !== this.#key) localStorage.removeItem(key);
+    if (!this.isFull) for (const key of left.keys) if (key !== this.#key) localStorage.removeItem(key);
     localStorage.setItem("scriptforge-last", id);
-    this.#say();
+    this.#showState();
     this.#watch();
     await this.#send();
   }
@@ -67,133 +76,135 @@ export class Keeper {
   leave() {
     this.watching?.abort();
     localStorage.removeItem(this.#key);
-    [this.id, this.waiting, this.fresh, this.described, this.problem] = [null, [], null, null, null];
+    this.id = this.typed = this.problem = null;
+    this.unsent = nothingUnsent(this.unsent.base);
   }
 
-  #queue(change) {
-    this.fresh = (this.fresh && merged(this.fresh, change)) ?? this.#closeWith(change);
-    if (this.fresh.branch || this.fresh.remove_branch) this.#close();
-    else this.timer ??= setTimeout(() => this.#close(), PAUSE);
-    this.#say();
+  /** Merges a change of the writer into the one that is being typed, or begins another one with it. */
+  #type(change) {
+    const both = this.typed && merged(this.typed, change);
+    if (!both) this.#endTyping();
+    this.typed = both ?? { ...change };
+    if (change.branch || change.remove_branch) this.#endTyping();
+    else this.typingTimer ??= setTimeout(() => this.#endTyping(), PAUSE);
+    this.#showState();
   }
 
-  #closeWith(change) {
-    this.#close();
-    return { ...change };
-  }
-
-  /** Queues the latest change to be sent, and stores the queue in this browser until it is. */
-  #close() {
-    clearTimeout(this.timer);
-    this.timer = null;
-    if (!this.fresh) return;
-    this.waiting.push({ change: newId(), ...this.fresh });
-    this.fresh = null;
+  /** Sends what was typed; until it is sent, it is stored in this browser. */
+  #endTyping() {
+    clearTimeout(this.typingTimer);
+    this.typingTimer = null;
+    if (!this.typed) return;
+    this.#enqueue();
     this.#store();
     this.#send();
+  }
+
+  #enqueue() {
+    if (this.typed) this.unsent.changes.push({ change: newId(), ...this.typed });
+    this.typed = null;
+  }
+
+  /** Whether there are changes that are neither sent nor stored in this browser. */
+  get #mayLose() {
+    return this.isFull && this.unsent.changes.length > 0;
   }
 
   get #key() {
     return `${BOX} ${this.id} ${this.tab}`;
   }
 
+  /** Stores in this browser what is unsent, in place of what was. */
   #store() {
-    const key = this.#key;
+    const { changes, described } = this.unsent;
     try {
-      const { revision: base, waiting: changes, described } = this;
-      if (!changes.length && !described) localStorage.removeItem(key);
-      else localStorage.setItem(key, JSON.stringify({ base, changes, described }));
+      if (!changes.length && !described) localStorage.removeItem(this.#key);
+      else localStorage.setItem(this.#key, JSON.stringify(this.unsent));
       this.isFull = false;
     } catch {
       this.isFull = true;
     }
   }
 
-  /** Finds unsent changes of tabs that were closed: {found, keys}, `keys` those of localStorage. */
-  async #adopt(id) {
-    const locks = await navigator.locks?.query();
-    const alive = new Set((locks?.held ?? []).map(({ name }) => name));
-    const found = [], keys = [];
-    for (const key of Object.keys(localStorage)) {
-      if (!key.startsWith(`${BOX} ${id} `)) continue;
-      const tab = key.slice(`${BOX} ${id} `.length);
-      if (alive.has(`${BOX} ${tab}`) && tab !== this.tab) continue;
-      const { base, changes, described } = unsentIn(localStorage.getItem(key)) ?? {};
-      if (!Array.isArray(changes)) continue;
-      keys.push(key);
-      this.described = described ?? this.described;
-      found.push(...changes.map((change) => ({ base, change })));
-    }
-    return { found, keys };
-  }
-
-  /** Sends what is queued, one change at a time; tries again later after errors that may pass. */
+  /** Sends what is unsent, one change at a time; tries again later after errors that may pass. */
   async #send() {
-    if (this.isSending || !(this.waiting.length || this.described)) return this.#say();
+    if (this.isSending || !(this.unsent.changes.length || this.unsent.described)) return this.#showState();
     this.isSending = true;
-    clearTimeout(this.retry);
+    clearTimeout(this.retryTimer);
     const { id } = this;
     let refused = null;  // a description that could not be sent
-    const isDue = () => this.described && this.described !== refused;
-    while ((isDue() || this.waiting.length) && id === this.id) {
-      if (isDue()) {
+    while (id === this.id) {
+      const { base, changes: [change], described } = this.unsent;
+      if (described && described !== refused) {
         refused = await this.#sendDescription(id);
         continue;
       }
-      const [change] = this.waiting;
+      if (!change) break;
       try {
-        const { revision } = await this.engine.save(id, { base: this.revision, ...change });
-        if (id !== this.id) break;
-        this.revision = Math.max(this.revision, revision);
-        this.waiting = this.waiting.filter((each) => each.change !== change.change);
-        this.failures = 0;
-        this.problem = null;
-        this.#store();
+        const { revision } = await this.engine.save(id, { base, ...change });
+        if (id === this.id) this.#markSent(change, revision);
       } catch (problem) {
         if (id !== this.id) break;
         if (problem.status === 409 && (await this.#catchUp(problem.details).catch(() => false))) continue;
         this.problem = problem;
-        if (problem.status === 404 || problem.status === 401 || problem.status === 422) break;
-        this.#sendLater();
+        if (!FINAL.includes(problem.status)) this.#sendLater();
         break;
       }
     }
     this.isSending = false;
-    if (this.isStale && !this.waiting.length) [this.isStale, this.revision] = [false, Math.max(this.revision, this.loaded)];
-    this.#say();
+    this.#settle();
+  }
+
+  #markSent(change, revision) {
+    this.unsent.base = Math.max(this.unsent.base, revision);
+    this.unsent.changes = this.unsent.changes.filter((each) => each.change !== change.change);
+    this.failures = 0;
+    this.problem = null;
+    this.#store();
+  }
+
+  /** Tells those who wait that all is sent, or cannot be. */
+  #settle() {
+    if (this.shownWithout !== null && !this.unsent.changes.length) {
+      this.unsent.base = Math.max(this.unsent.base, this.shownWithout);
+      this.shownWithout = null;
+    }
+    this.#showState();
     for (const settle of this.settled.splice(0)) settle();
   }
 
   /** Sends title, run and settings; returns what could not be sent, or null. */
   async #sendDescription(id) {
-    const { described } = this;
+    const { described } = this.unsent;
     try {
       await this.engine.describe(id, described);
-      if (this.described === described) this.described = null;
+      if (this.unsent.described === described) this.unsent.described = null;
       this.problem = null;
       this.#store();
       return null;
     } catch (problem) {
       this.problem = problem;
-      if (!this.waiting.length) this.#sendLater();
+      if (!this.unsent.changes.length) this.#sendLater();
       return described;
     }
   }
 
   #sendLater() {
-    this.retry = setTimeout(() => this.#send(), RETRY[Math.min(this.failures++, RETRY.length - 1)] * 1000);
+    const seconds = RETRY[Math.min(this.failures++, RETRY.length - 1)];
+    this.retryTimer = setTimeout(() => this.#send(), seconds * 1000);
   }
 
   /** Rebases our changes onto those made elsewhere. Returns whether to try again. */
   async #catchUp({ revision, changes }) {
     if (!changes) return this.#reload();
     if (!changes.length) return false;
-    const own = new Set(this.waiting.map(({ change }) => change));
-    const theirs = changes.filter((change) => change.revision > this.revision && !own.has(change.change));
+    const { unsent } = this;
+    const own = new Set(unsent.changes.map(({ change }) => change));
+    const theirs = changes.filter((change) => change.revision > unsent.base && !own.has(change.change));
     const done = new Set(changes.map(({ change }) => change));
-    this.waiting = this.waiting.filter(({ change }) => !done.has(change));
+    unsent.changes = unsent.changes.filter(({ change }) => !done.has(change));
     this.#follow(theirs);
-    this.revision = Math.max(this.revision, revision);
+    unsent.base = Math.max(unsent.base, revision);
     this.#store();
     return true;
   }
@@ -201,46 +212,23 @@ export class Keeper {
   /** Reloads the draft if its changes are no longer known, and rebases ours onto it. */
   async #reload() {
     const draft = await this.engine.draft(this.id);
-    const known = new Map(draft.elements.map((element) => [element.id, element]));
-    const gone = this.room.document.elements.filter(({ id }) => !known.has(id)).map(({ id }) => ({ remove: id }));
-    let after = null;
-    const there = draft.elements.map((element) => {
-      const edit = { put: element, after };
-      after = element.id;
-      return edit;
-    });
-    const ours = this.waiting.flatMap(({ edits }) => edits ?? []).map(({ put }) => put?.id);
-    const theirs = { edits: [...gone.filter(({ remove }) => !ours.includes(remove)), ...there] };
-    const branches = draft.branches ?? [], kept = new Set(branches.map(({ id }) => id));
-    const lost = this.room.document.branches.filter(({ id }) => !kept.has(id));
-    this.#follow([
-      theirs,
-      ...branches.map((branch) => ({ edits: [], branch })),
-      ...lost.map(({ id }) => ({ edits: [], remove_branch: id })),
-    ]);
-    this.revision = draft.revision;
+    this.#follow(changesTo(draft, this.room.document, this.unsent.changes));
+    this.unsent.base = draft.revision;
     this.#store();
     return true;
   }
 
+  /** Rebases our changes onto others, and shows those that the screen does not show yet. */
   #follow(theirs) {
     if (!theirs.length) return;
-    if (this.fresh) {
-      this.waiting.push({ change: newId(), ...this.fresh });
-      this.fresh = null;
-    }
-    const { changes, copies } = rebased(this.waiting, theirs);
-    if (this.isStale) {
-      // The screen shows the server's version; our changes were never shown.
-      this.waiting = changes;
-      for (const change of changes) this.room.receive(change);
-      this.isStale = false;
-      return;
-    }
-    this.waiting = changes;
-    for (const change of theirs) this.room.receive(change);
-    for (const change of changes) this.room.receive(change);
-    if (copies.length) this.room.emit("said", "Another tab wrote in the same line: both versions stand there now.");
+    this.#enqueue();
+    const { changes, copies } = rebased(this.unsent.changes, theirs);
+    this.unsent.changes = changes;
+    const showsTheirs = this.shownWithout !== null;
+    for (const change of showsTheirs ? changes : [...theirs, ...changes]) this.room.receive(change);
+    this.shownWithout = null;
+    if (showsTheirs || !copies.length) return;
+    this.room.emit("said", "Another tab wrote in the same line: both versions stand there now.");
   }
 
   async #watch() {
@@ -249,7 +237,8 @@ export class Keeper {
     for (let pause = 1; !signal.aborted; pause = Math.min(pause * 2, 15)) {
       try {
         const begun = performance.now();
-        await this.engine.watch(id, this.revision, (change) => signal.aborted || this.#hear(change), signal);
+        const hear = (change) => signal.aborted || this.#hear(change);
+        await this.engine.watch(id, this.unsent.base, hear, signal);
         if (performance.now() - begun > 5000) pause = 1;
         this.#send();
       } catch (problem) {
@@ -263,76 +252,126 @@ export class Keeper {
   #hear(change) {
     if (change.removed) {
       this.problem = new Problem("This draft was removed.", 404);
-      return this.#say();
+      this.#showState();
+    } else if (change.reload) {
+      this.#reload().catch(() => {});
+    } else if (change.revision === undefined) {
+      this.#hearDescription(change);
+    } else if (change.revision === this.unsent.base + 1 && !this.isSending) {
+      this.#follow([change]);
+      this.unsent.base = change.revision;
+      this.#store();
+    } else if (change.revision > this.unsent.base) {
+      this.#send();
     }
-    if (change.reload) return this.#reload().catch(() => {});
-    if (change.revision === undefined) return this.#hearDescription(change);
-    if (change.revision !== this.revision + 1 || this.isSending) return change.revision > this.revision && this.#send();
-    this.#follow([change]);
-    this.revision = change.revision;
-    this.#store();
-    return undefined;
   }
 
   /** Applies the title, run or settings of another tab, unless they are being changed here. */
   #hearDescription({ settings, title, run }) {
-    const ours = { ...this.described, ...(this.describing && { settings }) };
+    const ours = { ...this.unsent.described, ...(this.describingTimer && { settings }) };
     const isTheirs = ([key, value]) => value !== undefined && !(key in ours);
     const change = Object.fromEntries(Object.entries({ title, run }).filter(isTheirs));
-    this.isOpening = true;
+    this.isHearing = true;
     if (isTheirs(["settings", settings])) this.room.set(settings);
     if (Object.keys(change).length) this.room.describe(change);
-    this.isOpening = false;
+    this.isHearing = false;
   }
 
   /** Saves a title, a run or settings; what could not be sent is sent with the next change. */
   async #describe(change) {
-    if (this.isOpening) return;
-    this.described = { ...this.described, ...change };
+    this.unsent.described = { ...this.unsent.described, ...change };
     this.#store();
     await this.#send();
   }
 
   #describeSoon() {
-    clearTimeout(this.describing);
-    this.describing = setTimeout(() => this.#describeSettings(), PAUSE);
+    clearTimeout(this.describingTimer);
+    this.describingTimer = setTimeout(() => this.#describeSettings(), PAUSE);
   }
 
   #describeSettings() {
-    clearTimeout(this.describing);
-    this.describing = null;
+    clearTimeout(this.describingTimer);
+    this.describingTimer = null;
     return this.#describe({ settings: this.room.settings });
   }
 
   /** Waits until all is sent, or cannot be. */
   async flush() {
     if (!this.id) return;
-    this.#close();
-    if (this.describing) this.#describeSettings();
+    this.#endTyping();
+    if (this.describingTimer) this.#describeSettings();
     if (this.isSending) await new Promise((resolve) => this.settled.push(resolve));
   }
 
-  #say() {
-    const isUnsent = this.waiting.length > 0 || this.fresh || this.described;
-    const isOwn = this.room.about.mode !== "writer";  // drafts are stored in this browser only
-    if (isOwn && this.problem && ![404, 409].includes(this.problem.status)) this.show("failed", `not saved: ${this.problem.message}`);
-    else if (this.problem?.status === 507) this.show("failed", `not saved: ${this.isFull ? "the disk is full, and so is this browser's storage" : "the disk is full; kept in this browser"}`);
-    else if (this.problem?.status === 404) this.show("failed", "not saved: this draft was removed elsewhere; export it, or save it as a new one");
-    else if (this.problem?.status === 401) this.show("failed", "not saved: open the link of the server again; kept in this browser");
-    else if (this.problem && this.isFull) this.show("failed", "not saved: the server does not answer, and this browser's storage is full");
-    else if (this.problem?.status === 409) this.show("behind", "behind: another tab has changed this draft; load it anew");
-    else if (this.problem?.status > 0) this.show("failed", `not saved: ${this.problem.message}`);
-    else if (this.problem) this.show("local", "kept in this browser: the server does not answer");
-    else if (isUnsent) this.show("saving", "saving…");
+  #showState() {
+    const { problem, isFull, unsent } = this;
+    const isOwn = this.room.about.mode !== "writer";
+    if (problem) this.show(...stateAfter(problem, isOwn, isFull));
+    else if (unsent.changes.length || unsent.described || this.typed) this.show("saving", "saving…");
     else this.show("saved", "saved");
   }
 }
 
-/** The unsent changes in an entry of localStorage; null if it is damaged. */
-function unsentIn(entry) {
+/**
+ * The state and the text to show after a problem.
+ *
+ * `isOwn`: whether drafts are stored in this browser only; `isFull`: whether its storage is full.
+ */
+function stateAfter({ status, message }, isOwn, isFull) {
+  const failed = (reason) => ["failed", `not saved: ${reason}`];
+  if (isOwn && status !== 404 && status !== 409) return failed(message);
+  if (status === 507 && isFull) return failed("the disk is full, and so is this browser's storage");
+  if (status === 507) return failed("the disk is full; kept in this browser");
+  if (status === 404) return failed("this draft was removed elsewhere; export it, or save it as a new one");
+  if (status === 401) return failed("open the link of the server again; kept in this browser");
+  if (isFull) return failed("the server does not answer, and this browser's storage is full");
+  if (status === 409) return ["behind", "behind: another tab has changed this draft; load it anew"];
+  if (status > 0) return failed(message);
+  return ["local", "kept in this browser: the server does not answer"];
+}
+
+/** Finds what was left unsent in this tab, and in tabs that were closed; `keys` are those of localStorage. */
+async function leftUnsent(id, ownTab) {
+  const locks = await navigator.locks?.query();
+  const alive = new Set((locks?.held ?? []).map(({ name }) => name));
+  const left = { base: null, changes: [], described: null, keys: [] };
+  for (const key of Object.keys(localStorage)) {
+    if (!key.startsWith(`${BOX} ${id} `)) continue;
+    const tab = key.slice(`${BOX} ${id} `.length);
+    if (alive.has(`${BOX} ${tab}`) && tab !== ownTab) continue;
+    const entry = parsed(localStorage.getItem(key));
+    if (!Array.isArray(entry?.changes)) continue;
+    if (!left.changes.length) left.base = entry.base;
+    left.changes.push(...entry.changes);
+    left.described = entry.described ?? left.described;
+    left.keys.push(key);
+  }
+  return left;
+}
+
+/** The value of an entry of localStorage; null if it is damaged. */
+function parsed(entry) {
   try {
     return JSON.parse(entry);
   } catch {
     return null;
   }
+}
+
+/** The changes that make a document the engine's draft; elements that our changes put are not removed. */
+function changesTo(draft, document, ours) {
+  const known = new Set(draft.elements.map(({ id }) => id));
+  const put = new Set(ours.flatMap(({ edits }) => edits ?? []).map((edit) => edit.put?.id));
+  const gone = document.elements.map(({ id }) => id).filter((id) => !known.has(id) && !put.has(id));
+  const there = draft.elements.map((element, place) => ({
+    put: element,
+    after: place > 0 ? draft.elements[place - 1].id : null,
+  }));
+  const branches = draft.branches ?? [], kept = new Set(branches.map(({ id }) => id));
+  const lost = document.branches.filter(({ id }) => !kept.has(id));
+  return [
+    { edits: [...gone.map((id) => ({ remove: id })), ...there] },
+    ...branches.map((branch) => ({ edits: [], branch })),
+    ...lost.map(({ id }) => ({ edits: [], remove_branch: id })),
+  ];
 }

@@ -3,12 +3,12 @@
 import { Cast } from "./cast.js";
 import { Completion } from "./completion.js";
 import { byId, isNarrow } from "./dom.js";
+import { DraftSaver } from "./drafts.js";
 import { Editor } from "./editor.js";
 import { BrowserEngine } from "./engine_browser.js";
 import { ServerEngine } from "./engine_server.js";
 import { Exporting } from "./exporting.js";
 import { Find } from "./find.js";
-import { Keeper } from "./drafts.js";
 import { isMac, keyName, listen, nameButtons, showSheet, spokenName } from "./keys.js";
 import { Marks } from "./marks.js";
 import { Outline } from "./outline.js";
@@ -105,79 +105,159 @@ function authors(isShown = !document.body.classList.contains("authors")) {
   byId("toggle-authors").setAttribute("aria-pressed", isShown);
 }
 
-function commandsOf({ room, editor, suggestions, completion, exporting, find, shelf, cast }) {
-  const isFree = () => !document.querySelector("dialog[open]");
-  const inScript = () => document.activeElement === editor.root;
-  const inTakes = () => suggestions.takesOpen && byId("takes").contains(document.activeElement);
-  const isTyping = ({ target }) => target.closest("input, textarea, select, [contenteditable]");
-  const write = "Writing", model = "With the model", page = "The page";
-  const accept = () => (suggestions.isShown ? (suggestions.accept(), true) : completion.accept());
-  const sides = ["outline", "panel"];
-  const toggle = (name) => side(name) && byId(name).querySelector("button, input, select")?.focus();
-  const escape = () => {
-    if (byId("export-menu").matches(":popover-open")) byId("export-menu").hidePopover();
-    else if (suggestions.asked) suggestions.escape();
-    else if (completion.drop()) return true;
-    else if (find.isOpen && byId("find").contains(document.activeElement)) find.close();
-    else if (isNarrow() && sides.some((name) => !byId(name).hidden)) sides.forEach((name) => side(name, false));
-    else if (!byId("problem").hidden) showProblem("");
-    else if (!inScript()) editor.focus();
-    else return false;
-    return true;
-  };
-  const regions = () => [byId("title"), byId("script"), byId("go-on"), ...sides.filter((name) => !byId(name).hidden).map((name) => byId(name).querySelector("button, select"))];
-  const leave = (step) => {
-    const all = regions().filter(Boolean);
-    const now = all.findIndex((each) => each === document.activeElement || each.closest("header, main, footer, nav, aside")?.contains(document.activeElement));
-    const next = all[(now + step + all.length) % all.length];
-    if (next === editor.root) editor.focus();
-    else next.focus();
-  };
+const SIDES = ["outline", "panel"];
+const openSides = () => SIDES.filter((name) => !byId(name).hidden);
+
+const isFree = () => !document.querySelector("dialog[open]");
+const inScript = () => document.activeElement === byId("script");
+const isTyping = ({ target }) => target.closest("input, textarea, select, [contenteditable]");
+const mayUndo = (event) => isFree() && (inScript() || !isTyping(event));
+
+/** The digit of a key, whatever it types with the modifiers that are held. */
+const digitOf = ({ code }) => Number(code.at(-1));
+
+/** The shortcuts of the page; see `keys.js`. Of those with the same key, the first has precedence. */
+function commandsOf(parts) {
+  const inGroup = (group, commands) => commands.map((command) => ({ group, ...command }));
   return [
-    { keys: ["1", "2", "3", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], when: inTakes, run: (event) => suggestions.takeKey(event) },
-    { group: write, keys: ["Tab"], label: "What the line is: action, character, … or what comes below it", when: inScript, run: () => {
-      if (accept()) return true;
-      room.edit(tab(room.document, editor.range));
-      return true;
-    } },
-    { group: write, keys: ["Shift+Tab"], label: "The other way round", when: inScript, run: () => {
-      room.edit(tab(room.document, editor.range, true));
-      return true;
-    } },
-    { group: write, keys: ["Enter"], shown: ["Enter"], label: "The next line; on an empty one: action, then a new scene", when: inScript, run: () => {
-      if (editor.element.kind === "character") completion.accept();
-      return false;
-    } },
-    { group: write, keys: KINDS.map((_, place) => `Mod+${place + 1}`), shown: ["Mod+1 … 6"], label: `${KINDS.map((kind) => KIND_NAMES[kind].toLowerCase()).join(", ")}`, when: inScript, run: (event) => {
-      room.edit(become(room.document, editor.element, KINDS[Number(event.code.at(-1)) - 1]));
-    } },
-    { keys: ["Mod+Home", "Mod+Shift+Home", ...(isMac ? ["Mod+ArrowUp", "Mod+Shift+ArrowUp"] : [])], when: inScript, run: (event) => editor.goToEnd(true, event.shiftKey) },
-    { keys: ["Mod+End", "Mod+Shift+End", ...(isMac ? ["Mod+ArrowDown", "Mod+Shift+ArrowDown"] : [])], when: inScript, run: (event) => editor.goToEnd(false, event.shiftKey) },
-    { group: write, keys: ["Mod+Z"], buttons: ["undo"], label: "Undo the last change", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.undo() },
-    { group: write, keys: ["Mod+Shift+Z", "Mod+Y"], shown: ["Mod+Shift+Z"], buttons: ["redo"], label: "Redo", when: (event) => isFree() && (inScript() || !isTyping(event)), run: () => room.redo() },
-    { group: model, keys: ["Mod+Enter"], buttons: ["go-on"], label: "Continue; accepts the suggestion first", when: isFree, run: () => void suggestions.goOn() },
-    { group: model, keys: ["Tab", "ArrowRight"], buttons: ["take"], label: "Accept the suggestion", when: inScript, run: (event) => event.key === "ArrowRight" && (suggestions.isShown || completion.text) ? accept() : false },
-    { group: model, keys: ["ArrowDown"], buttons: ["another"], label: "Another suggestion", when: () => inScript() && suggestions.isShown, run: () => suggestions.another() },
-    { group: model, keys: ["ArrowUp"], label: "The suggestion before", when: () => inScript() && suggestions.isShown, run: () => suggestions.previous() },
-    { group: model, keys: ["Escape"], buttons: ["stop", "drop"], label: "Stop writing; discard the suggestion", when: isFree, run: escape },
-    { group: model, keys: ["Mod+Shift+Enter"], buttons: ["three-takes"], label: "Three takes side by side; 1, 2 or 3 accepts one", when: isFree, run: () => void suggestions.goOn(null, 3) },
-    { group: model, keys: Array.from({ length: 9 }, (_, place) => `Alt+${place + 1}`), shown: ["Alt+1 … 9"], label: "Who speaks next", when: isFree, run: (event) => cast.press(Number(event.code.at(-1))) },
-    { group: model, keys: ["Alt+Enter"], buttons: ["try-again"], label: "Try again from here; what follows becomes a branch", when: isFree, run: () => void suggestions.retry() },
-    { group: page, keys: ["Mod+F"], buttons: ["open-find"], label: "Find and replace", when: isFree, run: () => find.open() },
-    { group: page, keys: ["Mod+S"], label: "Save a Fountain file", when: isFree, run: () => void exporting.save(exporting.formats[0].format) },
-    { group: page, keys: ["Mod+O"], buttons: ["open-file"], label: "Open a file", when: isFree, run: () => exporting.choose() },
-    { group: page, keys: ["Alt+D"], buttons: ["open-shelf"], label: "Drafts", when: isFree, run: () => void shelf.open() },
-    { group: page, keys: ["Alt+S"], buttons: ["toggle-outline"], label: "Scenes and branches", when: isFree, run: () => void toggle("outline") },
-    { group: page, keys: ["Alt+P"], buttons: ["toggle-panel"], label: "How the model writes", when: isFree, run: () => void toggle("panel") },
-    { group: page, keys: ["Alt+E"], buttons: ["open-export"], label: "Export", when: isFree, run: () => {
-      byId("export-menu").togglePopover();
-      byId("export-menu").querySelector("button").focus();
-    } },
-    { group: page, keys: ["Alt+W"], buttons: ["toggle-authors"], label: "Who wrote which line", when: isFree, run: () => authors() },
-    { group: page, keys: ["F6"], label: "Out of the script, to the next part of the page", when: isFree, run: () => leave(1) },
-    { keys: ["Shift+F6"], when: isFree, run: () => leave(-1) },
-    { group: page, keys: ["?", "F1"], buttons: ["open-keys"], label: "This sheet (F1 while you write)", when: (event) => isFree() && (event.key === "F1" || !isTyping(event)), run: () => byId("keys").showModal() },
+    ...takesCommands(parts),
+    ...inGroup("Writing", writingCommands(parts)),
+    ...inGroup("With the model", modelCommands(parts)),
+    ...inGroup("The page", pageCommands(parts)),
   ];
+}
+
+function takesCommands({ suggestions }) {
+  const inTakes = () => suggestions.takesOpen && byId("takes").contains(document.activeElement);
+  const keys = ["1", "2", "3", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
+  return [{ keys, when: inTakes, run: (event) => suggestions.takeKey(event) }];
+}
+
+function writingCommands({ room, editor, suggestions, completion }) {
+  const changeKind = (isBack) => void room.edit(tab(room.document, editor.range, isBack));
+  const setKind = (kind) => void room.edit(become(room.document, editor.element, kind));
+  const kindKeys = KINDS.map((_, place) => `Mod+${place + 1}`);
+  const kindNames = KINDS.map((kind) => KIND_NAMES[kind].toLowerCase()).join(", ");
+  const startKeys = ["Mod+Home", "Mod+Shift+Home", ...(isMac ? ["Mod+ArrowUp", "Mod+Shift+ArrowUp"] : [])];
+  const endKeys = ["Mod+End", "Mod+Shift+End", ...(isMac ? ["Mod+ArrowDown", "Mod+Shift+ArrowDown"] : [])];
+  return [
+    { keys: ["Tab"], label: "What the line is: action, character, … or what comes below it",
+      when: inScript, run: () => accept(suggestions, completion) || changeKind(false) },
+    { keys: ["Shift+Tab"], label: "The other way round",
+      when: inScript, run: () => changeKind(true) },
+    { keys: ["Enter"], label: "The next line; on an empty one: action, then a new scene",
+      when: inScript, run: () => {
+        if (editor.element.kind === "character") completion.accept();
+        return false;
+      } },
+    { keys: kindKeys, shown: ["Mod+1 … 6"], label: kindNames,
+      when: inScript, run: (event) => setKind(KINDS[digitOf(event) - 1]) },
+    { keys: startKeys, when: inScript, run: (event) => editor.goToEnd(true, event.shiftKey) },
+    { keys: endKeys, when: inScript, run: (event) => editor.goToEnd(false, event.shiftKey) },
+    { keys: ["Mod+Z"], buttons: ["undo"], label: "Undo the last change",
+      when: mayUndo, run: () => room.undo() },
+    { keys: ["Mod+Shift+Z", "Mod+Y"], shown: ["Mod+Shift+Z"], buttons: ["redo"], label: "Redo",
+      when: mayUndo, run: () => room.redo() },
+  ];
+}
+
+function modelCommands({ editor, suggestions, completion, find, cast }) {
+  const isShown = () => inScript() && suggestions.isShown;
+  const mayAccept = () => inScript() && (suggestions.isShown || completion.text);
+  const speakerKeys = Array.from({ length: 9 }, (_, place) => `Alt+${place + 1}`);
+  return [
+    { keys: ["Mod+Enter"], buttons: ["go-on"], label: "Continue; accepts the suggestion first",
+      when: isFree, run: () => void suggestions.goOn() },
+    // Tab is here for the sheet of keys alone: its command for writing comes first, and accepts, too.
+    { keys: ["Tab", "ArrowRight"], buttons: ["take"], label: "Accept the suggestion",
+      when: mayAccept, run: () => accept(suggestions, completion) },
+    { keys: ["ArrowDown"], buttons: ["another"], label: "Another suggestion",
+      when: isShown, run: () => suggestions.another() },
+    { keys: ["ArrowUp"], label: "The suggestion before",
+      when: isShown, run: () => suggestions.previous() },
+    { keys: ["Escape"], buttons: ["stop", "drop"], label: "Stop writing; discard the suggestion",
+      when: isFree, run: () => escape({ editor, suggestions, completion, find }) },
+    { keys: ["Mod+Shift+Enter"], buttons: ["three-takes"],
+      label: "Three takes side by side; 1, 2 or 3 accepts one",
+      when: isFree, run: () => void suggestions.goOn(null, 3) },
+    { keys: speakerKeys, shown: ["Alt+1 … 9"], label: "Who speaks next",
+      when: isFree, run: (event) => cast.press(digitOf(event)) },
+    { keys: ["Alt+Enter"], buttons: ["try-again"],
+      label: "Try again from here; what follows becomes a branch",
+      when: isFree, run: () => void suggestions.retry() },
+  ];
+}
+
+function pageCommands({ editor, exporting, find, shelf }) {
+  const mayAsk = (event) => isFree() && (event.key === "F1" || !isTyping(event));
+  return [
+    { keys: ["Mod+F"], buttons: ["open-find"], label: "Find and replace",
+      when: isFree, run: () => find.open() },
+    { keys: ["Mod+S"], label: "Save a Fountain file",
+      when: isFree, run: () => void exporting.save(exporting.formats[0].format) },
+    { keys: ["Mod+O"], buttons: ["open-file"], label: "Open a file",
+      when: isFree, run: () => exporting.choose() },
+    { keys: ["Alt+D"], buttons: ["open-shelf"], label: "Drafts",
+      when: isFree, run: () => void shelf.open() },
+    { keys: ["Alt+S"], buttons: ["toggle-outline"], label: "Scenes and branches",
+      when: isFree, run: () => toggle("outline") },
+    { keys: ["Alt+P"], buttons: ["toggle-panel"], label: "How the model writes",
+      when: isFree, run: () => toggle("panel") },
+    { keys: ["Alt+E"], buttons: ["open-export"], label: "Export",
+      when: isFree, run: () => {
+        byId("export-menu").togglePopover();
+        byId("export-menu").querySelector("button").focus();
+      } },
+    { keys: ["Alt+W"], buttons: ["toggle-authors"], label: "Who wrote which line",
+      when: isFree, run: () => authors() },
+    { keys: ["F6"], label: "Out of the script, to the next part of the page",
+      when: isFree, run: () => moveFocus(1, editor) },
+    { keys: ["Shift+F6"], when: isFree, run: () => moveFocus(-1, editor) },
+    { keys: ["?", "F1"], buttons: ["open-keys"], label: "This sheet (F1 while you write)",
+      when: mayAsk, run: () => byId("keys").showModal() },
+  ];
+}
+
+/** Accepts the suggestion that is shown, or else the completion; returns whether there was one. */
+function accept(suggestions, completion) {
+  if (!suggestions.isShown) return completion.accept();
+  suggestions.accept();
+  return true;
+}
+
+/** Closes the innermost thing that is open, or returns to the script; returns whether there was any. */
+function escape({ editor, suggestions, completion, find }) {
+  const menu = byId("export-menu");
+  if (menu.matches(":popover-open")) menu.hidePopover();
+  else if (suggestions.asked) suggestions.escape();
+  else if (completion.text) completion.drop();
+  else if (find.isOpen && byId("find").contains(document.activeElement)) find.close();
+  else if (isNarrow() && openSides().length) openSides().forEach((name) => side(name, false));
+  else if (!byId("problem").hidden) showProblem("");
+  else if (!inScript()) editor.focus();
+  else return false;
+  return true;
+}
+
+/** Opens a side panel and moves the focus there, or closes it. */
+function toggle(name) {
+  if (side(name)) byId(name).querySelector("button, input, select")?.focus();
+}
+
+/** Moves the focus to the next part of the page, or to the one before if `step` is -1. */
+function moveFocus(step, editor) {
+  const ofSides = openSides().map((name) => byId(name).querySelector("button, select"));
+  const targets = [byId("title"), byId("script"), byId("go-on"), ...ofSides].filter(Boolean);
+  const now = targets.findIndex(isFocusNear);
+  const next = targets[(now + step + targets.length) % targets.length];
+  if (next === editor.root) editor.focus();
+  else next.focus();
+}
+
+/** Whether the focus is in the same part of the page as a control. */
+function isFocusNear(control) {
+  const focused = document.activeElement;
+  return control === focused || control.closest("header, main, footer, nav, aside")?.contains(focused);
 }
 
 function buttonsOf({ room, editor, suggestions, exporting, find, shelf }) {
@@ -262,11 +342,11 @@ async function main() {
   const editor = new Editor(byId("script"), room);
   const suggestions = new Suggestions(room, editor, engine, say);
   const completion = new Completion(room, editor, suggestions);
-  const keeper = new Keeper(room, engine, (state, text) => {
+  const saver = new DraftSaver(room, engine, (state, text) => {
     if (byId("saved").textContent !== text) byId("saved").textContent = text;
     byId("saved").dataset.state = state;
   });
-  const shelf = new Shelf(room, engine, keeper, say);
+  const shelf = new Shelf(room, engine, saver, say);
   const exporting = new Exporting(room, editor, engine, say, (brought) => shelf.begin(brought));
   const parts = {
     room, editor, suggestions, completion, exporting, shelf,
@@ -282,7 +362,7 @@ async function main() {
   const commands = commandsOf(parts);
   listen(commands);
   showKeys(commands);
-  for (const name of ["outline", "panel"]) {
+  for (const name of SIDES) {
     const isWanted = localStorage.getItem(`scriptforge-${name}`) ?? (name === "outline" ? "open" : "closed");
     side(name, !isNarrow() && isWanted === "open");
   }

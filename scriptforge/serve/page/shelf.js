@@ -3,8 +3,8 @@
 import { byId } from "./dom.js";
 
 export class Shelf {
-  constructor(room, engine, keeper, say) {
-    Object.assign(this, { room, engine, keeper, say });
+  constructor(room, engine, saver, say) {
+    Object.assign(this, { room, engine, saver, say });
     const makers = { "new-draft": () => this.begin(), "copy-draft": () => this.copy() };
     for (const [id, act] of Object.entries(makers)) {
       byId(id).addEventListener("click", () => this.#once(byId(id), () => act().then(() => byId("shelf").close())));
@@ -24,14 +24,14 @@ export class Shelf {
     const drafts = await this.engine.drafts();
     const asked = new URLSearchParams(location.search).get("draft") ?? localStorage.getItem("scriptforge-last");
     const draft = drafts.find(({ id }) => id === asked) ?? drafts[0];
-    if (draft) await this.keeper.open(draft.id);
+    if (draft) await this.saver.open(draft.id);
     else await this.begin();
   }
 
   async begin({ title = "Untitled", elements = [] } = {}) {
     const run = this.room.run?.name ?? this.room.about.default_run ?? this.room.about.runs[0]?.name ?? "";
     const { id } = await this.engine.create({ title, run, elements });
-    await this.keeper.open(id);
+    await this.saver.open(id);
   }
 
   copy() {
@@ -45,7 +45,7 @@ export class Shelf {
   }
 
   async #show() {
-    await this.keeper.flush();
+    await this.saver.flush();
     try {
       const drafts = await this.engine.drafts();
       byId("drafts").replaceChildren(...drafts.map((draft) => this.#item(draft)));
@@ -87,7 +87,7 @@ export class Shelf {
     if (!button) return;
     const { id, act, sure } = button.dataset;
     if (act === "open") {
-      this.#once(button, () => this.keeper.open(id).then(() => byId("shelf").close()));
+      this.#once(button, () => this.saver.open(id).then(() => byId("shelf").close()));
     } else if (sure) {
       this.#once(button, () => this.#remove(id));
     } else {
@@ -97,10 +97,10 @@ export class Shelf {
   }
 
   async #remove(id) {
-    await this.keeper.flush();
+    await this.saver.flush();
     await this.engine.discard(id);
     if (id === this.room.draft.id) {
-      this.keeper.leave();
+      this.saver.leave();
       await this.start();
     }
     await this.#show();

@@ -149,30 +149,38 @@ export function* suggest(about, vocabulary, context, request) {
   const { lines, seed, open } = request;
   const writing = new Writing(about, vocabulary, request, context);
   writing.goOn();
-  let left = lines, shown = open ? writing.text() : null, isOpen = Boolean(open), isBegun = isOpen;
-  const forced = Boolean(open);
-  for (let step = 0; left > 0; step++) {
-    const element = writing.step(forced && step === 0);
-    if (element.isWhole && element.kind) {
-      if (!isBegun) yield { begin: { kind: element.kind, speaker: element.speaker } };
-      const whole = { kind: element.kind, speaker: element.speaker, text: isOpen ? "" : element.text };
-      if (shown !== null && element.text.startsWith(shown) && element.text !== shown) yield { add: element.text.slice(shown.length) };
-      yield { element: whole };
+  // What the page has of the element that is being written; null before it begins.
+  let shown = open ? { text: writing.text(), isContinued: true } : null;
+  let left = lines;
+  while (left > 0) {
+    const finished = writing.step();
+    if (finished) {
+      yield* ending(finished, shown);
+      shown = null;
       left -= 1;
-      [isOpen, isBegun, shown] = [false, false, null];
     }
     if (left === 0 || !writing.element) continue;
-    if (!isBegun) {
-      yield { begin: { kind: writing.element.kind, speaker: writing.element.speaker } };
-      [isBegun, shown] = [true, ""];
+    if (!shown) {
+      yield beginning(writing.element);
+      shown = { text: "", isContinued: false };
     }
     const text = writing.text();
-    if (text.length > shown.length && text.startsWith(shown) && !text.endsWith("\ufffd")) {
-      yield { add: text.slice(shown.length) };
-      shown = text;
+    if (text.length > shown.text.length && text.startsWith(shown.text) && !text.endsWith("\ufffd")) {
+      yield { add: text.slice(shown.text.length) };
+      shown.text = text;
     }
   }
   yield { done: true, seed };
+}
+
+const beginning = ({ kind, speaker }) => ({ begin: { kind, speaker } });
+
+/** The lines that complete an element on the page, given what is shown of it. */
+function* ending(element, shown) {
+  const { kind, speaker, text } = element;
+  if (!shown) yield beginning(element);
+  else if (text.startsWith(shown.text) && text !== shown.text) yield { add: text.slice(shown.text.length) };
+  yield { element: { kind, speaker, text: shown?.isContinued ? "" : text } };
 }
 
 /** Returns, in a mix, the name of the source to write like: the one asked for, or that of most speakers. */
@@ -240,6 +248,9 @@ function rulesOf(about, vocabulary) {
   return rules.get(about);
 }
 
+// What the next token may be: any, text, or text that does not continue the word before it.
+const ANY = "any", TEXT = "text", NEW_WORD = "new word";
+
 class Writing {
   /** `context`: {model, ids, lines}: a model that has read the ids of the elements before; their number. */
   constructor(about, vocabulary, request, context) {
@@ -259,7 +270,7 @@ class Writing {
     this.element = null;
     this.ids = [];
     this.continuing = bytesOf(about.continuing);
-    this.isWordOpen = false;
+    this.due = request.open ? TEXT : ANY;
     this.layout = about.layout;
     this.unspoken = about.plain ? [] : [about.heading, about.action, about.transition, about.end];
   }
@@ -275,12 +286,12 @@ class Writing {
     if (about.plain) {
       const given = request.open ? encoded(this.vocabulary, request.open.text) : [];
       this.element = { kind: "action", speaker: "" };
-      for (const id of given) this.take(id, true);
-      this.isWordOpen = given.length > 0 && endsInWord(request.open.text);
+      this.takeAll(given);
+      if (given.length && endsInWord(request.open.text)) this.due = NEW_WORD;
     } else if (request.open) {
       this.takeAll(opened(about, this.vocabulary, request.open, request.source));
       this.takeAll(encoded(this.vocabulary, request.open.text));
-      this.isWordOpen = endsInWord(request.open.text);
+      if (endsInWord(request.open.text)) this.due = NEW_WORD;
     } else {
       this.takeAll(this.wanted(request.next));
     }
@@ -310,29 +321,26 @@ class Writing {
     return cast.includes(this.names.get(id)) || id === this.about.says;
   }
 
-  /** Draws a token, of text if `isText`; returns {isWhole}, and {kind, speaker, text} of an ended element. */
-  step(isText) {
-    const { about } = this;
+  /** Draws a token; returns the element that it ends, or null if it ends none with text. */
+  step() {
+    const { about, due } = this;
+    const isDue = (id) => due === ANY || (id >= about.layout && (due === TEXT || !isSet(this.continuing, id)));
     const isLast = (id) => id === about.end && !about.plain;  // a suggestion goes on where the script would end
-    const isWanted = (id) =>
-      (!isText || id >= about.layout) && !isLast(id) && this.maySpeak(id) && !(this.isWordOpen && isSet(this.continuing, id));
-    const id = this.next(isWanted);
-    this.isWordOpen = false;
-    if (about.plain) return this.stepPlainly(id);
-    const finished = this.take(id);
-    return finished ? { ...finished, isWhole: true } : { isWhole: false };
+    const id = this.next((id) => isDue(id) && !isLast(id) && this.maySpeak(id));
+    this.due = ANY;
+    return about.plain ? this.takePlain(id) : this.take(id);
   }
 
-  /** The same for plain text, where a line is an element. */
-  stepPlainly(id) {
+  /** Takes a token of plain text, where a line is an element. */
+  takePlain(id) {
     this.read(id, id < this.about.layout);
     if (id >= this.about.layout) this.ids.push(id);
     const text = this.vocabulary.decode(this.ids);
     const line = text.indexOf("\n");
-    if (line < 0 && id !== this.about.end) return { isWhole: false };
+    if (line < 0 && id !== this.about.end) return null;
     this.ids = this.vocabulary.encode(line < 0 ? "" : text.slice(line + 1));
     const words = (line < 0 ? text : text.slice(0, line)).trim();
-    return words ? { kind: "action", speaker: "", text: words, isWhole: true } : { isWhole: false };
+    return words ? { kind: "action", speaker: "", text: words } : null;
   }
 
   /** Draws a token. If none passes all checks, these are dropped in turn: `isWanted`, habits, grammar. */
