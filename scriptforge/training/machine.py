@@ -67,21 +67,21 @@ class Machine:
         )
 
 
-def machine_for(known: Settings, device: DeviceType) -> Machine:
+def machine_for(requested: Settings, device: DeviceType) -> Machine:
     """Return the machine, measured only if the training is limited by minutes.
 
     For a number of epochs, settings depend on the type of machine but never on its current load, so that the
     same command always trains the same model.
 
     Args:
-        known: the requested settings, of which the training length and the threads are used.
+        requested: the requested settings, of which the training length and the threads are used.
         device: the type of device to train on.
     """
-    if known.minutes is None:
+    if requested.minutes is None:
         is_half = broadcast_from_first(_has_half_precision(device), device)
         return Machine(device, _HALF_PRECISIONS[device] if is_half else "fp32")
-    wait_seconds = min(_MAX_SECONDS, _SHARE_OF_MINUTES * 60 * known.minutes)
-    return measure(device, known.threads, wait_seconds)
+    wait_seconds = min(_MAX_SECONDS, _SHARE_OF_MINUTES * 60 * requested.minutes)
+    return measure(device, requested.threads, wait_seconds)
 
 
 def _has_half_precision(device: DeviceType) -> bool:
