@@ -137,13 +137,13 @@ def choose_settings(
         file,
         named,
     )
-    known = resolve(*asked)
-    check_settings_of_arch(known.arch, chosen)
-    check_precision(known.arch, known.precision, device)
+    requested = resolve(*asked)
+    check_settings_of_arch(requested.arch, chosen)
+    check_precision(requested.arch, requested.precision, device)
     tokens = dataset.description.splits["train"].tokens
-    machine = machine_for(known, device)
+    machine = machine_for(requested, device)
     suggested = suggest_settings(
-        tokens, dataset.vocabulary.size, machine, known, is_pretrained=init_from is not None
+        tokens, dataset.vocabulary.size, machine, requested, is_pretrained=init_from is not None
     )
     return Chosen(complete(suggested, *asked), machine)
 

@@ -7,7 +7,7 @@ Shape letters: V vocabulary, E embedding, H hidden, B streams, T steps.
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
@@ -22,13 +22,16 @@ from scriptforge.inference import ModelConfig, config_from_settings
 from scriptforge.models import build
 from scriptforge.run.records import MachineSpeed
 from scriptforge.training.devices import broadcast_from_first
-from scriptforge.training.threads import OtherLoad, fastest, own_number, possible, set_threads
+from scriptforge.training.thread_chooser import MIN_GAIN, typical
+from scriptforge.training.threads import OtherLoad, own_number, possible, set_threads
 
 _BATCH_SIZE, _STEPS = 32, 16
 _MEASURED = {"vocabulary_size": 512, "embedding_size": 128, "hidden_size": 384}
 _HALF_PRECISIONS: dict[DeviceType, Precision] = {"cpu": "bf16", "cuda": "fp16"}
 _MIN_STEPS, _SECONDS = 3, 0.5
 """Minimum number of steps and of seconds in a round of measurement."""
+_STEPS_FOR_EACH_NUMBER = 5
+"""Steps that are timed with each number of threads."""
 _SHARE_OF_MINUTES, _MAX_SECONDS = 0.02, 4.0
 """Limits of the wait for a quiet moment: a share of the training time, and seconds."""
 MUCH_LOAD = 0.25
@@ -67,21 +70,21 @@ class Machine:
         )
 
 
-def machine_for(known: Settings, device: DeviceType) -> Machine:
+def machine_for(requested: Settings, device: DeviceType) -> Machine:
     """Return the machine, measured only if the training is limited by minutes.
 
     For a number of epochs, settings depend on the type of machine but never on its current load, so that the
     same command always trains the same model.
 
     Args:
-        known: the requested settings, of which the training length and the threads are used.
+        requested: the requested settings, of which the training length and the threads are used.
         device: the type of device to train on.
     """
-    if known.minutes is None:
+    if requested.minutes is None:
         is_half = broadcast_from_first(_has_half_precision(device), device)
         return Machine(device, _HALF_PRECISIONS[device] if is_half else "fp32")
-    wait_seconds = min(_MAX_SECONDS, _SHARE_OF_MINUTES * 60 * known.minutes)
-    return measure(device, known.threads, wait_seconds)
+    wait_seconds = min(_MAX_SECONDS, _SHARE_OF_MINUTES * 60 * requested.minutes)
+    return measure(device, requested.threads, wait_seconds)
 
 
 def _has_half_precision(device: DeviceType) -> bool:
@@ -160,6 +163,24 @@ def _measure(device: DeviceType, threads: int | None) -> Machine:
         seconds = min(seconds, cost[chosen] / number)
     operations = operations_per_token(ARCHITECTURES["lstm"].suggestion, **_MEASURED) * _BATCH_SIZE * _STEPS
     return Machine(device, chosen, operations / seconds, number, busy)
+
+
+def fastest(numbers: Sequence[int], time_step: Callable[[], float]) -> int:
+    """Return the number of threads with which a step is fastest, counting up while more threads help.
+
+    Args:
+        numbers: the numbers to choose from, ascending.
+        time_step: makes a step and returns its seconds.
+    """
+    best, least = numbers[0], float("inf")
+    for number in numbers if len(numbers) > 1 else ():
+        set_threads(number)
+        time_step()
+        seconds = typical([time_step() for _ in range(_STEPS_FOR_EACH_NUMBER)])
+        if seconds > (1 - MIN_GAIN) * least:
+            break
+        best, least = number, seconds
+    return best
 
 
 def operations_per_token(

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
-from functools import partial
 
 from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
@@ -27,6 +26,7 @@ from scriptforge.training.checkpoint import (
     save_checkpoint,
 )
 from scriptforge.training.devices import (
+    broadcast_from_first,
     hardware,
     translate_lost_processes,
     translate_memory_errors,
@@ -224,49 +224,45 @@ class Trainer:
         return self._is_over() and self._writer.description.result is not None
 
     def run(self) -> Iterator[TrainingEvent]:
-        """Train to the end of the segment; processes other than the first one yield nothing."""
-        processes, state = self._stepper.processes, self._state
-        yield from self._by_first(self._started)
+        """Train to the end of the segment.
+
+        All processes make the steps, agree on what comes next, and take part in saving. Only the first one
+        validates and yields events; what it does alone must not wait for another process.
+        """
+        is_first, state = self._stepper.processes.is_first, self._state
+        if is_first:
+            yield self._started()
         clock = Clock(state.seconds)
         while not self._is_over():
             before = state.progress
             self._step(before)
-            state.seconds, should_stop = processes.agree(clock.seconds(), self._should_stop())
+            should_stop = self._agree(clock.seconds(), self._should_stop())
             reached = state.progress
             if self._validator.is_due(state.segment, before, reached):
-                yield from self._by_first(partial(self._validate, clock))
-                # Only the first process has the history that tells whether patience is lost.
-                lost, second = state.no_longer_improves(self._settings.patience), state.seconds
-                state.seconds, self._has_lost_patience = processes.agree(clock.seconds(), lost)
-                self._save()
-                self._validator.seconds.append(state.seconds - second + self._validator.checkpoint_seconds)
+                if is_first:
+                    yield self._validate(clock)
+                self._close_validation(clock)
             elif state.seconds - self._saved_second > _SECONDS_BETWEEN_CHECKPOINTS:
                 self._save()
-            if clock.has_elapsed(_SECONDS_BETWEEN_EVENTS):
-                yield from self._by_first(partial(self._steps_done, reached))
+            if is_first and clock.has_elapsed(_SECONDS_BETWEEN_EVENTS):
+                yield self._steps_done(reached)
             if should_stop:
                 self._save()
-                yield from self._by_first(partial(Interrupted, self._writer.folder.name, state.step))
+                if is_first:
+                    yield Interrupted(self._writer.folder.name, state.step)
                 return
-        yield from self._by_first(partial(self._finish, clock))
+        if is_first:
+            yield self._finish(clock)
 
-    def _by_first(self, make: Callable[[], TrainingEvent]) -> Iterator[TrainingEvent]:
-        """Make and yield an event, only in the process that reports."""
-        if self._stepper.processes.is_first:
-            yield make()
+    # The following methods are for all processes.
 
     def _is_over(self) -> bool:
         return self._state.progress >= 1 or self._has_lost_patience
 
-    def _plan_validations(self, began: float) -> None:
-        """Subtract the cost of validations, and the time since `began`, from the minutes of the segment.
-
-        Must be called after the first checkpoint, whose saving is timed for this.
-        """
-        state = self._state
-        if state.segment.seconds is not None:
-            share = state.segment.validation_share if state.history else None
-            state.segment = self._validator.plan(state.segment, began=began, share=share)
+    def _agree(self, seconds: float, should_stop: bool) -> bool:
+        """Set the training time to that of the first process; return whether any process should stop."""
+        self._state.seconds, any_should_stop = self._stepper.processes.agree(seconds, should_stop)
+        return any_should_stop
 
     def _step(self, progress: float) -> None:
         state = self._state
@@ -277,18 +273,53 @@ class Trainer:
         state.step_seconds += seconds
         self._stepper.threads.after_step(seconds)
 
+    def _close_validation(self, clock: Clock) -> None:
+        """Find out whether patience is lost, save a checkpoint, and record what the validation took."""
+        began = self._state.seconds
+        # Only the first process has the history that tells whether patience is lost.
+        has_lost_patience = self._state.no_longer_improves(self._settings.patience)
+        self._has_lost_patience = self._agree(clock.seconds(), has_lost_patience)
+        self._save()
+        seconds = self._state.seconds - began + self._validator.checkpoint_seconds
+        self._validator.seconds.append(seconds)
+
+    def _create_run_folder(self) -> None:
+        """Create a run that can already be resumed, before its first step."""
+        is_first = self._stepper.processes.is_first
+        with self._writer.creating(self._dataset) if is_first else nullcontext():
+            self._save()
+
+    def _save(self) -> None:
+        """Save a checkpoint, with the streams and the random generators of every process."""
+        stepper, state = self._stepper, self._state
+        self._read_losses()
+        stepper.check_numbers(state.step)
+        began = time.perf_counter()
+        step_tensors = stepper.step_tensors()
+        if stepper.processes.is_first:
+            save_checkpoint(self._writer.folder, step_tensors, state, stepper.identity())
+        self._saved_second = state.seconds
+        seconds, _ = stepper.processes.agree(time.perf_counter() - began, False)
+        self._validator.checkpoint_seconds = seconds
+
+    def _plan_validations(self, began: float) -> None:
+        """Subtract the cost of validations, and the time since `began`, from the time of the segment.
+
+        Must be called after the first checkpoint, whose saving is timed for this.
+        """
+        state, segment = self._state, self._state.segment
+        if segment.seconds is None:
+            return
+        if self._stepper.processes.is_first:
+            share = segment.validation_share if state.history else None
+            plan = self._validator.plan(segment.seconds, segment.validations, began=began, share=share)
+            segment = replace(segment, **asdict(plan))
+        state.segment = broadcast_from_first(segment, self._stepper.device_type)
+
     def _read_losses(self) -> None:
         self._state.add_losses(self._stepper.read_losses(self._state.step))
 
-    @property
-    def _epochs(self) -> float:
-        return self._state.step / self._stepper.streams.steps_per_epoch
-
-    @property
-    def _tokens_per_second(self) -> float:
-        """Return the mean speed of all steps, without the work between them."""
-        state = self._state
-        return state.step * self._stepper.streams.tokens_per_step / max(state.step_seconds, 1e-9)
+    # The following methods are for the first process alone.
 
     def _started(self) -> Started:
         return Started(
@@ -335,25 +366,6 @@ class Trainer:
         self._writer.save_validations(state.history, sample)
         return Validated(validation, sample)
 
-    def _create_run_folder(self) -> None:
-        """Create a run that can already be resumed, before its first step."""
-        is_first = self._stepper.processes.is_first
-        with self._writer.creating(self._dataset) if is_first else nullcontext():
-            self._save()
-
-    def _save(self) -> None:
-        """Save a checkpoint; every process takes part, since each has its own streams and generators."""
-        stepper, state = self._stepper, self._state
-        self._read_losses()
-        stepper.check_numbers(state.step)
-        began = time.perf_counter()
-        step_tensors = stepper.step_tensors()
-        if stepper.processes.is_first:
-            save_checkpoint(self._writer.folder, step_tensors, state, stepper.identity())
-        self._saved_second = state.seconds
-        seconds, _ = stepper.processes.agree(time.perf_counter() - began, False)
-        self._validator.checkpoint_seconds = seconds
-
     def _finish(self, clock: Clock) -> Finished:
         """Evaluate the best weights exactly, and write the result into the run's config."""
         stepper, state = self._stepper, self._state
@@ -382,3 +394,13 @@ class Trainer:
             training_nats_per_token=state.last_loss,
             diagnosis=result.diagnosis,
         )
+
+    @property
+    def _epochs(self) -> float:
+        return self._state.step / self._stepper.streams.steps_per_epoch
+
+    @property
+    def _tokens_per_second(self) -> float:
+        """Return the mean speed of all steps, without the work between them."""
+        state = self._state
+        return state.step * self._stepper.streams.tokens_per_step / max(state.step_seconds, 1e-9)

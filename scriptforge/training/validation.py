@@ -2,8 +2,8 @@
 
 A run limited by epochs reads the whole split each time; so does a trial of `tune`, since trials are compared.
 A run limited by minutes pays for its validations, and for the final evaluation of the best weights, out of
-the minutes: `plan` gives them a tenth. So on a slow machine, or in a short run, there are fewer validations,
-or they read only a part of the split:
+the minutes: `plan_validations` gives them a tenth. So on a slow machine, or in a short run, there are fewer
+validations, or they read only a part of the split:
 
     1 minute; the split takes 0.4 s, or 9 s exactly    7 validations of all; a third of it at the end
     10 minutes; the same                               10 validations of all; all of it at the end
@@ -11,7 +11,7 @@ or they read only a part of the split:
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,6 @@ from scriptforge.evaluation import Evaluation, Figures, evaluate_split, extent, 
 from scriptforge.generation.generate import generate
 from scriptforge.models import TrainableModel
 from scriptforge.options import GenerateOptions
-from scriptforge.training.devices import broadcast_from_first
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.training.stepper import Stepper
 
@@ -30,18 +29,18 @@ SHARE_OF_TIME = 0.1
 
 SAMPLE_TOKENS = 200
 
-_ROWS = 16
-_SHORTEST_ROW = 2048
+_MAX_ROWS = 16
+_MIN_ROW_TOKENS = 2048
 """Maximum number of rows in which the split is read in parallel, and minimum length of a row in tokens."""
 
-_FEWEST = 4
+_MIN_VALIDATIONS = 4
 """Number of validations below which each reads a smaller part of the split instead."""
 
-_START_AND_END = 1.5
+_START_AND_EXIT = 1.5
 """Seconds that the process takes to start and to exit on a slow machine, which it cannot measure itself."""
 
-_SMALLEST_PART = 4096
-_PROBE = 512
+_MIN_PART_TOKENS = 4096
+_PROBE_TOKENS = 512
 """Tokens in the smallest part that is read, and in the text that is read to measure the speed."""
 
 
@@ -70,7 +69,69 @@ class Costs:
     @property
     def smallest_share(self) -> float:
         """Return the smallest share of the split that is worth reading."""
-        return min(1.0, _SMALLEST_PART / self.tokens)
+        return min(1.0, _MIN_PART_TOKENS / self.tokens)
+
+
+@dataclass(frozen=True)
+class ValidationPlan:
+    """The use of the time of a segment, by the names that `TrainingSegment` has for it.
+
+    Attributes:
+        seconds: time for steps and validations.
+        seconds_at_end: further time for the validation and the evaluation at the end.
+        validations: number of validations.
+        validation_share: share of the split that each validation reads.
+    """
+
+    seconds: float
+    seconds_at_end: float
+    validations: int
+    validation_share: float
+
+
+def plan_validations(
+    seconds: float, max_validations: int, costs: Costs, *, spent: float = 0.0, share: float | None = None
+) -> ValidationPlan:
+    """Return the validations that a tenth of the time of a segment can pay for.
+
+    The evaluation at the end gets up to half of that, and at least what its smallest part takes. The time
+    spent before the first step, and that of the work after the last one, is subtracted from the time; at
+    least a quarter of it is left for steps.
+
+    Args:
+        seconds: the whole time, by the end of which everything must be finished.
+        max_validations: the maximum number of validations.
+        costs: the costs of validation on the whole split.
+        spent: the seconds spent before the first step.
+        share: the share of the split that each validation reads, if earlier ones have fixed it.
+    """
+    usable = max(seconds - spent, seconds / 2)
+    budget = SHARE_OF_TIME * usable
+    evaluation = min(costs.exact, max(budget / 2, costs.smallest_share * costs.exact))
+    for_validations = max(0.0, budget - evaluation)
+    if share is None:
+        share = _affordable_share(for_validations, max_validations, costs)
+    validation = costs.validation(share)
+    seconds_at_end = min(validation + evaluation, usable / 2)
+    return ValidationPlan(
+        seconds=usable - seconds_at_end,
+        seconds_at_end=seconds_at_end,
+        validations=max(1, min(max_validations, int(for_validations / validation))),
+        validation_share=share,
+    )
+
+
+def _affordable_share(budget: float, max_validations: int, costs: Costs) -> float:
+    """Return the share of the split that each validation can read, so that there are not too few of them.
+
+    Args:
+        budget: the seconds of all validations.
+        max_validations: the maximum number of validations.
+        costs: the costs of validation on the whole split.
+    """
+    number = min(max_validations, max(_MIN_VALIDATIONS, int(budget / costs.validation(1.0))))
+    share = (budget / number - costs.validation(0.0)) / costs.fast
+    return min(1.0, max(costs.smallest_share, share))
 
 
 class Validator:
@@ -106,7 +167,7 @@ class Validator:
                 ids,
                 extent(self._dataset, "validation").share(share),
                 self._dataset.vocabulary.end,
-                rows=max(1, min(_ROWS, len(ids) // _SHORTEST_ROW)),
+                rows=max(1, min(_MAX_ROWS, len(ids) // _MIN_ROW_TOKENS)),
             )
 
     def sample(self) -> str:
@@ -126,26 +187,26 @@ class Validator:
         takes half as long at most.
         """
         tokens = len(self._dataset.ids("validation"))
-        share = min(1.0, _PROBE / tokens)
+        share = min(1.0, _PROBE_TOKENS / tokens)
         sample = _seconds(self.sample)
         fast = _seconds(lambda: self.figures(share))
         exact = _seconds(lambda: self.evaluation(self._stepper.model.whole(), share))
         return Costs(sample, 1.5 * self.checkpoint_seconds, fast / share, exact / share, tokens)
 
-    def plan(self, segment: TrainingSegment, *, began: float, share: float | None) -> TrainingSegment:
-        """Return a segment with the validations that it can pay for, the same one in every process.
+    def plan(
+        self, seconds: float, max_validations: int, *, began: float, share: float | None
+    ) -> ValidationPlan:
+        """Return the validations that a segment can pay for on this machine.
 
         Args:
-            segment: a segment that is limited by time.
+            seconds: the whole time of the segment.
+            max_validations: the maximum number of validations.
             began: when that time began to count, on the clock of `time.perf_counter`.
             share: the share of the split that each validation reads, if it is fixed.
         """
-        planned = segment
-        if self._stepper.processes.is_first:
-            costs = self.costs
-            spent = time.perf_counter() - began + _START_AND_END
-            planned = plan(segment, costs, spent=spent, share=share)
-        return broadcast_from_first(planned, self._stepper.device_type)
+        costs = self.costs  # first, since measuring them takes time
+        spent = time.perf_counter() - began + _START_AND_EXIT
+        return plan_validations(seconds, max_validations, costs, spent=spent, share=share)
 
     def is_due(self, segment: TrainingSegment, before: float, reached: float) -> bool:
         """Return whether a validation is due after a step.
@@ -162,7 +223,8 @@ class Validator:
             return False
         if segment.last_second is None or segment.seconds is None or reached >= 1 or not self.seconds:
             return True
-        return sum(self.seconds) + self.seconds[-1] <= SHARE_OF_TIME * reached * segment.seconds
+        expected = sum(self.seconds) + self.seconds[-1]
+        return expected <= SHARE_OF_TIME * reached * segment.seconds
 
     def share_at_end(self, segment: TrainingSegment, second: float) -> float:
         """Return the share of the split that can be evaluated exactly in the remaining time.
@@ -177,39 +239,6 @@ class Validator:
         slower = max(1.0, self.seconds[-1] / planned) if self.seconds else 1.0
         share = (segment.last_second - second) / (slower * self.costs.exact)
         return min(1.0, max(self.costs.smallest_share, share))
-
-
-def plan(
-    segment: TrainingSegment, costs: Costs, *, spent: float = 0.0, share: float | None = None
-) -> TrainingSegment:
-    """Return a segment with the validations that a tenth of its seconds can pay for.
-
-    The time spent before its first step, and that of the work after its last one, is subtracted from its
-    seconds; at least a quarter of them is left for steps.
-
-    Args:
-        segment: a segment that is limited by time, with the maximum number of `validations`.
-        costs: the costs of validation on the whole split.
-        spent: the seconds spent before the first step.
-        share: the share of the split that each validation reads, if earlier ones have fixed it.
-    """
-    assert segment.seconds is not None
-    seconds = max(segment.seconds - spent, segment.seconds / 2)
-    budget = SHARE_OF_TIME * seconds
-    at_end = min(costs.exact, max(budget / 2, costs.smallest_share * costs.exact))
-    left = max(0.0, budget - at_end)
-    if share is None:
-        wanted = min(segment.validations, max(_FEWEST, int(left / costs.validation(1.0))))
-        share = min(1.0, max(costs.smallest_share, (left / wanted - costs.validation(0.0)) / costs.fast))
-    one = costs.validation(share)
-    seconds_at_end = min(one + at_end, seconds / 2)
-    return replace(
-        segment,
-        seconds=seconds - seconds_at_end,
-        validations=max(1, min(segment.validations, int(left / one))),
-        validation_share=share,
-        seconds_at_end=seconds_at_end,
-    )
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -13,9 +13,9 @@ from scriptforge.training.settings import suggest_settings
 LAPTOP = Machine("cpu", "fp32", 1e11)
 
 
-def suggest(tokens: int, vocabulary_size: int, machine: Machine = LAPTOP, **known: Any) -> dict[str, Any]:
-    """What is suggested for a training of which this is known."""
-    return suggest_settings(tokens, vocabulary_size, machine, resolve(known))
+def suggest(tokens: int, vocabulary_size: int, machine: Machine = LAPTOP, **requested: Any) -> dict[str, Any]:
+    """What is suggested for a training of which this is requested."""
+    return suggest_settings(tokens, vocabulary_size, machine, resolve(requested))
 
 
 machines = st.builds(
