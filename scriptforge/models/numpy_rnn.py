@@ -6,7 +6,7 @@ Read it from top to bottom; docs/explanation/an-rnn-in-numpy.md explains each pa
     memories = [np.zeros_like(weight) for weight in weights]
     loss, gradients, hidden_BH = learn(weights, ids_TB, targets_TB, hidden_BH)
     for weight, gradient, memory in zip(weights, gradients, memories):
-        adagrad(weight, gradient, memory, rate=0.1, largest=LARGEST_GRADIENT / T)
+        adagrad(weight, gradient, memory, rate=0.1, largest=GRADIENT_CLIP / T)
 
 The network is Elman's (1990, doi:10.1207/s15516709cog1402_1): one layer of units, whose input is the current
 token and all units at the previous step. It has no gates, so it forgets sooner than an LSTM, but all of it
