@@ -29,7 +29,7 @@ _EPOCHS_OF_ONE = 8.0
 """Epochs of one network in the time above which two members, with half as many epochs each, are better."""
 
 _EPOCHS_TO_ADAPT = 8.0
-"""Maximum epochs over little text for a model that starts from trained weights; more would memorise it."""
+"""Maximum epochs for a model that starts from trained weights; more would memorise the text."""
 
 _MIN_SEQUENCES = 16
 """Minimum number of sequences into which the text is divided."""
@@ -205,10 +205,9 @@ def _is_suitable(training: _Training, size: int, members: int) -> bool:
 
 
 def _suggest_max_epochs(training: _Training) -> float | None:
-    """Return the requested maximum of epochs, or one if a pretrained model would soon know the text."""
-    is_timed = training.requested.minutes is not None
-    is_soon_known = training.is_pretrained and training.has_little_text and is_timed
-    return training.requested.max_epochs or (_EPOCHS_TO_ADAPT if is_soon_known else None)
+    """Return the requested maximum of epochs; a pretrained model has one if time would decide."""
+    would_memorise = training.is_pretrained and training.requested.minutes is not None
+    return training.requested.max_epochs or (_EPOCHS_TO_ADAPT if would_memorise else None)
 
 
 def _suggest_dropout(training: _Training, network: _Network, max_epochs: float | None) -> dict[str, float]:

@@ -91,7 +91,7 @@ def test_little_english_text_has_its_pieces(
     )
 
 
-def test_little_text_is_read_eight_times_in_whatever_time_there_is(tmp_path: Path) -> None:
+def test_a_text_is_read_eight_times_in_whatever_time_there_is(tmp_path: Path) -> None:
     text = dataset(tmp_path)
     parent = base_model_for(text, {})
     assert choose_settings(text, TrainOptions(minutes=9), "cpu", parent).settings.max_epochs == 8

@@ -115,6 +115,14 @@ def test_one_network_learns_where_that_or_its_size_was_asked_for(asked: dict[str
     assert suggest(10**6, 70, **{"minutes": 60, **asked})["members"] == 1
 
 
+@pytest.mark.parametrize("tokens", [40_000, 400_000, 10**7])
+def test_a_pretrained_model_reads_a_text_eight_times_at_most(tokens: int) -> None:
+    timed, counted = (resolve({length: 60}) for length in ("minutes", "epochs"))
+    assert suggest_settings(tokens, 1000, LAPTOP, timed, is_pretrained=True)["max_epochs"] == 8
+    assert "max_epochs" not in suggest_settings(tokens, 1000, LAPTOP, counted, is_pretrained=True)
+    assert "max_epochs" not in suggest_settings(tokens, 1000, LAPTOP, timed)
+
+
 def test_matrices_forget_after_as_many_epochs_whatever_the_text_and_the_time() -> None:
     short, long, larger = (
         suggest(10**6, 70, minutes=1),
