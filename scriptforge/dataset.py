@@ -5,7 +5,7 @@ text; `dataset.json` is a `Description`; the ids of each split are an `.npy` fil
 it is used, since damaged data would cause errors far from here.
 """
 
-import math
+import sys
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -158,24 +158,19 @@ class Division(_Record):
             yield self.documents[row.document - first], row
 
     def _by_block(self, rows: Iterable[ScriptRow]) -> Iterator[tuple[str, ScriptRow]]:
-        blocks = iter(zip((*self.boundaries, math.inf), SPLITS, strict=True))
+        blocks = iter(zip((*self.boundaries, sys.maxsize), SPLITS, strict=True))
         end, split = next(blocks)
         position = 0
         for row in rows:
-            is_cut = row.kind == PLAIN and position + row.characters > end
-            for part in self._cut(row, position) if is_cut else (row,):
-                while position >= end:
-                    end, split = next(blocks)
-                yield split, part
-                position += part.characters
-
-    def _cut(self, row: ScriptRow, position: int) -> Iterator[ScriptRow]:
-        for boundary in self.boundaries:
-            if position < boundary < position + row.characters:
-                head, row = row.cut(boundary - position)
-                yield head
-                position = boundary
-        yield row
+            # The block ends before the row or, in plain text, within it.
+            while position >= end or (row.kind == PLAIN and position + row.characters > end):
+                if position < end:
+                    head, row = row.cut(end - position)
+                    yield split, head
+                    position = end
+                end, split = next(blocks)
+            yield split, row
+            position += row.characters
 
 
 def divide_sources(

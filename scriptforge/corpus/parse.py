@@ -79,8 +79,8 @@ class Parsing:
 
     Attributes:
         sizes: the number of characters of each document, in order.
+        rows: the number of rows of each document.
         sketches: the sketch of each document, for finding near duplicates.
-        rows: the number of rows.
         characters: the number of characters parsed by a screenplay format.
         unparsed: the number of these that no rule of the format matched, so that they became action.
         unparsed_examples: a few distinct texts that became action for that reason.
@@ -94,8 +94,8 @@ class Parsing:
     """
 
     sizes: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
     sketches: list[Sketch] = field(default_factory=list)
-    rows: int = 0
     characters: int = 0
     unparsed: int = 0
     unparsed_examples: list[str] = field(default_factory=list)
@@ -157,11 +157,20 @@ class Parsing:
         self.files[format] += 1
         self.reasons.setdefault(format, reason)
 
+    def add_reading(self, file: str, reading: Reading) -> None:
+        """Add the findings of the reading of a file, once all its elements have been consumed."""
+        self.characters += reading.characters
+        self.unparsed += reading.unparsed
+        self.unparsed_examples += reading.unparsed_examples
+        missed = reading.missed_speakers
+        if missed.is_significant or (missed.lines > 1 and not reading.speeches):
+            self.misread[file] = Misread(missed, reading.format, reading.nearest)
+
     def add(self, other: "Parsing") -> None:
         """Add the findings about further files, except `left_out`."""
         self.sizes += other.sizes
-        self.sketches += other.sketches
         self.rows += other.rows
+        self.sketches += other.sketches
         self.characters += other.characters
         self.unparsed += other.unparsed
         examples = dict.fromkeys(self.unparsed_examples + other.unparsed_examples)
@@ -194,6 +203,10 @@ def _counted(files: list[str]) -> str:
     return f"{len(files):,} files, such as {shown}"
 
 
+Parsed: TypeAlias = tuple[Parsing, list[ScriptRow]]
+"""The findings about a file and its rows, the documents numbered from 0."""
+
+
 def parse(
     corpus: Corpus,
     plain: bool,
@@ -216,15 +229,16 @@ def parse(
         ScriptforgeError: a process of the pool was lost, or cannot find a file.
     """
     for file, elsewhere in zip(corpus.files, _parse_in_pool(corpus, plain, pool), strict=True):
-        found = Parsing()
         first = first_document + len(parsing.sizes)
         try:
             if elsewhere:
-                found, rows = elsewhere()
-                yield from (row._replace(document=first + row.document) for row in rows)
+                found, rows_from_0 = elsewhere()
+                yield from (row._replace(document=first + row.document) for row in rows_from_0)
             else:
-                rows_here = _rows(corpus.source, file, plain, found, first)
-                yield from _held(rows_here) if corpus.skips_broken else rows_here
+                parser = _FileParser(corpus.source, file, plain)
+                rows = parser.rows(first)
+                yield from _held(rows) if corpus.skips_broken else rows
+                found = parser.found
         except CorpusError as problem:
             if not corpus.skips_broken:
                 raise
@@ -238,7 +252,7 @@ def parse(
         )
 
 
-def parse_task(task: FileTask, plain: bool) -> "Parsed":
+def parse_task(task: FileTask, plain: bool) -> Parsed:
     """Return the findings and rows of one file, its documents numbered from 0: the call that a pool makes.
 
     Raises:
@@ -246,12 +260,9 @@ def parse_task(task: FileTask, plain: bool) -> "Parsed":
         UsageError: there is no format of that name.
         ScriptforgeError: the file cannot be read on this machine, or its contents differ.
     """
-    found = Parsing()
-    rows = list(_rows(task.source, task.open(), plain, found, first=0))
-    return found, rows
-
-
-Parsed: TypeAlias = tuple[Parsing, list[ScriptRow]]
+    parser = _FileParser(task.source, task.open(), plain)
+    rows = list(parser.rows(first=0))
+    return parser.found, rows
 
 
 def _parse_in_pool(corpus: Corpus, plain: bool, pool: Pool | None) -> Iterator[Callable[[], Parsed] | None]:
@@ -276,34 +287,93 @@ def parse_file(path: Path, plain: bool) -> Iterator[ScriptRow]:
     return parse(fetch(source), plain, Parsing())
 
 
-def _rows(source: Source, file: AnyFile, plain: bool, parsing: Parsing, first: int) -> Iterator[ScriptRow]:
-    """Yield the rows of one file, its documents numbered from `first`; errors name the file."""
-    try:
-        for title, elements in _documents(source, file, plain, parsing):
-            number = len(parsing.sizes)
-            parsing.sizes.append(0)
-            sketcher = Sketcher(title, file.name)
-            for element in elements:
-                if isinstance(element, str):
-                    kind, speaker, text, characters = PLAIN, "", element, len(element)
-                else:
-                    kind, speaker, text = element.kind, element.speaker, element.text
-                    characters = rendered_length(element)
-                sketcher.add(text)
-                parsing.sizes[number] += characters
-                parsing.rows += 1
-                parsing.speeches += kind == "dialogue"
-                yield ScriptRow(first + number, title, kind, speaker, text, characters, source.name)
-            if parsing.sizes[number]:
-                parsing.sketches.append(sketcher.sketch())
+class _FileParser:
+    """Parses one file into rows, and collects the findings about it.
+
+    Attributes:
+        found: the findings; complete once all rows have been consumed.
+    """
+
+    def __init__(self, source: Source, file: AnyFile, plain: bool) -> None:
+        self._source = source
+        self._file = file
+        self._plain = plain
+        self.found = Parsing()
+
+    def rows(self, first: int) -> Iterator[ScriptRow]:
+        """Yield the rows, their documents numbered from `first`; errors name the file."""
+        try:
+            for title, elements in self._documents():
+                yield from self._rows_of_document(first + len(self.found.sizes), title, elements)
+            if not self._plain and not self.found.speeches:
+                self.found.silent.append(self._file.name)
+        except CorpusError as problem:
+            raise _naming(self._file.name, problem) from problem
+        except RecursionError:
+            raise too_deep(self._file.name) from None
+
+    def _rows_of_document(
+        self, number: int, title: str, elements: Iterable[Element | str]
+    ) -> Iterator[ScriptRow]:
+        """Yield the rows of a document; one without characters does not count."""
+        source = self._source.name
+        sketcher = Sketcher(title, self._file.name)
+        size = rows = speeches = 0
+        for element in elements:
+            if isinstance(element, str):
+                row = ScriptRow(number, title, PLAIN, "", element, len(element), source)
             else:
-                parsing.sizes.pop()
-        if not plain and not parsing.speeches:
-            parsing.silent.append(file.name)
-    except CorpusError as problem:
-        raise _naming(file.name, problem) from problem
-    except RecursionError:
-        raise too_deep(file.name) from None
+                characters = rendered_length(element)
+                row = ScriptRow(
+                    number, title, element.kind, element.speaker, element.text, characters, source
+                )
+            sketcher.add(row.text)
+            size += row.characters
+            rows += 1
+            speeches += row.kind == "dialogue"
+            yield row
+        self.found.speeches += speeches
+        if size:
+            self.found.sizes.append(size)
+            self.found.rows.append(rows)
+            self.found.sketches.append(sketcher.sketch())
+
+    def _documents(self) -> Iterator[tuple[str, Iterator[Element | str]]]:
+        """Yield the title of each document, and its elements or stretches of plain text."""
+        if isinstance(self._file, TableFile):
+            return self._documents_of_table(self._file)
+        if self._plain:
+            return self._plain_document(self._file)
+        return self._script(self._file)
+
+    def _documents_of_table(self, file: TableFile) -> Iterator[tuple[str, Iterator[Element | str]]]:
+        self.found.count_format(
+            "chat" if "chat" in file.columns else "table", f"Its columns are {', '.join(file.columns)}."
+        )
+        card = self._source.card
+        columns = choose_columns(file.columns, self._source.columns or (card.columns if card else None))
+        if not self._plain:
+            for title, elements in documents(file.rows(), columns):
+                yield title, _bounded(elements)
+        elif column := columns.script or columns.text:
+            yield from _plain_documents(file.rows(), column)
+        else:
+            for title, elements in documents(file.rows(), columns):
+                yield title, _stretches(f"{line}\n" for line in write(elements))
+
+    def _plain_document(self, file: TextFile | DocumentFile) -> Iterator[tuple[str, Iterator[str]]]:
+        self.found.count_format("plain", "")
+        yield PurePath(file.name).stem, _stretches(_lines(file))
+
+    def _script(self, file: TextFile | DocumentFile) -> Iterator[tuple[str, Iterator[Element]]]:
+        stem = PurePath(file.name).stem
+        card = self._source.card
+        reading = _reading(file, self._source.format or (card.format if card else None))
+        self.found.count_format(reading.format, reading.reason)
+        if not reading.title:
+            self.found.untitled.add(stem)
+        yield reading.title or stem, _bounded(reading)
+        self.found.add_reading(file.name, reading)
 
 
 def _naming(name: str, problem: CorpusError) -> CorpusError:
@@ -325,40 +395,6 @@ def _held(rows: Iterable[ScriptRow]) -> Iterator[ScriptRow]:
         path = Path(folder) / "rows.parquet"
         write_rows(path, chain.from_iterable(chain(begun, rest)))
         yield from read_rows(path)
-
-
-def _documents(
-    source: Source, file: AnyFile, plain: bool, parsing: Parsing
-) -> Iterator[tuple[str, Iterator[Element | str]]]:
-    """Yield the title of each document of a file, and its elements or stretches of plain text."""
-    if isinstance(file, TableFile):
-        parsing.count_format(
-            "chat" if "chat" in file.columns else "table", f"Its columns are {', '.join(file.columns)}."
-        )
-        said = source.columns or (source.card.columns if source.card else None)
-        columns = choose_columns(file.columns, said)
-        if plain and (column := columns.script or columns.text):
-            yield from _plain_documents(file.rows(), column)
-            return
-        for title, elements in documents(file.rows(), columns):
-            yield title, _stretches(f"{line}\n" for line in write(elements)) if plain else _bounded(elements)
-        return
-    if plain:
-        parsing.count_format("plain", "")
-        yield PurePath(file.name).stem, _stretches(_lines(file))
-    else:
-        reading = _reading(file, source.format or (source.card.format if source.card else None))
-        parsing.count_format(reading.format, reading.reason)
-        if not reading.title:
-            parsing.untitled.add(PurePath(file.name).stem)
-        yield reading.title or PurePath(file.name).stem, _bounded(reading)
-        parsing.characters += reading.characters
-        parsing.unparsed += reading.unparsed
-        parsing.unparsed_examples += reading.unparsed_examples
-        if (missed_speakers := reading.missed_speakers).is_significant or (
-            missed_speakers.lines > 1 and not reading.speeches
-        ):
-            parsing.misread[file.name] = Misread(missed_speakers, reading.format, reading.nearest)
 
 
 def _lines(file: TextFile | DocumentFile) -> Iterator[str]:

@@ -3,7 +3,7 @@
 1. Resolve the names (`sources`), download the files and open them (`fetch`).
 2. Choose the level and the vocabulary size where the options leave them open (`options`).
 3. Parse every line, once, into the rows of `scripts.parquet` (`parse`), find scripts that are nearly the same
-   (`near_duplicates`), and divide each corpus into splits.
+   (`near_duplicates`), leave them out if asked, and divide each corpus into splits (`parsed_corpora`).
 4. Read the rows of the training split to count speakers, words and characters, and again to learn the
    vocabulary (`tokenize`).
 5. Read all rows, passage by passage (`passages`), and write the ids of each split (`tokenize`).
@@ -13,22 +13,22 @@ Tokenising the same text at another level or with another vocabulary needs only 
 """
 
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Corpus, expect_table, fetch
-from scriptforge.corpus.near_duplicates import describe_groups, leak_warning, near_duplicates, split_names
-from scriptforge.corpus.options import TokenPlan, default_min_count, divide, plan_tokens
-from scriptforge.corpus.parse import Parsing, parse
-from scriptforge.corpus.passages import ParsedText, report_rows
+from scriptforge.corpus.near_duplicates import Sketch, describe_groups, leak_warning, near_duplicates
+from scriptforge.corpus.options import TokenPlan, default_min_count, plan_tokens
+from scriptforge.corpus.parse import Parsing
+from scriptforge.corpus.parsed_corpora import parse_corpora
+from scriptforge.corpus.passages import ParsedText
 from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
 from scriptforge.corpus.tokenize import Tokenised, casts_apart, write_tokens
-from scriptforge.corpus.workers import Pool, parsing_pool
+from scriptforge.corpus.workers import parsing_pool
 from scriptforge.dataset import (
     Dataset,
     Description,
@@ -42,7 +42,7 @@ from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import Level, PrepareOptions
 from scriptforge.screenplay.script import cast
 from scriptforge.screenplay.table import parse_columns
-from scriptforge.script_rows import ScriptRow, read_rows, write_rows
+from scriptforge.script_rows import read_rows
 from scriptforge.workspace import (
     SPLITS,
     DatasetFolder,
@@ -149,31 +149,17 @@ def prepare_corpora(
         atomic_folder(folder.path) as temporary,
     ):
         draft = DatasetFolder(temporary)
-        parsings = [(corpus, Parsing()) for corpus in corpora]
-        whole = Parsing()
-        rows = _parse_all(parsings, plan, whole, pool)
-        write_rows(draft.scripts, report_rows(rows, on_progress, "Reading"))
-        warnings = [each for corpus, parsing in parsings for each in parsing.warnings(corpus.name)]
+        parsed = parse_corpora(corpora, draft.scripts, plan.plain, pool, on_progress)
+        warnings = parsed.warnings
         if warnings and options.strict:
             raise CorpusError(*warnings[0])
-        groups = near_duplicates(whole.sketches, whole.sizes)
+        groups = near_duplicates(parsed.sketches, parsed.sizes)
         left_out = {number for _, *others in groups for number in others} if options.deduplicate else set()
-        if left_out:
-            _leave_out(left_out, draft.scripts, parsings, whole)
-        text = ParsedText(
-            path=draft.scripts,
-            weights={corpus.name: corpus.source.weight for corpus in corpora},
-            divisions={
-                corpus.name: divide(parsing.sizes, options.validation, options.test)
-                for corpus, parsing in parsings
-            },
-            sizes=whole.sizes,
-            rows=whole.rows,
-            on_progress=on_progress,
-        )
-        alike = _name_alike(groups, left_out, whole, _splits(parsings, text))
+        kept = parsed.without(left_out) if left_out else parsed
+        text = kept.divided(options.validation, options.test, on_progress)
+        alike = _name_alike(groups, parsed.sketches, left_out, kept.splits(text))
         tokens = write_tokens(draft, text, plan, pool)
-        sources = [_describe_source(corpus, parsing, text, tokens) for corpus, parsing in parsings]
+        sources = [_describe_source(corpus, parsing, text, tokens) for corpus, parsing in kept.parsings]
         _check_not_empty(sources, options)
         description = Description(
             name=folder.name,
@@ -185,10 +171,10 @@ def prepare_corpora(
             alphabet=tokens.alphabet,
             cast=_cast(text, plan),
             fingerprint=tokens.fingerprint,
-            notes=[*_notes(parsings), *describe_groups(alike), *([_BORROWED] if tokens.is_borrowed else [])],
+            notes=[*kept.notes, *describe_groups(alike), *([_BORROWED] if tokens.is_borrowed else [])],
             warnings=[*map(str, warnings), *filter(None, [leak_warning(alike)])],
             near_duplicates=alike,
-            **(_mix_fields(sources, whole) if text.is_mixed else _single_corpus_fields(sources[0])),
+            **(_mix_fields(sources, kept.together) if text.is_mixed else _single_corpus_fields(sources[0])),
         )
         atomic_write(draft.description, description.model_dump_json(indent=2) + "\n")
     return description
@@ -207,67 +193,30 @@ def _refuse_shared_files(corpora: Sequence[Corpus]) -> None:
                 )
 
 
-def _parse_all(
-    parsings: Sequence[tuple[Corpus, Parsing]], plan: TokenPlan, whole: Parsing, pool: Pool | None
-) -> Iterator[ScriptRow]:
-    """Yield the rows of all corpora, with consecutive document numbers, and collect the findings.
-
-    Each corpus's own parsing is filled, and `whole` receives the findings about all of them.
-    """
-    for corpus, parsing in parsings:
-        yield from parse(corpus, plan.plain, parsing, len(whole.sizes), pool)
-        whole.add(parsing)
-
-
-def _leave_out(
-    numbers: Collection[int], path: Path, parsings: Sequence[tuple[Corpus, Parsing]], whole: Parsing
-) -> None:
-    """Rewrite the parquet file without some documents, renumber the others, and update the counts."""
-    kept = path.with_suffix(".kept")
-
-    def rows() -> Iterator[ScriptRow]:
-        documents = groupby(read_rows(path), key=attrgetter("document"))
-        remaining = (own for number, own in documents if number not in numbers)
-        for number, own in enumerate(remaining):
-            yield from (row._replace(document=number) for row in own)
-
-    write_rows(kept, _counted(rows(), whole))
-    kept.replace(path)
-    first = 0
-    for parsing in [parsing for _, parsing in parsings]:
-        end = first + len(parsing.sizes)
-        parsing.sizes = [whole.sizes[number] for number in range(first, end) if number not in numbers]
-        first = end
-    whole.sizes = [size for number, size in enumerate(whole.sizes) if number not in numbers]
-
-
-def _counted(rows: Iterable[ScriptRow], whole: Parsing) -> Iterator[ScriptRow]:
-    whole.rows = 0
-    for row in rows:
-        whole.rows += 1
-        yield row
-
-
-def _splits(parsings: Sequence[tuple[Corpus, Parsing]], text: ParsedText) -> Iterator[tuple[str, ...]]:
-    """Yield the splits in which each document has text."""
-    for corpus, parsing in parsings:
-        yield from split_names(text.divisions[corpus.name], parsing.sizes)
-
-
 def _name_alike(
     groups: Sequence[Sequence[int]],
+    sketches: Sequence[Sketch],
     left_out: Collection[int],
-    whole: Parsing,
-    splits: Iterator[tuple[str, ...]],
+    splits: Iterable[tuple[str, ...]],
 ) -> list[list[NearDuplicate]]:
-    """Return groups of document numbers as groups of scripts; scripts left out are in no split."""
+    """Return groups of document numbers as groups of scripts; scripts left out are in no split.
+
+    Args:
+        groups: the numbers that the documents had before any were left out.
+        sketches: the sketch of each of these documents.
+        left_out: the numbers of the documents that were left out.
+        splits: the splits of each of the other documents, in order.
+    """
     if not groups:
         return []
-    found = [() if number in left_out else next(splits) for number in range(len(whole.sketches))]
+    kept = (number for number in range(len(sketches)) if number not in left_out)
+    splits_by_number = dict(zip(kept, splits, strict=True))
     return [
         [
             NearDuplicate(
-                title=whole.sketches[number].title, file=whole.sketches[number].file, splits=found[number]
+                title=sketches[number].title,
+                file=sketches[number].file,
+                splits=splits_by_number.get(number, ()),
             )
             for number in group
         ]
@@ -340,15 +289,6 @@ def _cast(text: ParsedText, plan: TokenPlan) -> list[Member]:
         for member in cast(row.element for row in rows)
     ]
     return sorted(members, key=lambda member: (-member.lines, -member.words, member.speaker))
-
-
-def _notes(parsings: Sequence[tuple[Corpus, Parsing]]) -> list[str]:
-    """Return remarks for the user on each corpus, prefixed with its name if there are several."""
-    return [
-        f"{corpus.name}: {note}" if len(parsings) > 1 else note
-        for corpus, parsing in parsings
-        for note in (*corpus.notes, *parsing.notes)
-    ]
 
 
 def retokenize(

@@ -324,36 +324,52 @@ class _SplitFile:
         self.amounts[source].tokens += len(ids)
 
 
+class _Spooled(NamedTuple):
+    """A passage in a spool.
+
+    Attributes:
+        passage: the passage.
+        counts: its encoding without the ids.
+        start: where its ids begin in the file, in bytes.
+        size: the number of its ids.
+    """
+
+    passage: Passage
+    counts: Encoded
+    start: int
+    size: int
+
+
 class _Spool:
     """Stores the passages of the training split in a temporary file until all of them are known."""
 
     def __init__(self, file: IO[bytes], dtype: np.dtype[Any]) -> None:
         self._file = file
         self._dtype = dtype
-        self._kept: defaultdict[str, list[tuple[Passage, Encoded, int, int]]] = defaultdict(list)
+        self._spooled: defaultdict[str, list[_Spooled]] = defaultdict(list)
 
     def add(self, passage: Passage, encoded: Encoded) -> None:
         start = self._file.tell()
         self._file.write(encoded.ids.tobytes())
-        without_ids = replace(encoded, ids=np.empty(0, self._dtype))
-        self._kept[passage.source].append((passage, without_ids, start, len(encoded.ids)))
+        counts = replace(encoded, ids=np.empty(0, self._dtype))
+        self._spooled[passage.source].append(_Spooled(passage, counts, start, len(encoded.ids)))
 
     def interleaved(self, sources: list[str]) -> Iterator[tuple[Passage, Encoded]]:
         """Yield all passages, the sources interleaved; a source's second copies follow all its first ones."""
-        queues = [
-            [
-                kept
-                for number in range(max((each[0].copies for each in self._kept[source]), default=0))
-                for kept in self._kept[source]
-                if kept[0].copies > number
-            ]
-            for source in sources
-        ]
-        for queue, place in interleave([[size for *_, size in kept] for kept in queues]):
-            passage, encoded, start, size = queues[queue][place]
-            self._file.seek(start)
-            ids = np.frombuffer(self._file.read(size * self._dtype.itemsize), self._dtype)
-            yield passage, replace(encoded, ids=ids)
+        queues = [self._queue(source) for source in sources]
+        for queue, place in interleave([[spooled.size for spooled in queue] for queue in queues]):
+            spooled = queues[queue][place]
+            yield spooled.passage, replace(spooled.counts, ids=self._ids(spooled))
+
+    def _queue(self, source: str) -> list[_Spooled]:
+        """Return the passages of a source, each as often as it has copies."""
+        passages = self._spooled[source]
+        most = max((spooled.passage.copies for spooled in passages), default=0)
+        return [spooled for copy in range(most) for spooled in passages if spooled.passage.copies > copy]
+
+    def _ids(self, spooled: _Spooled) -> NDArray[np.unsignedinteger[Any]]:
+        self._file.seek(spooled.start)
+        return np.frombuffer(self._file.read(spooled.size * self._dtype.itemsize), self._dtype)
 
 
 class IdsWriter:

@@ -10,8 +10,10 @@ prescribes. Pictures, notes, headers, footers and deleted text are skipped.
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
+from typing import NamedTuple
 
 from scriptforge.documents.document import Document, content_of, damaged, has_reliable_kinds, typed
 from scriptforge.documents.laid_out import Block, laid_out
@@ -26,7 +28,7 @@ _TOKEN = re.compile(
 _SKIPPED = frozenset({
     "fonttbl", "colortbl", "pict", "object", "header", "headerl", "headerr", "headerf", "footer", "footerl",
     "footerr", "footerf", "footnote", "annotation", "fldinst", "listtable", "revtbl", "themedata",
-    "datastore", "xmlnstbl", "nonshppict", "shpinst", "info", "bkmkstart", "bkmkend", "atnid", "atnauthor",
+    "datastore", "xmlnstbl", "nonshppict", "shpinst", "bkmkstart", "bkmkend", "atnid", "atnauthor",
     "tc", "xe", "nextfile",
 })  # fmt: skip
 _BREAKS = frozenset({"par", "sect", "row", "nestrow"})
@@ -34,45 +36,146 @@ _SIGNS = {
     "tab": "    ", "line": "\n", "emdash": "—", "endash": "–", "lquote": "‘", "rquote": "’", "ldblquote": "“",
     "rdblquote": "”", "bullet": "•", "emspace": " ", "enspace": " ", "cell": "\t", "nestcell": "\t",
 }  # fmt: skip
-_SYMBOLS = {b"~": " ", b"_": "-", b"\\": "\\", b"{": "{", b"}": "}", b"\n": "\x00", b"\r": "\x00"}
+_SYMBOLS = {b"~": " ", b"_": "-", b"\\": "\\", b"{": "{", b"}": "}"}
 _CHARSETS = {
     77: "mac_roman", 128: "cp932", 129: "cp949", 134: "gbk", 136: "big5", 161: "cp1253", 162: "cp1254",
     177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250",
 }  # fmt: skip
-_LAYOUT = {"li": "indent", "lin": "indent", "fi": "first", "sb": "above", "sa": "below", "s": "style"}
+_MEASURES = {"li": "indent", "lin": "indent", "fi": "first", "sb": "above", "sa": "below", "s": "style"}
 _ALIGNMENTS = {"ql": 0, "qj": 0, "qc": 22, "qr": 45}
 """The columns for aligned text: centred text gets that of a cue, right-aligned text that of a transition."""
 
+_NUMBERS = {"u": 1, "uc": 1, "deleted": 1, "v": 1}
+"""The numbers of control words that come without one; that of all others is 0."""
+
 _TWIPS_PER_COLUMN = 144
 _TWIPS_PER_LINE = 240
-_DEEPEST = 1000
+_MAX_FALLBACK = 8
+"""Characters, at most, that are skipped after one in Unicode."""
+
+_MAX_DEPTH = 1000
+"""Groups within one another, at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """The state that lasts until a group's brace closes.
+class _Destination(Enum):
+    """Where the text of a group goes."""
+
+    BODY = auto()
+    """To the paragraphs of the script."""
+
+    STYLES = auto()
+    """To the names of styles: the style sheet, and each of the groups in it."""
+
+    INFO = auto()
+    """Nowhere, but the group may hold that of the title."""
+
+    TITLE = auto()
+    """To the title."""
+
+    SKIPPED = auto()
+    """Nowhere."""
+
+
+_READ = (_Destination.BODY, _Destination.STYLES, _Destination.TITLE)
+"""The destinations whose text is not left out."""
+
+
+class _Layout(NamedTuple):
+    """The layout of paragraphs, until the next `pard`.
 
     Attributes:
-        skipped: the group's destination if it is not the body, so that its text is not part of the script.
-        font: the number of the current font, which selects the codec.
-        after_unicode: the number of fallback characters after each Unicode character.
         indent: the left indent in twips; `first` is that of the first line relative to it.
         above: the space above paragraphs in twips; `below` likewise.
         style: the number of the paragraph style.
         alignment: the column for centred or right-aligned text, else 0.
-        is_hidden: whether text is hidden or deleted.
     """
 
-    skipped: str = ""
-    font: int = 0
-    after_unicode: int = 1
     indent: int = 0
     first: int = 0
     above: int = 0
     below: int = 0
     style: int = 0
     alignment: int = 0
+
+    @property
+    def column(self) -> int:
+        """Return the column at which text begins."""
+        return self.alignment or max(0, round((self.indent + self.first) / _TWIPS_PER_COLUMN))
+
+
+class _Group(NamedTuple):
+    """The state that lasts until a group's brace closes.
+
+    Attributes:
+        destination: where text goes.
+        font: the number of the current font, which selects the codec.
+        after_unicode: the number of fallback characters after each Unicode character.
+        is_hidden: whether text is hidden or deleted.
+        layout: the layout of paragraphs.
+    """
+
+    destination: _Destination = _Destination.BODY
+    font: int = 0
+    after_unicode: int = 1
     is_hidden: bool = False
+    layout: _Layout = _Layout()
+
+
+@dataclass(slots=True)
+class _Decoder:
+    """Decodes text that comes as encoded bytes, or as UTF-16 code units with a fallback in bytes after each.
+
+    A character may be spread over several tokens, so bytes and units wait until something else follows. Only
+    one of them is waiting at a time.
+
+    Attributes:
+        codec: the codec of text in fonts without a character set of their own.
+        codecs: the codecs of other fonts, by the number of the font.
+        encoded: the bytes that are waiting.
+        units: the code units that are waiting.
+        to_skip: the number of fallback characters that are still to be skipped.
+    """
+
+    codec: str
+    codecs: dict[int, str] = field(default_factory=dict)
+    encoded: bytearray = field(default_factory=bytearray)
+    units: list[int] = field(default_factory=list)
+    to_skip: int = 0
+
+    def add_bytes(self, content: bytes) -> str:
+        """Add bytes, except those of a fallback, and return the text that was waiting before them."""
+        skipped = min(self.to_skip, len(content))
+        self.to_skip -= skipped
+        rest = content[skipped:]
+        before = self._decode_units() if rest else ""
+        self.encoded += rest
+        return before
+
+    def add_unit(self, unit: int, fallback: int, font: int) -> str:
+        """Add a code unit with so many fallback characters; return the text that was waiting before it."""
+        before = self._decode_bytes(font)
+        self.units.append(unit)
+        self.to_skip = fallback
+        return before
+
+    def flush(self, font: int) -> str:
+        """Return the text that is waiting; what follows is no fallback."""
+        self.to_skip = 0
+        return self._decode_bytes(font) or self._decode_units()
+
+    def _decode_bytes(self, font: int) -> str:
+        if not self.encoded:
+            return ""
+        text = self.encoded.decode(self.codecs.get(font, self.codec), errors="replace")
+        self.encoded.clear()
+        return text
+
+    def _decode_units(self) -> str:
+        if not self.units:
+            return ""
+        packed = b"".join(unit.to_bytes(2, "little") for unit in self.units)
+        self.units.clear()
+        return packed.decode("utf-16-le", errors="replace")
 
 
 @dataclass(slots=True)
@@ -80,27 +183,24 @@ class _Reader:
     """Reads the tokens of a document and collects its paragraphs.
 
     Attributes:
-        codec: the codec of text in fonts without a character set of their own.
+        decoder: decodes the text.
         blocks: the paragraphs so far.
         title: the title in the document's properties.
-        pending: bytes of text that are not decoded yet.
-        units: UTF-16 code units of text that are not decoded yet.
-        to_skip: the number of fallback characters that are still to be skipped.
-        is_new: whether nothing but `*` has followed the last opening brace.
+        styles: the names of the paragraph styles, by number.
+        text: the text since the last paragraph ended.
+        group: the state of the innermost open group.
+        outer: the states of the groups around it.
+        is_opening: whether nothing but `*` has followed the last opening brace.
     """
 
-    codec: str = "cp1252"
+    decoder: _Decoder
     blocks: list[Block] = field(default_factory=list)
     title: str = ""
-    group: _Group = field(default_factory=_Group)
-    groups: list[_Group] = field(default_factory=list)
-    fonts: dict[int, str] = field(default_factory=dict)
     styles: dict[int, str] = field(default_factory=dict)
     text: list[str] = field(default_factory=list)
-    pending: bytearray = field(default_factory=bytearray)
-    units: list[int] = field(default_factory=list)
-    to_skip: int = 0
-    is_new: bool = False
+    group: _Group = field(default_factory=_Group)
+    outer: list[_Group] = field(default_factory=list)
+    is_opening: bool = False
 
     def read(self, content: bytes) -> None:
         """Read a whole document.
@@ -114,146 +214,149 @@ class _Reader:
             if token["word"] == b"bin":
                 position += max(0, int(token["number"] or 0))
             self._take(token)
-            if not self.groups:
+            if not self.outer:
                 break
-        if self.groups:
+        if self.outer:
             raise BrokenScript(
                 "is an RTF document that breaks off", "Its end is missing: save or download it anew."
             )
 
     def _take(self, token: re.Match[bytes]) -> None:
         if token["brace"]:
-            self._brace(token["brace"])
-        elif token["word"]:
-            self._word(token["word"].decode(), token["number"])
+            self._open_group() if token["brace"] == b"{" else self._close_group()
+            return
+        is_first, self.is_opening = self.is_opening, False
+        if token["word"]:
+            self._word(token["word"].decode(), token["number"], is_first)
         elif token["hex"]:
-            self._bytes(bytes.fromhex(token["hex"].decode()))
+            self._add(self.decoder.add_bytes(bytes.fromhex(token["hex"].decode())))
         elif token["sign"]:
-            self._sign(token["sign"])
+            self._sign(token["sign"], is_first)
         elif token["text"]:
-            self._bytes(token["text"])
-        if not token["brace"] and not token["word"] and token["sign"] != b"*":
-            self.is_new = False
+            self._add(self.decoder.add_bytes(token["text"]))
 
-    def _brace(self, brace: bytes) -> None:
+    def _open_group(self) -> None:
         self._flush()
-        if brace == b"{":
-            if len(self.groups) > _DEEPEST:
-                raise damaged("RTF")
-            self.groups.append(self.group)
-            self.is_new = True
-        elif self.groups:
-            if len(self.groups) == 1:
-                self._end_paragraph(is_last=True)
-            if self.group.skipped == "stylesheet" and self.groups[-1].skipped == "stylesheet":
-                self.styles[self.group.style] = "".join(self.text).strip().rstrip(";")
-            if self.group.skipped == "title":
-                self.title = "".join(self.text).strip()
-            if self.group.skipped in ("stylesheet", "title"):
-                self.text.clear()
-            self.group = self.groups.pop()
+        if len(self.outer) > _MAX_DEPTH:
+            raise damaged("RTF")
+        self.outer.append(self.group)
+        self.is_opening = True
 
-    def _word(self, word: str, digits: bytes | None) -> None:
-        number = int(digits) if digits else 1
-        was_new, self.is_new = self.is_new, self.is_new and word == "*"
+    def _close_group(self) -> None:
+        self._flush()
+        if not self.outer:
+            return
+        if len(self.outer) == 1:
+            self._end_paragraph(is_last=True)
+        closed, self.group = self.group, self.outer.pop()
+        if closed.destination is _Destination.STYLES:
+            if self.group.destination is _Destination.STYLES:
+                self.styles[closed.layout.style] = "".join(self.text).strip().rstrip(";")
+            self.text.clear()
+        elif closed.destination is _Destination.TITLE:
+            self.title = "".join(self.text).strip()
+            self.text.clear()
+
+    def _word(self, word: str, digits: bytes | None, is_first: bool) -> None:
+        number = int(digits) if digits else _NUMBERS.get(word, 0)
+        group = self.group
         if word == "u":
-            self._unicode(number)
+            self._add(self.decoder.add_unit(number % (1 << 16), group.after_unicode, group.font))
             return
         self._flush()
-        if word in _SKIPPED or (was_new and word == "stylesheet"):
-            self.group = replace(self.group, skipped=word)
-        elif word == "title" and self.group.skipped == "info":
-            self.group = replace(self.group, skipped="title")
-        elif word in _BREAKS:
+        if word in _BREAKS:
             self._end_paragraph()
         elif word in _SIGNS:
             self._add(_SIGNS[word])
-        elif word in ("ansicpg", "f", "fcharset", "uc", "deleted", "v"):
-            self._character(word, number if digits else int(word != "f"))
+        elif word in ("ansicpg", "fcharset"):
+            self._choose_codec(word, number)
+        elif destination := _destination(word, group, is_first):
+            self.group = group._replace(destination=destination)
         else:
-            self._layout(word, number if digits else 0)
+            self.group = _changed(group, word, number)
 
-    def _character(self, word: str, number: int) -> None:
-        """Apply a control word that affects the decoding or visibility of the characters after it."""
+    def _choose_codec(self, word: str, number: int) -> None:
         if word == "ansicpg" and _is_codec(f"cp{number}"):
-            self.codec = f"cp{number}"
-        elif word == "f":
-            self.group = replace(self.group, font=number)
+            self.decoder.codec = f"cp{number}"
         elif word == "fcharset" and number in _CHARSETS:
-            self.fonts[self.group.font] = _CHARSETS[number]
-        elif word == "uc":
-            self.group = replace(self.group, after_unicode=min(number, 8))
-        elif word in ("deleted", "v"):
-            self.group = replace(self.group, is_hidden=number != 0)
+            self.decoder.codecs[self.group.font] = _CHARSETS[number]
 
-    def _layout(self, word: str, number: int) -> None:
-        if word == "pard":
-            self.group = replace(self.group, indent=0, first=0, above=0, below=0, style=0, alignment=0)
-        elif word in _ALIGNMENTS:
-            self.group = replace(self.group, alignment=_ALIGNMENTS[word])
-        elif word in _LAYOUT:
-            self.group = replace(self.group, **{_LAYOUT[word]: number})  # type: ignore[arg-type]
-
-    def _sign(self, sign: bytes) -> None:
+    def _sign(self, sign: bytes, is_first: bool) -> None:
         self._flush()
         if sign == b"*":
-            if self.is_new:
-                self.group = replace(self.group, skipped="*")
+            if is_first:
+                self.group = self.group._replace(destination=_Destination.SKIPPED)
+                self.is_opening = True
         elif sign in (b"\n", b"\r"):
             self._end_paragraph()
         else:
             self._add(_SYMBOLS.get(sign, ""))
 
-    def _unicode(self, number: int) -> None:
-        self._flush(units=False)
-        self.units.append(number % (1 << 16))
-        self.to_skip = self.group.after_unicode
-
-    def _bytes(self, content: bytes) -> None:
-        """Append encoded text, without the fallback characters that follow a Unicode character."""
-        skipped = min(self.to_skip, len(content))
-        self.to_skip -= skipped
-        if content[skipped:]:
-            if self.units:
-                self._flush()
-            self.pending += content[skipped:]
-
-    def _flush(self, units: bool = True) -> None:
-        """Decode the pending bytes, and the pending UTF-16 units if `units` is set."""
-        if self.pending:
-            codec = self.fonts.get(self.group.font, self.codec)
-            self._add(self.pending.decode(codec, errors="replace"))
-            self.pending.clear()
-        if units and self.units:
-            packed = b"".join(unit.to_bytes(2, "little") for unit in self.units)
-            self._add(packed.decode("utf-16-le", errors="replace"))
-            self.units.clear()
-        if units:
-            self.to_skip = 0
+    def _flush(self) -> None:
+        self._add(self.decoder.flush(self.group.font))
 
     def _add(self, text: str) -> None:
-        if self.group.skipped in ("", "stylesheet", "title") and not self.group.is_hidden:
+        if text and self.group.destination in _READ and not self.group.is_hidden:
             self.text.append(text)
 
     def _end_paragraph(self, is_last: bool = False) -> None:
         self._flush()
-        if self.group.skipped:
+        if self.group.destination is not _Destination.BODY:
             return
         text = "".join(self.text)
         self.text.clear()
         if is_last and not text.strip():
             return
-        # A name in a table's first cell, or before a tab, speaks the rest.
-        first, tab, second = text.rstrip("\t").partition("\t")
-        if tab:
-            name = first.strip().rstrip(":")
-            text = f"{name}: {second}" if is_name(name) and "\t" not in second else text.replace("\t", "    ")
-        group = self.group
-        indent = max(0, round((group.indent + group.first) / _TWIPS_PER_COLUMN))
-        column = group.alignment or indent
-        style = self.styles.get(group.style, "")
-        lines = group.above / _TWIPS_PER_LINE, group.below / _TWIPS_PER_LINE
-        self.blocks.append(Block(text, style, column, *lines))
+        layout = self.group.layout
+        self.blocks.append(
+            Block(
+                text=_without_tabs(text),
+                style=self.styles.get(layout.style, ""),
+                column=layout.column,
+                above=layout.above / _TWIPS_PER_LINE,
+                below=layout.below / _TWIPS_PER_LINE,
+            )
+        )
+
+
+def _destination(word: str, group: _Group, is_first: bool) -> _Destination | None:
+    """Return the destination that a control word gives to its group, if it does."""
+    if word in _SKIPPED:
+        return _Destination.SKIPPED
+    if word == "info":
+        return _Destination.INFO
+    if word == "title" and group.destination is _Destination.INFO:
+        return _Destination.TITLE
+    if word == "stylesheet" and is_first:
+        return _Destination.STYLES
+    return None
+
+
+def _changed(group: _Group, word: str, number: int) -> _Group:
+    """Return the state of a group after a control word, the same for words that are ignored."""
+    match word:
+        case "f":
+            return group._replace(font=number)
+        case "uc":
+            return group._replace(after_unicode=min(number, _MAX_FALLBACK))
+        case "deleted" | "v":
+            return group._replace(is_hidden=number != 0)
+        case "pard":
+            return group._replace(layout=_Layout())
+    if word in _ALIGNMENTS:
+        return group._replace(layout=group.layout._replace(alignment=_ALIGNMENTS[word]))
+    if word in _MEASURES:
+        return group._replace(layout=group.layout._replace(**{_MEASURES[word]: number}))
+    return group
+
+
+def _without_tabs(text: str) -> str:
+    """Return a paragraph without tabs, as dialogue if a name is before the only one, as in a table."""
+    first, tab, second = text.rstrip("\t").partition("\t")
+    if not tab:
+        return text
+    name = first.strip().rstrip(":")
+    return f"{name}: {second}" if is_name(name) and "\t" not in second else text.replace("\t", "    ")
 
 
 def _is_codec(name: str) -> bool:
@@ -270,7 +373,7 @@ def read(path: Path, encoding: str | None) -> Document:
     Raises:
         BrokenScript: it is truncated, damaged or too large.
     """
-    reader = _Reader(encoding or "cp1252")
+    reader = _Reader(_Decoder(encoding or "cp1252"))
     reader.read(content_of(path))
     kinds = [Paragraph(kind_of(block.style), block.text) for block in reader.blocks]
     if has_reliable_kinds(kinds):

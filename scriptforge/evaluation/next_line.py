@@ -85,7 +85,7 @@ class NextLineClassifier:
 
     def _with_negatives(self, turns: Iterable[Turn]) -> list[Turn]:
         random = np.random.default_rng(self._seed)
-        return [(before, self._negatives.draw(line.speaker, random)) for before, line in turns]
+        return [(before, self._negatives.draw(line, random)) for before, line in turns]
 
     def _features(self, judged: Sequence[Turn]) -> Any:
         """Return a sparse matrix of features, one row of unit norm for each turn."""
@@ -127,8 +127,9 @@ class _Negatives:
         for line in self._all:
             self._lines[speaker_key(line.speaker)].append(line)
 
-    def draw(self, speaker: str, random: np.random.Generator) -> Element:
-        """Return a random line of a speaker, or of anybody if the speaker has fewer than two."""
-        own = self._lines.get(speaker_key(speaker), [])
+    def draw(self, line: Element, random: np.random.Generator) -> Element:
+        """Return a random other line of the same speaker, or of anybody if the speaker has fewer than two."""
+        own = self._lines.get(speaker_key(line.speaker), [])
         lines = own if len(own) > 1 else self._all
-        return lines[random.integers(len(lines))]
+        number = random.integers(len(lines))
+        return lines[number - 1] if lines[number] is line else lines[number]

@@ -145,23 +145,50 @@ class _Table(NamedTuple):
         return np.where(self.keys_G[places] == keys, places, -1)
 
 
-def _tables(training_N: Ids, size: int, order: int, first: int) -> Iterator[_Table]:
-    """Yield the tables of the orders from 1 to `order`, or to the length of the text if that is less."""
-    text = np.concatenate([[first], training_N]).astype(np.int64)
-    numbers = np.zeros(len(text) + 1, np.int64)  # number of the n-gram at each start
-    contexts = 1
-    shorter: tuple[Integers, int] | None = None  # keys and number of contexts, one order lower
-    for length in range(1, min(order, len(text)) + 1):
-        keys = numbers[: len(text) - length + 1] * size + text[length - 1 :]
-        keys_G, starts_G, longer, counts_G = np.unique(
+class _Ngrams(NamedTuple):
+    """The distinct n-grams of a text, numbered by their sorted keys.
+
+    Attributes:
+        keys_G: the number of the context times the vocabulary size, plus the last token.
+        starts_G: the index in the text at which each n-gram first occurs.
+        occurrences_G: the number of times each n-gram occurs.
+        numbers: the number of the n-gram that starts at each index of the text.
+        contexts: the number of distinct contexts.
+    """
+
+    keys_G: Integers
+    starts_G: Integers
+    occurrences_G: Integers
+    numbers: Integers
+    contexts: int
+
+    @classmethod
+    def of(cls, context_numbers: Integers, contexts: int, last_tokens: Integers, size: int) -> "_Ngrams":
+        """Return the n-grams of a text, given the context and the last token of the one at each index."""
+        keys = context_numbers * size + last_tokens
+        keys_G, starts_G, numbers, occurrences_G = np.unique(
             keys, return_index=True, return_inverse=True, return_counts=True
         )
-        if shorter:
-            places = np.bincount(numbers[starts_G + 1], minlength=contexts)
-            yield _Table.of(shorter[0], places, shorter[1], size)
-        shorter, contexts, numbers = (keys_G, contexts), len(keys_G), longer
-    assert shorter, "there is at least one sequence of length 1"
-    yield _Table.of(shorter[0], counts_G, shorter[1], size)
+        return cls(keys_G, starts_G, occurrences_G, numbers, contexts)
+
+    def tokens_before(self, longer: "_Ngrams") -> Integers:
+        """Return for each n-gram how many distinct tokens come before it, given the n-grams one longer."""
+        endings = self.numbers[longer.starts_G + 1]
+        return np.bincount(endings, minlength=len(self.keys_G))
+
+
+def _tables(training_N: Ids, size: int, order: int, first: int) -> Iterator[_Table]:
+    """Yield the tables of the orders from 1 to `order`, or to the length of the text if that is less.
+
+    The counts of an order are known once the n-grams of the next one are.
+    """
+    text = np.concatenate([[first], training_N]).astype(np.int64)
+    ngrams = _Ngrams.of(np.zeros(len(text), np.int64), 1, text, size)
+    for length in range(2, min(order, len(text)) + 1):
+        longer = _Ngrams.of(ngrams.numbers[:-1], len(ngrams.keys_G), text[length - 1 :], size)
+        yield _Table.of(ngrams.keys_G, ngrams.tokens_before(longer), ngrams.contexts, size)
+        ngrams = longer
+    yield _Table.of(ngrams.keys_G, ngrams.occurrences_G, ngrams.contexts, size)
 
 
 def _discounts(counts_G: Integers) -> NDArray[np.float64]:

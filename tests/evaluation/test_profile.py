@@ -144,6 +144,17 @@ def test_a_classifier_learns_what_follows() -> None:
         NextLineClassifier(held_out[:199])
 
 
+def test_a_negative_is_another_line() -> None:
+    """Each speaker has two lines: with the line itself as half of the negatives, 75 % would be the best."""
+    lines = [
+        Element("dialogue", f"a{number} is what I said about it", f"Guest {number // 2}")
+        for number in range(300)
+    ]
+    pairs = [(Element("dialogue", f"So what about {line.text.split()[0]}", "Host"), line) for line in lines]
+    follows = NextLineClassifier(pairs).preference(pairs)
+    assert follows is not None and follows > 0.9
+
+
 @pytest.fixture
 def run(tiny_run: RunFolder, tmp_path: Path) -> Run:
     """A run of its own, which may be given files."""
