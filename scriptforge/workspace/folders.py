@@ -64,7 +64,7 @@ class _Folder:
             return Lock.acquire(self.path, doing)
         except LockHeld as held:
             raise self._problem(
-                f"{self._what} “{self.name}” is {held.doing} by process {held.process}.",
+                f"{self._what} “{self.name}” is {held.holder.doing} by process {held.holder.process}.",
                 "Wait for it, stop it, or use another name.",
             ) from None
 
