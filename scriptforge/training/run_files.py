@@ -91,7 +91,7 @@ class RunWriter:
         """Save the best weights so far; a successor, which has weights now, replaces the previous run."""
         save_weights(model, self.folder.weights)
         if self.folder != self._home:
-            self._home.replace_with_successor()
+            self._home.successor.replace_run()
             self.folder = self._home
 
     def save_validations(self, history: Sequence[Validation], sample: str) -> None:

@@ -142,33 +142,50 @@ def search(study: Study, on_event: OnEvent, should_stop: Callable[[], bool] = la
 
 
 def _make_trial(
-    study: Study, on_event: OnEvent, should_stop: Callable[[], bool], begun: Callable[[], None]
+    study: Study, on_event: OnEvent, should_stop: Callable[[], bool], end_turn: Callable[[], None]
 ) -> None:
-    """Start a trial and run it to its end; call `begun` as soon as other processes can count it."""
+    """Start a trial and run it to its end; call `end_turn` as soon as other processes can count it."""
     from optuna.exceptions import UpdateFinishedTrialError
-
-    number, was_failed = -1, False
-
-    def train(trial: "Trial") -> float:
-        nonlocal number, was_failed
-        begun()
-        number = trial.number
-        try:
-            return _run_trial(study, trial, on_event, should_stop)
-        finally:
-            # If this process was suspended for long, another one took it for dead, and repeats the trial.
-            was_failed = study.backend.get_trials(deepcopy=False)[number].state.is_finished()
 
     study.backend.sampler = _sampler(study)
     study.queue_like_default()
+    objective = _Objective(study, on_event, should_stop, end_turn)
     try:
-        study.backend.optimize(train, n_trials=1, catch=(StoppedError,))
-    except (UpdateFinishedTrialError, ValueError):
-        if not was_failed:
+        study.backend.optimize(objective, n_trials=1, catch=(StoppedError,))
+    except (UpdateFinishedTrialError, ValueError):  # Optuna's, if the trial had ended
+        if not objective.was_taken_over:
             raise
     records = records_of(study.backend)
-    ended = next(record for record in records if record.number == number)
+    ended = next(record for record in records if record.number == objective.number)
     on_event(TrialEnded(ended, best_of(records)))
+
+
+@dataclass
+class _Objective:
+    """The objective that Optuna calls with a trial, and what has become of that trial.
+
+    Attributes:
+        study, on_event, should_stop, end_turn: as in `_make_trial`.
+        number: number of the trial; None until it has begun.
+        was_taken_over: whether another process took this one, suspended for long, for dead: it has ended the
+            trial and repeats it.
+    """
+
+    study: Study
+    on_event: OnEvent
+    should_stop: Callable[[], bool]
+    end_turn: Callable[[], None]
+    number: int | None = None
+    was_taken_over: bool = False
+
+    def __call__(self, trial: "Trial") -> float:
+        self.end_turn()
+        self.number = trial.number
+        try:
+            return _run_trial(self.study, trial, self.on_event, self.should_stop)
+        finally:  # Optuna ends the trial after this, so if it has ended, another process did that
+            trials = self.study.backend.get_trials(deepcopy=False)
+            self.was_taken_over = trials[trial.number].state.is_finished()
 
 
 def _sampler(study: Study) -> "BaseSampler":

@@ -147,7 +147,7 @@ def remove(
             find_entry(where, str(entry))  # another process may have been faster
         for entry in found:
             if isinstance(entry.folder, RunFolder):
-                entry.folder.remove_successor()
+                entry.folder.successor.remove()
             remove_folder(entry.folder.path)
     return list(map(str, found))
 

@@ -64,7 +64,7 @@ class _Folder:
             return Lock.acquire(self.path, doing)
         except LockHeld as held:
             raise self._problem(
-                f"{self._what} “{self.name}” is {held.doing} by process {held.process}.",
+                f"{self._what} “{self.name}” is {held.holder.doing} by process {held.holder.process}.",
                 "Wait for it, stop it, or use another name.",
             ) from None
 
@@ -116,7 +116,7 @@ class RunFolder(_Folder):
         hub: the record of a pull: where the run comes from.
         samples: the scripts that were generated at each validation.
         checkpoints: the checkpoints.
-        successor_marker: a marker that exists while the run is the `successor` of another one.
+        successor_marker: a marker that exists while the run is the `Successor` of another one.
     """
 
     claim: Lock | None = field(default=None, compare=False, repr=False)
@@ -155,49 +155,27 @@ class RunFolder(_Folder):
         return sorted((int(match[1]) for match in found if match), reverse=True)
 
     @property
-    def successor(self) -> "RunFolder":
-        """Return the folder of a new run that will replace this one as soon as it has weights."""
-        return RunFolder(self.path.with_name(f".{self.path.name}.new") / self.path.name)
+    def successor(self) -> "Successor":
+        """Return the new run that will replace this one as soon as it has weights, if there is one."""
+        return Successor(self)
 
     @property
     def latest(self) -> "RunFolder":
         """Return the run to resume: the successor if there is one, else this run."""
-        return self.successor if self.successor.successor_marker.exists() else self
+        return self.successor.folder if self.successor.is_resumable() else self
 
     @contextmanager
     def beginning(self) -> Iterator["RunFolder"]:
         """Yield a temporary folder for the first files of a new training run, moved if the block succeeds.
 
-        It becomes this run if there is none yet. Otherwise it becomes the `successor`, and this run stays.
+        It becomes this run if there is none yet. Otherwise it becomes the successor, and this run stays.
         """
-        is_new = not holds_something(self.path)
-        with atomic_folder(self.path if is_new else self.successor.path) as temporary:
+        is_successor = holds_something(self.path)
+        with atomic_folder(self.successor.folder.path if is_successor else self.path) as temporary:
             draft = RunFolder(temporary)
             yield draft
-            if not is_new:
+            if is_successor:
                 draft.successor_marker.touch()
-
-    def recover_successor(self) -> None:
-        """Repair what a killed process left of a successor; the caller holds the lock of the run.
-
-        If the kill came while the successor replaced the run, the replacement is completed. A successor whose
-        training has begun and can be resumed stays; anything else is removed.
-        """
-        successor = self.successor
-        remove_leftovers(successor.path.parent)
-        if successor.config.exists() and not os.path.lexists(self.path):
-            rename_folder(successor.path, self.path)
-            self.successor_marker.unlink(missing_ok=True)
-        if self.latest is self:
-            remove_folder(successor.path.parent)
-
-    def replace_with_successor(self) -> None:
-        """Replace this run with its successor."""
-        successor = self.successor
-        self.successor_marker.unlink(missing_ok=True)
-        put(successor.path, self.path)
-        self.successor_marker.unlink()
-        remove_folder(successor.path.parent)
 
     @contextmanager
     def lock(self, doing: str = "being trained") -> Iterator[None]:
@@ -226,15 +204,77 @@ class RunFolder(_Folder):
     def rename(self, target: "RunFolder") -> None:
         """Rename the run and its successor to another folder, which must not exist; the caller locks both."""
         rename_folder(self.path, target.path)
-        if self.successor.path.exists():
-            make_folder(target.successor.path.parent)
-            rename_folder(self.successor.path, target.successor.path)
-            remove_folder(self.successor.path.parent)
+        self.successor.rename(target)
 
-    def remove_successor(self) -> None:
-        """Delete the successor of the run."""
-        if self.successor.path.parent.exists():
-            remove_folder(self.successor.path.parent)
+
+@dataclass(frozen=True)
+class Successor:
+    """`runs/.NAME.new/`: a new run that replaces the run NAME as soon as it has weights.
+
+    Until then the old run can be used. The files tell how far the replacement is:
+
+        state       runs/NAME   runs/.NAME.new/
+        beginning   old run     a scratch folder, in which `RunFolder.beginning` makes the new run
+        training    old run     NAME: the new run, marked; its training can be resumed
+        moving      nothing     NAME: the new run, marked; before/NAME: the old run
+        replaced    new run     the old run, as NAME, not marked, or as before/NAME
+
+    A killed process can leave any of these states, of which only `training` lasts. On a system that can
+    exchange two folders atomically there is no `moving`.
+
+    Attributes:
+        run: the run NAME.
+    """
+
+    run: RunFolder
+
+    @property
+    def folder(self) -> RunFolder:
+        """Return the folder of the new run."""
+        return RunFolder(self._parent / self.run.path.name)
+
+    @property
+    def _parent(self) -> Path:
+        return self.run.path.with_name(f".{self.run.path.name}.new")
+
+    def is_resumable(self) -> bool:
+        """Return whether its training has begun and the old run is not replaced yet."""
+        return self.folder.successor_marker.exists()
+
+    def replace_run(self) -> None:
+        """Replace the old run with the new one, which has weights now."""
+        self.run.successor_marker.unlink(missing_ok=True)  # left by a kill just before its removal
+        put(self.folder.path, self.run.path)
+        self.run.successor_marker.unlink()
+        self.remove()
+
+    def recover(self) -> None:
+        """Repair what a killed process left: keep `training`, complete `moving`, and remove anything else.
+
+        The caller holds the lock of the run.
+        """
+        remove_leftovers(self._parent)
+        if self._is_moving():
+            rename_folder(self.folder.path, self.run.path)
+            self.run.successor_marker.unlink(missing_ok=True)
+        if not self.is_resumable():
+            self.remove()
+
+    def _is_moving(self) -> bool:
+        return self.folder.config.exists() and not os.path.lexists(self.run.path)
+
+    def rename(self, target: RunFolder) -> None:
+        """Make the new run the successor of `target`, to which its run was renamed."""
+        if self.folder.path.exists():
+            new = target.successor
+            make_folder(new._parent)
+            rename_folder(self.folder.path, new.folder.path)
+            self.remove()
+
+    def remove(self) -> None:
+        """Delete the new run, and whatever else a killed process left beside it."""
+        if self._parent.exists():
+            remove_folder(self._parent)
 
 
 class StudyFolder(_Folder):
@@ -295,6 +335,12 @@ class RoomFolder(_Folder):
 def folders_in(parent: Path) -> list[Path]:
     """Return the folders in a folder, in order, without hidden ones, which are still being written."""
     return [path for path in _visible(parent) if path.is_dir()] if parent.is_dir() else []
+
+
+def successors_in(runs: Path) -> list[Successor]:
+    """Return the successors in the folder of all runs, in whatever state."""
+    names = [path.name.removeprefix(".").removesuffix(".new") for path in runs.glob(".*.new")]
+    return [RunFolder(runs / name).successor for name in names]
 
 
 def holds_something(path: Path) -> bool:

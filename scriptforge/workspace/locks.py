@@ -12,33 +12,45 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, NamedTuple, Self
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
-_BETWEEN_LOOKS = 0.01
-_LOOKS = 10
+_SECONDS_BETWEEN_ATTEMPTS = 0.01
+_ATTEMPTS = 10
 """Number of attempts before a lock counts as held: `holder` locks it for a moment to test it."""
 
-_BEHIND_ALL = 1 << 30
-_TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+_LOCKED_BYTE = 1 << 30
+"""Offset of the byte locked on Windows, far behind the contents: others cannot read a locked byte."""
+
+_HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
-class LockHeld(Exception):  # noqa: N818 (it names the lock)
-    """A lock is held by another process.
+class Holder(NamedTuple):
+    """The process that holds a lock, as it described itself in the lock file.
 
     Attributes:
         process: the process id, or `(unknown)`.
         doing: what that process is doing, such as "being trained".
     """
 
-    def __init__(self, process: str, doing: str) -> None:
-        super().__init__(f"{doing} by process {process}")
-        self.process = process
-        self.doing = doing
+    process: str
+    doing: str
+
+
+class LockHeld(Exception):  # noqa: N818 (it names the lock)
+    """A lock is held by another process.
+
+    Attributes:
+        holder: that process.
+    """
+
+    def __init__(self, holder: Holder) -> None:
+        super().__init__(f"{holder.doing} by process {holder.process}")
+        self.holder = holder
 
 
 class Lock:
@@ -61,24 +73,21 @@ class Lock:
             LockHeld: another process holds the lock.
         """
         place = _place(path)
-        looks = 0
+        failures = 0
         while True:
             file = place.open("a+b", buffering=0)
-            if try_lock(file.fileno()):
-                if _is_at(file, place):
-                    break
-                looks = 0
-            else:
-                looks += 1
-                if looks >= _LOOKS and not waits:
+            if not try_lock(file.fileno()):
+                failures += 1
+                if failures >= _ATTEMPTS and not waits:
                     with file:
-                        raise _described(file)
-                time.sleep(_BETWEEN_LOOKS)
+                        raise LockHeld(_read_holder(file))
+                time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+            elif _is_at(file, place):
+                _write_holder(file, doing)
+                return cls(place, file)
+            else:  # its last holder has just removed the file
+                failures = 0
             file.close()
-        with suppress(OSError):  # on a full disk, others see an unknown process
-            file.truncate(0)
-            file.write(f"{os.getpid()} {doing}".encode())
-        return cls(place, file)
 
     def release(self) -> None:
         """Release the lock."""
@@ -93,14 +102,14 @@ class Lock:
         self.release()
 
 
-def holder(path: Path) -> LockHeld | None:
-    """Return which process holds the lock of a path, and what it is doing; None if the lock is free."""
+def holder(path: Path) -> Holder | None:
+    """Return the process that holds the lock of a path; None if the lock is free."""
     try:
         file = _place(path).open("rb", buffering=0)
     except OSError:
         return None
     with file:
-        return None if try_lock(file.fileno()) else _described(file)
+        return None if try_lock(file.fileno()) else _read_holder(file)
 
 
 def remove_free_locks(folder: Path) -> None:
@@ -118,12 +127,12 @@ def try_lock(handle: int) -> bool:
     """
     try:
         if sys.platform == "win32":
-            os.lseek(handle, _BEHIND_ALL, os.SEEK_SET)  # others cannot read a locked byte
+            os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno not in _TAKEN
+        return error.errno not in _HELD_BY_ANOTHER
     return True
 
 
@@ -138,11 +147,17 @@ def _is_at(file: IO[bytes], place: Path) -> bool:
     return False
 
 
-def _described(file: IO[bytes]) -> LockHeld:
-    """Return the holder of a lock, as it described itself in the lock file."""
+def _write_holder(file: IO[bytes], doing: str) -> None:
+    """Write into a lock file that this process holds the lock, and what it is doing."""
+    with suppress(OSError):  # on a full disk, others see an unknown process
+        file.truncate(0)
+        file.write(f"{os.getpid()} {doing}".encode())
+
+
+def _read_holder(file: IO[bytes]) -> Holder:
     said = ""
     with suppress(OSError):
         file.seek(0)
         said = file.read().decode(errors="replace")
     process, _, doing = said.partition(" ")
-    return LockHeld(process, doing) if doing else LockHeld("(unknown)", "in use")
+    return Holder(process, doing) if doing else Holder("(unknown)", "in use")

@@ -20,6 +20,7 @@ from scriptforge.workspace.folders import (
     StudyFolder,
     folders_in,
     holds_something,
+    successors_in,
 )
 from scriptforge.workspace.locks import remove_free_locks
 from scriptforge.workspace.scratch import remove_leftovers
@@ -66,10 +67,9 @@ class Workspace:
         for run in map(RunFolder, runs):
             for folder in (run.path, run.samples, run.checkpoints):
                 remove_leftovers(folder)
-        for waiting in (self.root / "runs").glob(".*.new"):
-            run = RunFolder(waiting.with_name(waiting.name[1 : -len(".new")]))
-            with suppress(OSError, RunError), run.lock("being cleared away"):
-                run.recover_successor()
+        for successor in successors_in(self.root / "runs"):
+            with suppress(OSError, RunError), successor.run.lock("being cleared away"):
+                successor.recover()
 
     @property
     def cards(self) -> Path:

@@ -148,7 +148,7 @@ def test_a_folder_is_replaced_where_two_names_cannot_be_exchanged(
 
 @pytest.mark.parametrize(("letters", "most"), [(64, 240), (20, 150)])
 def test_paths_are_as_long_as_the_guide_says(tmp_path: Path, letters: int, most: int) -> None:
-    run = Workspace(tmp_path).new_run("n" * letters).successor
+    run = Workspace(tmp_path).new_run("n" * letters).successor.folder
     with scratch.scratch_folder(run.checkpoint(10**7)) as temporary:
         manifest = temporary / run.checkpoint(10**7).name / checkpoint.MANIFEST
         with scratch.scratch_folder(manifest) as inner:

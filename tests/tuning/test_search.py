@@ -232,6 +232,30 @@ class TestGoingOn:
             study.fail_stale_trials()
             assert [record.state for record in records_of(study.backend)] == ["repeated", "running"]
 
+    def test_a_trial_that_another_process_has_taken_over_is_left_to_it(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As after this process was suspended for long; whatever it still does with the trial is refused."""
+        reports: list[TuningEvent] = []
+
+        def take_over_the_first(event: TuningEvent) -> None:
+            reports.append(event)
+            if isinstance(event, TrialPrepared) and event.number == 0:
+                [trial] = study.backend.get_trials()
+                study.storage.backend.record_heartbeat(trial._trial_id)
+                with monkeypatch.context() as later:
+                    later.setattr("scriptforge.tuning.storage._SECONDS_UNTIL_DEAD", -1)
+                    study.fail_stale_trials()
+
+        with open_study(folder, None, tiny_dataset, replace(plan, trials=1)) as study:
+            search(study, take_over_the_first)
+            records = records_of(study.backend)
+        assert [record.state for record in records] == ["repeated", "complete"]
+        assert records[0].reason == "its process died" and records[1].is_default
+        ended = [report.record for report in reports if isinstance(report, TrialEnded)]
+        assert ended == records
+        assert not list(folder.trials.iterdir())
+
     @pytest.mark.parametrize("odd", ["what? really", "a {brace}", "50 % #1 'it' \"is\"", "zwei\nZeilen"])
     def test_a_study_may_lie_anywhere(
         self, tmp_path: Path, tiny_dataset: Dataset, plan: Plan, odd: str

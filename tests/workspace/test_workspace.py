@@ -154,10 +154,20 @@ class TestFinding:
         self, workspace_path: Path
     ) -> None:
         run = Workspace(workspace_path).new_run("play")
-        atomic_write(run.successor.config, json.dumps({"created": "2027"}))
-        run.successor.successor_marker.touch()
+        atomic_write(run.successor.folder.config, json.dumps({"created": "2027"}))
+        run.successor.folder.successor_marker.touch()
         assert Workspace.find(workspace_path).run("play") == run
         assert [path.name for path in workspace_path.rglob(".*")] == []
+
+    def test_a_run_that_was_replaced_is_removed(self, workspace_path: Path) -> None:
+        """As it is left by a kill just after the new run has taken its name."""
+        run = Workspace(workspace_path).new_run("play")
+        atomic_write(run.config, json.dumps({"created": "2027"}))
+        run.successor_marker.touch()
+        atomic_write(run.successor.folder.config, json.dumps({"created": "2026"}))
+        assert Workspace.find(workspace_path).run("play").latest == run
+        assert json.loads(run.config.read_text()) == {"created": "2027"}
+        assert [path.name for path in run.path.parent.iterdir()] == ["play"]
 
 
 class TestNames:
