@@ -96,10 +96,10 @@ class _Margins(NamedTuple):
         """Return how many columns a line is from the nearest margin on a page with this shift."""
         return min(abs(line.column - shift - column) for column in self.columns)
 
-    def shift_of(self, pair: _Pair) -> int | None:
+    def shift_of(self, cue: Line, spoken: Line) -> int | None:
         """Return how far a page is shifted that has this cue and speech; None if they are not one cue's."""
-        shift = pair.spoken.column - self.dialogue
-        is_pair = abs(pair.cue.column - pair.spoken.column - (self.cue - self.dialogue)) <= 1
+        shift = spoken.column - self.dialogue
+        is_pair = abs(cue.column - spoken.column - (self.cue - self.dialogue)) <= 1
         return shift if is_pair and abs(shift) <= _WIDEST_SHIFT else None
 
 
@@ -276,7 +276,7 @@ def _without_page_shifts(lines: Iterable[Line], margins: _Margins) -> Iterator[L
     cue_lines: list[Line] = []
     for line in lines:
         if cue_lines and not line.text.startswith("("):
-            measured = margins.shift_of(_Pair(cue_lines[0], line))
+            measured = margins.shift_of(cue_lines[0], line)
             if measured is not None:
                 yield from _move_back(lines_above, margins, shift, measured)
                 yield from _move_back([*cue_lines, line], margins, measured, measured)

@@ -220,11 +220,17 @@ def _split_marked(line: str) -> Cue | None:
     # A time may stand in brackets behind the name, so it is removed before an aside is looked for.
     name, aside = _split_aside(without_stamp_behind(printed.rstrip(":： ")))
     is_stamp_behind = is_stamp(emphasis.asides)
-    is_timed = stamp is not None or is_stamp_behind or name != _split_aside(printed)[0]
     has_separator = printed[-1:] in ":：." or emphasis.separator != ""
     is_bold_alone = not emphasis.text and len(emphasis.mark) > 1 and emphasis.mark.startswith(("*", "'", "<"))
     is_sentence_alone = printed[-1:] == "." and not emphasis.separator and not emphasis.text
-    if is_sentence_alone or not (has_separator or is_bold_alone or is_timed):
+    is_named = (
+        has_separator
+        or is_bold_alone
+        or stamp is not None
+        or is_stamp_behind
+        or name != _split_aside(printed)[0]  # A time was removed.
+    )
+    if is_sentence_alone or not is_named:
         return None
     asides = (aside, "" if is_stamp_behind else emphasis.asides)
     return _cue(name, " ".join(filter(None, asides)), _without_stamp(emphasis.text))

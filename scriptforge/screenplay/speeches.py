@@ -13,7 +13,7 @@ This module does not choose the style, and knows nothing of what is around the t
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from typing import Literal
 
 from scriptforge.screenplay.format import (
     Parsed,
@@ -65,12 +65,13 @@ def parse_speeches(style: CueStyle, line_separator: str, lines: Iterable[str]) -
     yield from reader.finish()
 
 
-class _Above(Enum):
-    """What is right above a line in its block, which decides what the line may be."""
+_Above = Literal["cue", "speech", "other"]
+"""What is right above a line in its block, which decides what the line may be.
 
-    CUE = "a cue with nothing beside it: the line is speech, whatever it looks like"
-    SPEECH = "speech, perhaps beside the cue: the line continues its paragraph"
-    OTHER = "nothing, or what is not speech: the line opens a paragraph"
+cue: a cue with nothing beside it; the line is speech, whatever it looks like.
+speech: speech, perhaps beside the cue; the line continues its paragraph.
+other: nothing, or what is not speech; the line opens a paragraph.
+"""
 
 
 @dataclass(slots=True)
@@ -95,7 +96,7 @@ class _Reader:
         self._speaker = ""
         self._speech: _Speech | None = None
         self._action: list[str] = []
-        self._above = _Above.OTHER
+        self._above: _Above = "other"
 
     def read(self, block: Sequence[str]) -> Iterator[Parsed]:
         """Parse one more block; yield the elements that are complete."""
@@ -107,14 +108,14 @@ class _Reader:
                 continue
             elif _ATTACHMENTS.fullmatch(line):
                 break
-            elif self._above is not _Above.CUE and (other := _parse_unspoken(line)):
+            elif self._above != "cue" and (other := _parse_unspoken(line)):
                 is_aside = other.element.kind == "action" and not self._style.unnamed_is_direction
                 yield from self.finish(speaker_stays=is_aside)
                 yield other
-                self._above = _Above.OTHER
+                self._above = "other"
             else:
                 self._add(line)
-        self._above = _Above.OTHER
+        self._above = "other"
         yield from self._end_action()
         if self._speech and self._speech.size > _LONGEST_SPEECH:
             yield from self._end_speech()
@@ -150,7 +151,7 @@ class _Reader:
         return [joined, *lines[2:]] if self._style.split(joined) else lines
 
     def _open_speech(self, cue: Cue) -> None:
-        self._speaker, self._speech, self._above = cue.name, _Speech(), _Above.CUE
+        self._speaker, self._speech, self._above = cue.name, _Speech(), "cue"
         if cue.text:
             self._say(cue.text)
 
@@ -159,22 +160,22 @@ class _Reader:
         stamp = stamp_before(line)
         text = line[stamp.end :] if stamp and stamp.is_bracketed else line
         style = self._style
-        may_go_on = self._above is not _Above.OTHER or (self._speaker and not style.unnamed_is_direction)
+        may_go_on = self._above != "other" or (self._speaker and not style.unnamed_is_direction)
         if may_go_on and not style.one_line_per_speech:
             self._say(text)
         else:
             self._action.append(text)
-            self._above = _Above.OTHER
+            self._above = "other"
 
     def _say(self, text: str) -> None:
         """Add a line to the paragraph above, or begin one, in a speech of the speaker."""
         self._speech = self._speech or _Speech()
-        if self._above is _Above.SPEECH:
+        if self._above == "speech":
             self._speech.paragraphs[-1].append(text)
         else:
             self._speech.paragraphs.append([text])
         self._speech.size += len(text)
-        self._above = _Above.SPEECH
+        self._above = "speech"
 
     def _end_speech(self) -> Iterator[Parsed]:
         """Yield the open speech, if there is one; a cue under which nothing is said is action."""
@@ -206,7 +207,11 @@ class _Reader:
 
 
 def _without_emphasis(text: str) -> str:
-    return _EMPHASIS.sub(r"\g<text>", text)
+    return _EMPHASIS.sub(_inside_marks, text)
+
+
+def _inside_marks(emphasis: re.Match[str]) -> str:
+    return emphasis["text"] or ""
 
 
 def _parse_unspoken(line: str) -> Parsed | None:
