@@ -53,7 +53,7 @@ from scriptforge.screenplay.typed_page import (
 _TWO_CUES = re.compile(r"(\S(?:.*?\S)??)\s{3,}+([^\s(].*)")
 _GAP = re.compile(r"\s{2,}")
 _MIN_INDENT_OF_SMALL_LETTERS = 4
-_WIDEST_DRIFT = 16
+_WIDEST_SHIFT = 16
 _MAX_LINES_BETWEEN_CUES = 200
 
 
@@ -95,6 +95,12 @@ class _Margins(NamedTuple):
     def distance(self, line: Line, shift: int) -> int:
         """Return how many columns a line is from the nearest margin on a page with this shift."""
         return min(abs(line.column - shift - column) for column in self.columns)
+
+    def shift_of(self, cue: Line, spoken: Line) -> int | None:
+        """Return how far a page is shifted that has this cue and speech; None if they are not one cue's."""
+        shift = spoken.column - self.dialogue
+        is_pair = abs(cue.column - spoken.column - (self.cue - self.dialogue)) <= 1
+        return shift if is_pair and abs(shift) <= _WIDEST_SHIFT else None
 
 
 _NO_CUES = _Margins(0, 0, sys.maxsize)
@@ -262,37 +268,45 @@ def _without_page_shifts(lines: Iterable[Line], margins: _Margins) -> Iterator[L
     """Yield lines at the columns where they would be if no page was shifted.
 
     The shift of a page is measured at its cues. A line between two cues has the shift of the one or the
-    other, whichever brings it nearer to a margin.
+    other, whichever brings it nearer to a margin. So lines wait for the next cue, and that cue, with the
+    parentheticals below it, for the first line that is spoken.
     """
     shift = 0
-    waiting: list[Line] = []
-    cue: int | None = None
+    lines_above: list[Line] = []
+    cue_lines: list[Line] = []
     for line in lines:
-        waiting.append(line)
-        if cue is not None and not line.text.startswith("("):
-            drift = line.column - margins.dialogue
-            is_pair = abs(waiting[cue].column - line.column - (margins.cue - margins.dialogue)) <= 1
-            if is_pair and abs(drift) <= _WIDEST_DRIFT:
-                yield from _shifted(waiting[:cue], margins, shift, drift)
-                yield from _shifted(waiting[cue:], margins, drift, drift)
-                shift, waiting = drift, []
-            cue = None
-        if waiting and is_cue_in_capitals(line.text):
-            cue = len(waiting) - 1
-        if len(waiting) > _MAX_LINES_BETWEEN_CUES:
-            waits_with = len(waiting) if cue in (None, 0) else cue
-            yield from _shifted(waiting[:waits_with], margins, shift, shift)
-            waiting, cue = waiting[waits_with:], 0 if cue else None
-    yield from _shifted(waiting, margins, shift, shift)
+        if cue_lines and not line.text.startswith("("):
+            measured = margins.shift_of(cue_lines[0], line)
+            if measured is not None:
+                yield from _move_back(lines_above, margins, shift, measured)
+                yield from _move_back([*cue_lines, line], margins, measured, measured)
+                shift, lines_above, cue_lines = measured, [], []
+                continue
+            lines_above += cue_lines
+            cue_lines = []
+        if is_cue_in_capitals(line.text):
+            cue_lines = [line]
+        elif cue_lines:
+            cue_lines.append(line)
+        else:
+            lines_above.append(line)
+        if len(lines_above) + len(cue_lines) > _MAX_LINES_BETWEEN_CUES:
+            # A cue waits on, unless it has waited longest.
+            yield from _move_back(lines_above or cue_lines, margins, shift, shift)
+            lines_above, cue_lines = [], cue_lines if lines_above else []
+    yield from _move_back([*lines_above, *cue_lines], margins, shift, shift)
 
 
-def _shifted(lines: Iterable[Line], margins: _Margins, above: int, below: int) -> Iterator[Line]:
-    if above == below == 0:
+def _move_back(
+    lines: Iterable[Line], margins: _Margins, shift_above: int, shift_below: int
+) -> Iterator[Line]:
+    """Yield lines moved back by one of two shifts, whichever brings each nearer to a margin."""
+    if shift_above == shift_below == 0:
         yield from lines
         return
     for line in lines:
-        shift = above if margins.distance(line, above) <= margins.distance(line, below) else below
-        yield line._replace(column=line.column - shift)
+        is_as_above = margins.distance(line, shift_above) <= margins.distance(line, shift_below)
+        yield line._replace(column=line.column - (shift_above if is_as_above else shift_below))
 
 
 @lru_cache(maxsize=4)

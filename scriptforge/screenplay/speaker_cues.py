@@ -81,7 +81,7 @@ _QUOTED = re.compile(
 )
 _NUMBER = re.compile(r"\d{1,4}[.)]?\s+(?=\D)")
 _IN_BRACKETS = re.compile(r"\[(?P<name>[^\[\]]{1,40})\]")
-_NUMBERED = re.compile(r"#\d{4}$")
+_DISCORD_NUMBER = re.compile(r"#\d{4}$")
 _BEHIND_NAME = re.compile(r"(?<!\s)\s*\((?:pinned|edited|bot|app)\)$", re.IGNORECASE)
 _IN_SMALL_LETTERS = re.compile(
     r"^(?:The|(?:Mr|Mrs|Ms|Dr|Capt|Prof|Rev)\.?)\s|\s(?:and|et|und|of|pro tempore)\b"
@@ -98,6 +98,7 @@ _NOT_NAMES = frozenset({
 })  # fmt: skip
 _TAGS = frozenset({"b", "i", "u", "p", "br", "em", "li", "td", "tr", "div", "span", "strong", "pre", "code"})
 _LONGEST_HEADER = 120
+_LONGEST_NAME = 40
 
 
 class Cue(NamedTuple):
@@ -145,7 +146,7 @@ class CueStyle:
         return self.split(line)
 
 
-def is_titled(name: str) -> bool:
+def _is_titled(name: str) -> bool:
     """Return whether each word of a name begins with a capital or a digit, except `of`, `von` and such."""
     words = name.split()
     return bool(words) and all(not word[0].islower() or word in _SMALL_WORDS for word in words)
@@ -153,7 +154,7 @@ def is_titled(name: str) -> bool:
 
 def _cue(name: str, asides: str | None, text: str) -> Cue | None:
     """Return a cue; None if the name cannot be a speaker's."""
-    name = _NUMBERED.sub("", name.strip().rstrip(".,;:").strip())
+    name = _DISCORD_NUMBER.sub("", name.strip().rstrip(".,;:").strip())
     if name.count(".") == 0 and name.casefold() in _NOT_NAMES:
         return None
     if (
@@ -172,40 +173,73 @@ def _cue(name: str, asides: str | None, text: str) -> Cue | None:
     return Cue(name, " ".join(filter(None, (aside, text))))
 
 
-def _marked(line: str) -> Cue | None:
-    """Split a name in marks and the text after it: `**name:** text`, `**name** (00:05) text`.
+class _Emphasis(NamedTuple):
+    """The parts of a line that opens with emphasis: `**inside** (asides): text`.
 
-    A colon, full stop, dash or time beside it, or nothing after it, tells a name from emphasised text.
+    Attributes:
+        mark: the mark or tag that opens the emphasis.
+        inside: the emphasised words.
+        asides: the brackets behind the emphasis; empty if there are none.
+        separator: the colon, full stop or dash before the text; empty if there is none.
+        text: the rest of the line.
     """
-    line = _TOGETHER.sub(r" \2 ", _without_stamp(line))
+
+    mark: str
+    inside: str
+    asides: str
+    separator: str
+    text: str
+
+
+def _split_emphasis(line: str) -> _Emphasis | None:
+    """Split a line that opens with emphasis, optionally behind the mark of a list or heading."""
     leading = _LEADING.match(line)
-    start = leading.end() if leading else 0
-    opening = _OPENING.match(line, start)
+    opening = _OPENING.match(line, leading.end() if leading else 0)
     if not opening:
         return None
     mark = opening[0]
     close = f"</{opening['tag']}>" if opening["tag"] else mark
     end = line.find(close, opening.end(), opening.end() + _LONGEST_HEADER)
-    if end < 0:
+    behind = _BEHIND_MARK.match(line, end + len(close)) if end >= 0 else None
+    if not behind:
         return None
     inside = line[opening.end() : end].strip()
-    behind = _BEHIND_MARK.match(line, end + len(close))
-    stamp = stamp_before(inside)
-    inside = inside[stamp.end :] if stamp else inside
-    bare = without_stamp_behind(inside.rstrip(":： "))
-    has_separator = inside[-1:] in ":：." or bool(behind and behind["separator"])
-    bare, _, aside = bare.rstrip(":：. ").partition("(")
-    asides = [f"({aside}"] if aside.endswith(")") else []
-    text = behind["text"] if behind else ""
-    printed = behind["asides"].strip() if behind else ""
-    asides += [printed] if printed and not is_stamp(printed) else []
-    if not text and not (behind and behind["separator"]) and inside[-1:] == ".":
+    return _Emphasis(mark, inside, behind["asides"].strip(), behind["separator"] or "", behind["text"])
+
+
+def _split_marked(line: str) -> Cue | None:
+    """Split a name in marks and the text after it: `**name:** text`, `**name** (00:05) text`.
+
+    A colon, full stop, dash or time beside it, or nothing after it, tells a name from emphasised text.
+    """
+    emphasis = _split_emphasis(_TOGETHER.sub(r" \2 ", _without_stamp(line)))
+    if not emphasis:
         return None
-    is_plain_alone = not text and mark.startswith(("*", "'", "<")) and len(mark) > 1
-    is_timed = stamp is not None or is_stamp(printed) or bare != inside.rstrip(":：. ").partition("(")[0]
-    if not (has_separator or is_plain_alone or is_timed):
+    stamp = stamp_before(emphasis.inside)
+    printed = emphasis.inside[stamp.end :] if stamp else emphasis.inside
+    # A time may stand in brackets behind the name, so it is removed before an aside is looked for.
+    name, aside = _split_aside(without_stamp_behind(printed.rstrip(":： ")))
+    is_stamp_behind = is_stamp(emphasis.asides)
+    has_separator = printed[-1:] in ":：." or emphasis.separator != ""
+    is_bold_alone = not emphasis.text and len(emphasis.mark) > 1 and emphasis.mark.startswith(("*", "'", "<"))
+    is_sentence_alone = printed[-1:] == "." and not emphasis.separator and not emphasis.text
+    is_named = (
+        has_separator
+        or is_bold_alone
+        or stamp is not None
+        or is_stamp_behind
+        or name != _split_aside(printed)[0]  # A time was removed.
+    )
+    if is_sentence_alone or not is_named:
         return None
-    return _cue(bare, " ".join(asides), _without_stamp(text))
+    asides = (aside, "" if is_stamp_behind else emphasis.asides)
+    return _cue(name, " ".join(filter(None, asides)), _without_stamp(emphasis.text))
+
+
+def _split_aside(printed: str) -> tuple[str, str]:
+    """Split `Nora (softly):` into the name and the aside, without the colon or full stop at the end."""
+    name, _, aside = printed.rstrip(":：. ").partition("(")
+    return name, f"({aside}" if aside.endswith(")") else ""
 
 
 def _without_stamp(text: str) -> str:
@@ -214,7 +248,9 @@ def _without_stamp(text: str) -> str:
     return text[stamp.end :] if stamp and stamp.is_bracketed else text
 
 
-def _with(pattern: re.Pattern[str], fits: Callable[[str], bool]) -> Callable[[str], Cue | None]:
+def _splitter(
+    pattern: re.Pattern[str], fits: Callable[[str], bool] = lambda name: True
+) -> Callable[[str], Cue | None]:
     """Return a function that splits lines by a pattern and accepts the names for which `fits` is true."""
 
     def split(line: str) -> Cue | None:
@@ -227,27 +263,23 @@ def _with(pattern: re.Pattern[str], fits: Callable[[str], bool]) -> Callable[[st
     return split
 
 
-def _is_capital(name: str) -> bool:
+def _is_capital_name(name: str) -> bool:
     bare = _IN_SMALL_LETTERS.sub(" ", name)
     return is_in_capitals(bare) and sum(map(str.isalpha, bare)) > 1
 
 
-def _is_title(name: str) -> bool:
-    return is_titled(name) and name.casefold() not in _NOT_NAMES and not is_in_capitals(name)
+def _is_title_name(name: str) -> bool:
+    return _is_titled(name) and name.casefold() not in _NOT_NAMES and not is_in_capitals(name)
 
 
-def _numbered(line: str) -> Cue | None:
+def _split_numbered(line: str) -> Cue | None:
     """Split `12. NAME: text`, a numbered speech as in radio scripts."""
     number = _NUMBER.match(line)
     spoken = _split_colon(line[number.end() :]) if number else None
-    return spoken if spoken and _is_capital(spoken.name) else None
+    return spoken if spoken and _is_capital_name(spoken.name) else None
 
 
-def _is_printed_name(name: str) -> bool:
-    return is_titled(name) and name[0].isalpha()
-
-
-def _arrowed(line: str) -> Cue | None:
+def _split_arrowed(line: str) -> Cue | None:
     arrow = _ARROWED.fullmatch(line)
     return _split_colon(arrow["rest"]) if arrow else None
 
@@ -258,25 +290,35 @@ def _split_colon(line: str) -> Cue | None:
     return _cue(found["name"], found["asides"], _without_stamp(found["text"])) if found else None
 
 
-def _questioned(line: str) -> Cue | None:
+def _split_question(line: str) -> Cue | None:
     """Split `Q. text`, optionally with a line number, and `NAME: text` in the same transcript."""
     found = _QUESTION.fullmatch(line)
     if found:
         return Cue(found["name"], found["text"].strip())
     spoken = _split_colon(re.sub(r"^\d{1,2}\s{2,}", "", line))
-    return spoken if spoken and _is_capital(spoken.name) and not spoken.name.startswith("BY ") else None
+    return spoken if spoken and _is_capital_name(spoken.name) and not spoken.name.startswith("BY ") else None
 
 
-def _timed(line: str) -> Cue | None:
+def _split_timed(line: str) -> Cue | None:
     """Split a cue that has a time before it, after it, or between name and text."""
     if not _DIGIT.search(line) or looks_log_like(line):
         return None
     stamp = stamp_before(line)
-    rest = line[stamp.end :] if stamp else line
     if stamp:
-        if not rest or (not stamp.is_bracketed and rest[:1].islower() and ":" not in rest[:40]):
-            return None
-        return _split_colon(rest) or _header(rest)
+        return _split_after_time(line[stamp.end :], stamp.is_bracketed)
+    return _split_before_time(line)
+
+
+def _split_after_time(rest: str, is_bracketed: bool) -> Cue | None:
+    """Split the rest of a line that opens with a time; small letters behind a bare time go on a sentence."""
+    is_sentence = not is_bracketed and rest[:1].islower() and ":" not in rest[:_LONGEST_NAME]
+    if not rest or is_sentence:
+        return None
+    return _split_colon(rest) or _split_header(rest)
+
+
+def _split_before_time(line: str) -> Cue | None:
+    """Split a line in which a time is behind the name, or opens the text."""
     inside = _TIME_INSIDE.fullmatch(line)
     if inside and is_stamp(inside["stamp"].strip()):
         return _cue(inside["name"], None, inside["text"])
@@ -287,46 +329,52 @@ def _timed(line: str) -> Cue | None:
         printed = line.rstrip(":：")
         bare = without_stamp_behind(printed)
         if bare and len(bare) < len(printed):
-            return _header(bare)
+            return _split_header(bare)
     between = _TIME_BETWEEN.fullmatch(line)
-    if between and is_titled(between["name"]):
+    if between and _is_titled(between["name"]):
         return _cue(between["name"], None, between["text"])
     return None
 
 
-def _header(name: str) -> Cue | None:
+def _split_header(name: str) -> Cue | None:
     """Return the cue of a name alone on a line, with or without brackets; None if it is not like a name."""
     name = _BEHIND_NAME.sub("", name.rstrip(":： "))
     bracketed = _IN_BRACKETS.fullmatch(name)
     name = bracketed["name"] if bracketed else name
-    return _cue(name, None, "") if is_titled(name) or " " not in name.strip() else None
+    return _cue(name, None, "") if _is_titled(name) or " " not in name.strip() else None
 
 
-def _alone(line: str) -> Cue | None:
+def _split_alone(line: str) -> Cue | None:
     if len(line) > _LONGEST_HEADER or line[-1:] in ".,:!?;…：" or "\t" in line:
         return None
-    return _cue(line, None, "") if _is_title(line) and not line[0].isdigit() else None
+    return _cue(line, None, "") if _is_title_name(line) and not line[0].isdigit() else None
 
 
 STYLES = (
-    CueStyle("`**name:** text`", _marked, max_unique_names=2, marks="*_'<"),
-    CueStyle("`time name` or `name time`", _timed, max_unique_names=4),
-    CueStyle("`>> name: text`", _arrowed, max_unique_names=4, marks=">»"),
+    CueStyle("`**name:** text`", _split_marked, max_unique_names=2, marks="*_'<"),
+    CueStyle("`time name` or `name time`", _split_timed, max_unique_names=4),
+    CueStyle("`>> name: text`", _split_arrowed, max_unique_names=4, marks=">»"),
     CueStyle(
         "`<name> text`",
-        _with(_ANGLED, lambda name: name.lower() not in _TAGS),
+        _splitter(_ANGLED, lambda name: name.lower() not in _TAGS),
         one_line_per_speech=True,
         marks="<",
     ),
-    CueStyle("`[name] text`", _with(_BRACKETED, _is_printed_name), marks="["),
-    CueStyle("`name「text」`", _with(_QUOTED, lambda name: True), unnamed_is_direction=True, marks="「"),
-    CueStyle("`Q. text`", _questioned, needs_question_and_answer=True),
-    CueStyle("`1. NAME: text`", _numbered, unnamed_is_direction=True, max_unique_names=1, marks=":："),
-    CueStyle("`NAME. text`", _with(_CAPITAL_NAME, _is_capital), unnamed_is_direction=True, marks="."),
-    CueStyle("`NAME — text`", _with(_DASHED, _is_capital), unnamed_is_direction=True, marks="—–-"),
-    CueStyle("`Name — text`", _with(_DASHED, _is_title), unnamed_is_direction=True, marks="—–-"),
-    CueStyle("`NAME`, a tab, and text", _with(_TABBED, lambda name: True), marks="\t"),
-    CueStyle("`Name. text`", _with(_TITLE_NAME, _is_title), unnamed_is_direction=True, marks="."),
-    CueStyle("`Name` on a line of its own", _alone),
+    CueStyle(
+        "`[name] text`",
+        _splitter(_BRACKETED, lambda name: _is_titled(name) and name[0].isalpha()),
+        marks="[",
+    ),
+    CueStyle("`name「text」`", _splitter(_QUOTED), unnamed_is_direction=True, marks="「"),
+    CueStyle("`Q. text`", _split_question, needs_question_and_answer=True),
+    CueStyle("`1. NAME: text`", _split_numbered, unnamed_is_direction=True, max_unique_names=1, marks=":："),
+    CueStyle(
+        "`NAME. text`", _splitter(_CAPITAL_NAME, _is_capital_name), unnamed_is_direction=True, marks="."
+    ),
+    CueStyle("`NAME — text`", _splitter(_DASHED, _is_capital_name), unnamed_is_direction=True, marks="—–-"),
+    CueStyle("`Name — text`", _splitter(_DASHED, _is_title_name), unnamed_is_direction=True, marks="—–-"),
+    CueStyle("`NAME`, a tab, and text", _splitter(_TABBED), marks="\t"),
+    CueStyle("`Name. text`", _splitter(_TITLE_NAME, _is_title_name), unnamed_is_direction=True, marks="."),
+    CueStyle("`Name` on a line of its own", _split_alone),
 )
 """The most reliable first, which is preferred if several explain a text equally well."""

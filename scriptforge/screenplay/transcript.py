@@ -16,26 +16,18 @@ The text that Project Gutenberg adds before and after a book is left out.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, pairwise
 from typing import NamedTuple
 
 from scriptforge.screenplay import name_line, plain_layouts
-from scriptforge.screenplay.format import (
-    Evidence,
-    Format,
-    Parsed,
-    blocks,
-    is_act_heading,
-    is_bracketed,
-    is_scene_heading,
-    is_transition,
-    peek,
-)
+from scriptforge.screenplay.format import Evidence, Format, Parsed, blocks, peek
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.screenplay.speaker_cues import STYLES, CueStyle
-from scriptforge.screenplay.time_stamps import has_date_or_half_day, is_stamp, stamp_before
+from scriptforge.screenplay.speeches import parse_speeches
+from scriptforge.screenplay.time_stamps import has_date_or_half_day
 
-_KEY = re.compile(
+_KNOWN_KEY = re.compile(
     r"(?:title|date|episode|season|show|podcast|series|guests?|hosts?|speakers?|participants?|attendees"
     r"|cast"
     r"|duration|length|location|place|published|author|language|lang|tags|url|link|source"
@@ -47,33 +39,8 @@ _KEY = re.compile(
 _FIELD = re.compile(r"(?P<key>[^\W\d_][\w .-]{0,30}?)\s?:(?:\s+(?P<value>.*)|$)")
 _NOT_A_FIELD = re.compile(r"\s+\S|\s*- |\s*#|\s*$|={3,}$|-{3,}$")
 _LONGEST_FRONT_MATTER = 60
-_RULE = re.compile(
-    r"[-=*_~•·–— ]{3,}|\[\[(?:Category|File|Image|Kategorie|[a-z]{2,3}):.*|\{\{.*\}\}"
-    r"|Exported [\d,]+ message\(s\)|\(edited\)"
-)
-_HEADING = re.compile(
-    r"#{1,6}\s++(?P<md>\S(?:.*?\S)??)\s*+#*|={2,6}+\s*+(?P<wiki>[^=\s](?:.*?\S)??)\s*+={2,6}"
-)
-_LISTED = re.compile(r"^[:;]{1,3}\s*(?=['\[(])(?!'''[^\[(])")
-_EFFECT = re.compile(r"(?:\d{1,4}[.)]?\s+)?(?P<text>(?:S?FX|SOUND|MUSIC|GRAMS)\b[^:]{0,20}:.*)")
-"""A sound effect in a radio play, optionally numbered."""
-
-_READ = re.compile(r"(?<!\s)\s*\(Read by [^()]{1,80}\)$")
-_LINE_NUMBER = re.compile(r"^\d{1,2}(?:\s{2,}|$)")
-_CREDIT = re.compile(
-    r"(?:Transcribed|Transcript|Transcription|Captioned|Captions|Subtitles) (?:provided )?by\b.*",
-    re.IGNORECASE,
-)
-_EXTRA = re.compile(r"\{(?:Attachments|Embed|Reactions|Stickers?|Inline Invite)\}")
-_DIRECTION = re.compile(
-    r"(?:Re-?)?[Ee](?:nter|nters|xit|xits|xeunt)\b|(?:ENTER|EXIT|EXEUNT)\b|CURTAIN\b|Curtain\b"
-    r"|(?:Alarum|Flourish|Sennet)s?\b|_[^_]+_[.)\]]?$"
-)
 _START = re.compile(r"\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG.*")
 _END = re.compile(r"\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG.*|End of (?:the )?Project Gutenberg.*")
-_EMPHASIS = re.compile(
-    r"'{2,5}|(?<!\w)(?P<mark>\*{1,3}|_{1,3})(?=\S)(?P<text>[^*_\n]{1,500}?)(?<=\S)(?P=mark)(?!\w)"
-)
 _BELOW_FRONT_MATTER = Evidence(0.4, "it opens with front matter, and nobody speaks below that")
 _PARAGRAPHS_OF_A_SPEECH = 6
 """A text in which fewer than one in this many paragraphs has a cue gets a lower score."""
@@ -82,15 +49,14 @@ _SCORE_OF_A_LIST = 0.1
 _ALMOST = 0.999
 """Factor on the score of a style whose cues `name_line` reads, too, so that it is preferred if both fit."""
 
-_LETTERS = frozenset("qarfpd")
+_LETTERS_OF_COURT = frozenset("qarfpd")
 _LINES_OF_A_SPEECH = 60
 _MAX_ABOVE_FIRST_CUE = 8
 """So many elements above the first cue, or as many as speeches, do not count against a reliable style."""
 
-_RECURRING = 0.4
-_VERSE = 0.7
+_MIN_RECURRING = 0.4
+_MIN_CAPITALS_OF_VERSE = 0.7
 _LONGEST_HEADER = 120
-_LONGEST_SPEECH = 100_000
 
 
 class _Layout(NamedTuple):
@@ -136,7 +102,7 @@ def _layout(head: Sequence[str]) -> _Layout:
             (lambda rest: _BELOW_FRONT_MATTER, plain_layouts.parse_prose),
         )
         layouts += [_Layout(judge(lines), read) for judge, read in simple]
-    nothing = _Layout(Evidence(0.0, "no line names a speaker"), _parser(STYLES[0], " "))
+    nothing = _Layout(Evidence(0.0, "no line names a speaker"), partial(parse_speeches, STYLES[0], " "))
     return max([nothing, *layouts], key=lambda layout: layout.evidence.score)
 
 
@@ -158,52 +124,99 @@ def _occurs(style: CueStyle, lines: Counter[str]) -> bool:
     return False
 
 
-def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
-    """Parse the first lines in a style of cues, and score the result.
+class _Trial(NamedTuple):
+    """The first lines of a text, parsed in a style of cues.
 
-    The score is the share of the text that was understood, lowered if there are few speeches per paragraph.
-    It is near 0 for a list: a text in which names do not recur, or few speeches are sentences.
+    Attributes:
+        style: the style.
+        lines: the lines.
+        parsed: the elements in them.
+        speeches: the texts of those that are dialogue.
+        speakers: how many of these each speaker has.
+        cues: how many lines are a cue with each name.
     """
-    joint = _line_separator(style, head)
-    parser = _parser(style, joint)
-    parsed = list(parser(head))
-    names = [speaker_key(item.element.speaker) for item in parsed if item.element.kind == "dialogue"]
-    counts = Counter(names)
-    first = next((n for n, item in enumerate(parsed) if item.element.kind == "dialogue"), 0)
-    is_headed = (style.max_unique_names > 0 or style.needs_question_and_answer) and first <= max(
-        _MAX_ABOVE_FIRST_CUE, len(names)
+
+    style: CueStyle
+    lines: Sequence[str]
+    parsed: list[Parsed]
+    speeches: list[str]
+    speakers: Counter[str]
+    cues: Counter[str]
+
+
+def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
+    """Parse the first lines in a style of cues, and score the result."""
+    parse_lines = partial(parse_speeches, style, _line_separator(style, head))
+    parsed = list(parse_lines(head))
+    dialogue = [item.element for item in parsed if item.element.kind == "dialogue"]
+    trial = _Trial(
+        style,
+        head,
+        parsed,
+        speeches=[element.text for element in dialogue],
+        speakers=Counter(speaker_key(element.speaker) for element in dialogue),
+        cues=Counter(speaker_key(cue.name) for cue in style.cues(map(str.strip, head))),
     )
-    judged = parsed[first:] if is_headed else parsed
-    size = sum(len(item.element.text) for item in judged)
-    recognised = sum(len(item.element.text) for item in judged if item.recognised)
-    called = Counter(speaker_key(cue.name) for cue in style.cues(map(str.strip, head)))
-    cues = called.total()
-    groups = list(blocks(head))
-    paragraphs = min(len(groups), sum(map(len, groups)))
-    if max(len(group) for group in groups) > _PARAGRAPHS_OF_A_SPEECH and len(groups) < cues:
-        paragraphs = sum(map(len, groups))
-    recurring = sum(count for count in counts.values() if count > 1)
-    reason = f"{len(names):,} speeches of {len(counts):,} speakers look like {style.looks}"
-    score = recognised / max(size, 1) * min(1.0, _PARAGRAPHS_OF_A_SPEECH * len(names) / max(paragraphs, 1))
-    is_list = recurring == 0 and len(names) > style.max_unique_names
-    if not style.max_unique_names:
-        said = [item.element.text for item in parsed if item.element.kind == "dialogue"]
-        sentences = sum(" " in text or text[-1] in ".!?…。！？" for text in said)
-        again = sum(count for count in called.values() if count > 1)
-        is_list = again < _RECURRING * cues or len(counts) < 2 or 2 * sentences < len(said)
-    if len(names) < 2 or 2 * len(names) < cues:
-        score = 0.0
-    elif is_list:
+    reason = f"{len(dialogue):,} speeches of {len(trial.speakers):,} speakers look like {style.looks}"
+    return _Layout(Evidence(_score(trial), reason), parse_lines)
+
+
+def _score(trial: _Trial) -> float:
+    """Return the share of the text that was understood, lowered if there are few speeches per paragraph.
+
+    It is near 0 for a list, and 0 if no two people speak to each other in the style.
+    """
+    speeches = len(trial.speeches)
+    if speeches < 2 or 2 * speeches < trial.cues.total():
+        return 0.0
+    if trial.style.needs_question_and_answer and len(trial.speakers.keys() & _LETTERS_OF_COURT) != 2:
+        return 0.0
+    density = min(1.0, _PARAGRAPHS_OF_A_SPEECH * speeches / _count_paragraphs(trial))
+    score = _share_understood(trial) * density
+    if _is_list(trial):
         score = min(score, _SCORE_OF_A_LIST)
-    if style.needs_question_and_answer and len(counts.keys() & _LETTERS) != 2:
-        score = 0.0
-    return _Layout(Evidence(score * (_ALMOST if _is_plain(style, head) else 1.0), reason), parser)
+    return score * (_ALMOST if _reads_as_name_line(trial) else 1.0)
 
 
-def _is_plain(style: CueStyle, head: Sequence[str]) -> bool:
-    """Return whether `name_line` reads all cues of a style in the same way."""
-    lines = filter(None, map(str.strip, head))
-    cues = ((line, cue) for line in lines if (cue := style.split(line)))
+def _share_understood(trial: _Trial) -> float:
+    """Return the share of the text for which the format has rules.
+
+    What is above the first speech does not count if it is little and the style is reliable.
+    """
+    style, parsed = trial.style, trial.parsed
+    first = next(number for number, item in enumerate(parsed) if item.element.kind == "dialogue")
+    is_reliable = style.max_unique_names > 0 or style.needs_question_and_answer
+    if is_reliable and first <= max(_MAX_ABOVE_FIRST_CUE, len(trial.speeches)):
+        parsed = parsed[first:]
+    size = sum(len(item.element.text) for item in parsed)
+    return sum(len(item.element.text) for item in parsed if item.recognised) / max(size, 1)
+
+
+def _count_paragraphs(trial: _Trial) -> int:
+    """Return the number of blocks of lines, or of lines if no blank lines separate the speeches."""
+    sizes = list(map(len, blocks(trial.lines)))
+    are_lines = max(sizes) > _PARAGRAPHS_OF_A_SPEECH and len(sizes) < trial.cues.total()
+    return sum(sizes) if are_lines else len(sizes)
+
+
+def _is_list(trial: _Trial) -> bool:
+    """Return whether what looks like cues are the items of a list.
+
+    In a style that allows unique names they are if there are more, and no name recurs. In any other, most
+    names have to recur, two people to speak, and half of what they say to be sentences.
+    """
+    style, speeches, speakers, cues = trial.style, trial.speeches, trial.speakers, trial.cues
+    if style.max_unique_names:
+        return len(speeches) > style.max_unique_names and max(speakers.values()) == 1
+    sentences = sum(" " in text or text[-1] in ".!?…。！？" for text in speeches)
+    recurring = sum(count for count in cues.values() if count > 1)
+    return recurring < _MIN_RECURRING * cues.total() or len(speakers) < 2 or 2 * sentences < len(speeches)
+
+
+def _reads_as_name_line(trial: _Trial) -> bool:
+    """Return whether `name_line` reads all cues in the same way."""
+    lines = filter(None, map(str.strip, trial.lines))
+    cues = ((line, cue) for line in lines if (cue := trial.style.split(line)))
     return all(
         normalise(name_line.parse_line(line).element) == normalise(Element("dialogue", cue.text, cue.name))
         for line, cue in cues
@@ -212,41 +225,59 @@ def _is_plain(style: CueStyle, head: Sequence[str]) -> bool:
 
 def _line_separator(style: CueStyle, head: Sequence[str]) -> str:
     """Return what joins the lines of a paragraph: a line break in verse and in chats, else a space."""
+    is_broken = _is_chat(style, head) or (style.unnamed_is_direction and _is_verse(style, head))
+    return "\n" if is_broken else " "
+
+
+def _is_chat(style: CueStyle, head: Sequence[str]) -> bool:
+    """Return whether most cues have a date, or a time with a.m. or p.m."""
     cues = [line.strip() for line in head if len(line) < _LONGEST_HEADER and style.split(line.strip())]
-    if 2 * sum(map(has_date_or_half_day, cues)) > len(cues):
-        return "\n"
-    lines = [[line.strip() for line in block] for block in blocks(head) if style.unnamed_is_direction]
+    return 2 * sum(map(has_date_or_half_day, cues)) > len(cues)
+
+
+def _is_verse(style: CueStyle, head: Sequence[str]) -> bool:
+    """Return whether most lines that continue a paragraph of speech begin with a capital."""
+    lines = [[line.strip() for line in block] for block in blocks(head)]
     rest = [
         line
         for above, line in chain.from_iterable(map(pairwise, lines))
         if line[0].isalpha() and not style.split(line) and ((cue := style.split(above)) is None or cue.text)
     ]
     capitals = sum(line[0].isupper() for line in rest)
-    return "\n" if len(rest) > 2 and capitals > _VERSE * len(rest) else " "
+    return len(rest) > 2 and capitals > _MIN_CAPITALS_OF_VERSE * len(rest)
 
 
 def _front_matter(head: Sequence[str]) -> int:
     """Return how many lines of front matter there are: YAML between `---`, or a block of known fields."""
-    first = next((number for number, line in enumerate(head) if line.strip()), 0)
-    lines = head[first : first + _LONGEST_FRONT_MATTER]
-    fields: list[str] = []
-    if lines and lines[0].strip() == "---":
-        for number, line in enumerate(lines[1:], start=first + 1):
-            if line.strip() in ("---", "..."):
-                return number + 1 if fields else 0
-            field = _FIELD.fullmatch(line.rstrip())
-            fields += [field["key"]] if field else []
-            if not field and not _NOT_A_FIELD.match(line):
-                return 0
-        return 0
-    for number, line in enumerate(lines, start=first):
-        if not line.strip():
-            return number if sum(map(bool, map(_KEY.fullmatch, fields))) * 2 > len(fields) else 0
-        field = _FIELD.fullmatch(line.strip())
-        fields += [field["key"]] if field else []
-        if not field and not _NOT_A_FIELD.match(line):
-            return 0
-    return 0
+    above = next((number for number, line in enumerate(head) if line.strip()), 0)
+    lines = head[above : above + _LONGEST_FRONT_MATTER]
+    is_yaml = bool(lines) and lines[0].strip() == "---"
+    count = _lines_of_yaml(lines) if is_yaml else _lines_of_fields(lines)
+    return above + count if count else 0
+
+
+def _lines_of_yaml(lines: Sequence[str]) -> int:
+    """Return how many lines are YAML, from one `---` to the next; 0 if there are no fields between them."""
+    end = next((number for number, line in enumerate(lines) if number and line.strip() in ("---", "...")), 0)
+    return end + 1 if _keys(lines[1:end], str.rstrip) else 0
+
+
+def _lines_of_fields(lines: Sequence[str]) -> int:
+    """Return how many lines are above the first blank one; 0 if few of the fields there are known ones."""
+    end = next((number for number, line in enumerate(lines) if not line.strip()), 0)
+    keys = _keys(lines[:end], str.strip)
+    return end if 2 * sum(map(bool, map(_KNOWN_KEY.fullmatch, keys))) > len(keys) else 0
+
+
+def _keys(lines: Iterable[str], strip: Callable[[str], str]) -> list[str]:
+    """Return the keys of the fields; none if any line is neither a field nor may stand beside fields."""
+    keys: list[str] = []
+    for line in lines:
+        if field := _FIELD.fullmatch(strip(line)):
+            keys.append(field["key"])
+        elif not _NOT_A_FIELD.match(line):
+            return []
+    return keys
 
 
 def _book(lines: Iterable[str]) -> Iterator[str]:
@@ -259,139 +290,6 @@ def _book(lines: Iterable[str]) -> Iterator[str]:
             return
         if number >= skipped and number > start:
             yield line
-
-
-def _parser(style: CueStyle, joint: str) -> Callable[[Iterable[str]], Iterator[Parsed]]:
-    def parse_lines(lines: Iterable[str]) -> Iterator[Parsed]:
-        reader = _Reader(style, joint)
-        for block in blocks(lines):
-            yield from reader.read(block)
-        yield from reader.finish()
-
-    return parse_lines
-
-
-class _Reader:
-    """A parser of blocks of lines between blank lines; an open speech may go on in the next block."""
-
-    def __init__(self, style: CueStyle, joint: str) -> None:
-        self._style = style
-        self._line_separator = joint
-        self._name = ""
-        self._said: list[list[str]] = []
-        self._size = 0
-        self._aside: list[str] = []
-
-    def read(self, block: Sequence[str]) -> Iterator[Parsed]:
-        """Parse one more block; yield the elements that are complete."""
-        lines = [_LISTED.sub("", line.strip()) for line in block]
-        if self._style.needs_question_and_answer:
-            lines = [text for line in lines if (text := _LINE_NUMBER.sub("", line, count=1))]
-        whole = " ".join(lines)
-        if (
-            len(lines) > 1
-            and len(whole) < 2000
-            and is_bracketed(whole)
-            and not any(map(self._style.split, lines))
-        ):
-            lines = [whole]
-        is_open = False
-        for line in self._with_whole_aside(lines):
-            cue = self._style.split(line)
-            if cue:
-                yield from self.finish()
-                self._name, self._said, is_open = cue.name, [[cue.text] if cue.text else []], True
-                self._size = len(cue.text)
-            elif is_stamp(_READ.sub("", line).rstrip(":")) or _RULE.fullmatch(line):
-                continue
-            elif _EXTRA.fullmatch(line):
-                break
-            elif not (is_open and not any(self._said)) and (other := _other(line)):
-                yield from self.finish(
-                    goes_on=other.element.kind == "action" and not self._style.unnamed_is_direction
-                )
-                yield other
-                is_open = False
-            else:
-                is_open = self._add(line, is_open)
-        yield from self._end_of_action()
-        if self._size > _LONGEST_SPEECH:
-            yield from self._end_of_speech()
-
-    def _with_whole_aside(self, lines: Sequence[str]) -> Sequence[str]:
-        """Join the first two lines if the aside after a name continues on the second."""
-        first = next(iter(lines), "")
-        if len(lines) < 2 or first.count("(") <= first.count(")") or self._style.split(first):
-            return lines
-        joined = f"{first} {lines[1]}"
-        return [joined, *lines[2:]] if self._style.split(joined) else lines
-
-    def _add(self, line: str, is_open: bool) -> bool:
-        """Add a line to the speech, if it goes on, else to the action; return whether it goes on."""
-        stamp = stamp_before(line)
-        text = line[stamp.end :] if stamp and stamp.is_bracketed else line
-        goes_on = is_open or (bool(self._name) and not self._style.unnamed_is_direction)
-        goes_on = goes_on and not self._style.one_line_per_speech
-        if not goes_on:
-            self._aside.append(text)
-        elif is_open and self._said:
-            self._said[-1].append(text)
-        else:
-            self._said.append([text])
-        self._size += len(text)
-        return goes_on
-
-    def finish(self, goes_on: bool = False) -> Iterator[Parsed]:
-        """Yield the open elements; with `goes_on`, the speaker may continue after the interruption."""
-        yield from self._end_of_action()
-        yield from self._end_of_speech()
-        if not goes_on:
-            self._name = ""
-
-    def _end_of_speech(self) -> Iterator[Parsed]:
-        text = _EMPHASIS.sub(_emphasised, "\n".join(filter(None, map(self._paragraph, self._said))))
-        if text:
-            yield Parsed(Element("dialogue", text, self._name))
-        elif self._name and self._said:
-            yield Parsed(Element("action", self._name), recognised=False)
-        self._said, self._size = [], 0
-
-    def _paragraph(self, lines: Sequence[str]) -> str:
-        """Join the lines of a paragraph; an aside on the first line is joined by a space."""
-        if lines and is_bracketed(lines[0]):
-            return f"{lines[0]} {self._line_separator.join(lines[1:])}".strip()
-        return self._line_separator.join(lines)
-
-    def _end_of_action(self) -> Iterator[Parsed]:
-        if not self._aside:
-            return
-        yield from self._end_of_speech()
-        text = " ".join(self._aside)
-        is_known = is_bracketed(text) or _DIRECTION.match(text) is not None
-        is_known = is_known or (self._style.one_line_per_speech and text.startswith("* "))
-        yield Parsed(Element("action", _EMPHASIS.sub(_emphasised, text)), is_known)
-        self._aside = []
-
-
-def _emphasised(match: re.Match[str]) -> str:
-    return match["text"] or ""
-
-
-def _other(line: str) -> Parsed | None:
-    """Return the element on a line that cannot be speech, whatever surrounds it; None if it can be."""
-    heading = _HEADING.fullmatch(line) if len(line) < _LONGEST_HEADER else None
-    if heading:
-        return Parsed(Element("heading", heading["md"] or heading["wiki"]))
-    if is_scene_heading(line) or is_act_heading(line):
-        return Parsed(Element("heading", line))
-    if is_transition(line):
-        return Parsed(Element("transition", line))
-    if effect := _EFFECT.fullmatch(line):
-        return Parsed(Element("action", effect["text"]))
-    bare = _EMPHASIS.sub(_emphasised, line)
-    if is_bracketed(bare) or _CREDIT.fullmatch(line):
-        return Parsed(Element("action", bare))
-    return None
 
 
 FORMAT = Format(

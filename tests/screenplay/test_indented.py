@@ -183,3 +183,18 @@ def test_a_cue_and_a_blank_line_and_what_is_said(blank: list[str]) -> None:
 def test_a_screenplay_may_be_written_without_small_letters() -> None:
     lines = ["　　雨。", "", "          小明（旁白）", "      你好。", "", "          小红", "      你好！"]
     assert [element.kind for element in read(lines, format="indented")] == ["action", "dialogue", "dialogue"]
+
+
+@pytest.mark.parametrize("count", [3, 199, 200, 201, 300])
+def test_a_page_that_is_shifted_reads_as_if_it_was_not(count: int) -> None:
+    straight = ["  Rain.", "", "          ADA", "      Hm.", ""] * 400
+    shifted = [
+        *("             BEN", "           (softly)", "         Fog.", ""),
+        *["     Hail.", ""] * count,
+        *("             ADA", "           (softly)", "         Sun."),
+    ]
+    assert list(read([*straight, *shifted], format="indented"))[800:] == [
+        Element("dialogue", "(softly) Fog.", "BEN"),
+        *[Element("action", "Hail.")] * count,
+        Element("dialogue", "(softly) Sun.", "ADA"),
+    ]
