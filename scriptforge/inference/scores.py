@@ -238,9 +238,9 @@ class EchoMemory:
 
     def __init__(self, kernel: Kernel, arrays: EchoArrays, rule: EchoRule) -> None:
         self._kernel = kernel
-        self._arrays = arrays  # the kernel needs them to stay where they are
         rows, capacity = arrays.ids_BC.shape
-        self._recent = _Recent(rows, capacity, capacity // 2, *map(address_of, arrays))
+        self._memory: list[NDArray[Any]] = [*arrays]
+        self._recent = _Recent(rows, capacity, capacity // 2, *map(address_of, self._memory))
         self._recent.lengths[:] = rule.lengths
         self._recent.decay, self._recent.pseudocount = rule.decay, rule.pseudocount
         self._recent.power, self._recent.max_penalty = rule.power, rule.max_penalty
