@@ -169,7 +169,8 @@ class NumPyEchoMemory:
         start = max(0, stop - 1 - self._window)
         next_BT = self._arrays.ids_BC[:, start + 1 : stop]
         matches_BT = self._arrays.matches_BC[:, start : start + next_BT.shape[1]]
-        rows_N, places_N = np.nonzero((matches_BT >= shortest - 1) & (next_BT != APART))
+        is_echo_BT = (matches_BT >= shortest - 1) & (next_BT != APART)
+        rows_N, places_N = np.divmod(np.flatnonzero(is_echo_BT), max(1, is_echo_BT.shape[1]))
         lengths_N = matches_BT[rows_N, places_N] + np.uint8(1)
         order_N = lengths_N.argsort(kind="stable")
         rows_N, places_N = rows_N[order_N], places_N[order_N]
