@@ -28,8 +28,8 @@ lines, T steps, V vocabulary, H features.
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -49,10 +49,10 @@ STALENESS = 1.0
 PHRASE = 3
 """Number of words in a phrase, where the beginning and the end of a line count as words."""
 
-_PAGE = 150
+_PAGE_LINES = 150
 """Number of lines, not counting those without words, that are on the page."""
 
-_TOKENS: dict[Level, int] = {"word": 8, "bpe": 8, "char": 32}
+_SCORED_TOKENS: dict[Level, int] = {"word": 8, "bpe": 8, "char": 32}
 """Number of first tokens of a line that are scored: the lines before have no effect on later ones."""
 
 _DIGITS = 3  # decimals of a score, so that rounding errors, which depend on the batch, decide nothing
@@ -70,8 +70,32 @@ class _Place(NamedTuple):
     state: State
 
 
+class TextLoop(Protocol):
+    """A loop that writes texts: a `DecodingLoop` with one sequence for each, or `BestOf`."""
+
+    def give(self, ids: Sequence[int]) -> None:
+        """Append given ids to every text."""
+        ...
+
+    def give_all(self, ids: Sequence[int]) -> None:
+        """Append a long given text, which for `BestOf` must end with a whole line."""
+        ...
+
+    def draw(self, choices: Sequence[int] = (), excluded_V: Mask | None = None) -> list[list[int]]:
+        """Draw the next id of each sequence; return the new ids of each text, if there are any yet."""
+        ...
+
+    def pause(self, *, rollback: bool) -> DecodingState:
+        """Return the state from which `resume` continues as if there had been no pause."""
+        ...
+
+    def resume(self, state: DecodingState) -> None:
+        """Continue from the state of a paused loop, before anything is given or drawn."""
+        ...
+
+
 class BestOf:
-    """A decoding loop that draws N candidates for each line of each text, and keeps the best one.
+    """A `TextLoop` that draws N candidates for each line of each text, and keeps the best one.
 
     Args:
         loop: decoding loop with N sequences for each text, those of one text adjacent.
@@ -91,28 +115,26 @@ class BestOf:
     ) -> None:
         self._loop = loop
         self._reader = reader
-        self._candidates = candidates
+        self._count = candidates
         self._is_text_V = vocabulary.is_text
         self._critic = _Critic(reader, vocabulary)
         nothing = self._critic.begin()
         self._texts = [_Text(number * candidates, _Page(vocabulary), [nothing]) for number in range(texts)]
 
     def give(self, ids: Sequence[int]) -> None:
-        """See `DecodingLoop.give`."""
+        """See `TextLoop.give`."""
         self._loop.give(ids)
         for text in self._texts:
-            text.page.take(ids)
-            text.is_over = text.is_over and not ids
+            text.take(ids)
 
     def give_all(self, ids: Sequence[int]) -> None:
-        """Append a long given text that ends with a whole line."""
+        """See `TextLoop.give_all`."""
         self._loop.give_all(ids)
         for text in self._texts:
-            text.page.take(ids)
-            text.is_over = True
+            text.take(ids, ends_line=True)
 
     def draw(self, choices: Sequence[int] = (), excluded_V: Mask | None = None) -> list[list[int]]:
-        """Draw one more token of each sequence; see `DecodingLoop.draw`.
+        """Draw one more token of each sequence; see `TextLoop.draw`.
 
         Returns:
             The new ids of each text: none while candidates are written, then those of the line chosen.
@@ -121,20 +143,22 @@ class BestOf:
         taken: list[int | None] = []
         settled: list[list[int]] = []
         for text in self._texts:
-            ids = proposed[text.first : text.first + self._candidates]
-            leads = bool(choices) or text.is_over or not self._loop.is_in_line(text.first)
-            text.is_over = False
-            settled.append(ids[:1] if leads else [])
-            taken += ids[:1] * self._candidates if leads else self._go_on(text, ids)
+            ids = proposed[text.first : text.first + self._count]
+            if choices or text.is_between_lines or not self._loop.is_in_line(text.first):
+                text.take(ids[:1])
+                settled.append(ids[:1])
+                taken += ids[:1] * self._count
+            else:
+                settled.append([])
+                taken += self._extend_candidates(text, ids)
         self._loop.take(taken)
         for number, text in enumerate(self._texts):
-            if text.has_candidates:
-                settled[number] = self._keep_best(text)
-            text.page.take(settled[number])
+            if text.candidates is not None and text.candidates.are_finished:
+                settled[number] = self._keep_best(text, text.candidates)
         return settled
 
     def pause(self, *, rollback: bool) -> DecodingState:
-        """See `DecodingLoop.pause`."""
+        """See `TextLoop.pause`."""
         (text,) = self._texts
         ends = {
             f"best_of.{number}.{part}": array
@@ -145,75 +169,100 @@ class BestOf:
         return replace(state, decoder={**state.decoder, **ends})
 
     def resume(self, state: DecodingState) -> None:
-        """See `DecodingLoop.resume`."""
+        """See `TextLoop.resume`."""
         (text,) = self._texts
         self._loop.resume(state)
         like = self._reader.sequence_state(0)
         saved = [number for number in range(LINES_LEFT_OUT + 1) if f"best_of.{number}.0" in state.decoder]
         text.ends = [restored_state(state.decoder, f"best_of.{number}", like) for number in saved]
-        text.page.take(state.ids_TB[:, 0].tolist())
-        text.is_over = True
+        text.take(state.ids_TB[:, 0].tolist(), ends_line=True)
 
     def _excluded(self, excluded_V: Mask | None) -> Mask | None:
         """Return the excluded tokens, with all text tokens where the next line has yet to be opened."""
-        are_over = [text.is_over for text in self._texts]
-        if not any(are_over):
+        between_lines = [text.is_between_lines for text in self._texts]
+        if not any(between_lines):
             return excluded_V
-        over_B = np.repeat(are_over, self._candidates)
-        excluded_BV = over_B[:, None] & self._is_text_V
+        between_lines_B = np.repeat(between_lines, self._count)
+        excluded_BV = between_lines_B[:, None] & self._is_text_V
         return excluded_BV if excluded_V is None else excluded_BV | excluded_V
 
-    def _go_on(self, text: "_Text", ids: Sequence[int]) -> list[int | None]:
-        """Add the ids drawn to the candidates and return them; None for an id that would end its line."""
-        if not text.lines:
-            text.lines = [[] for _ in ids]
-            text.are_open = [True for _ in ids]
-            text.places = self._critic.compare(text)
-        text.are_open = [
-            is_open and bool(self._is_text_V[id_]) for is_open, id_ in zip(text.are_open, ids, strict=True)
-        ]
-        taken = [id_ if is_open else None for is_open, id_ in zip(text.are_open, ids, strict=True)]
-        for line, id_ in zip(text.lines, taken, strict=True):
-            line += [] if id_ is None else [id_]
-        return taken
+    def _extend_candidates(self, text: "_Text", ids: Sequence[int]) -> list[int | None]:
+        """Add the ids drawn to the candidates and return them; None for a candidate that has ended."""
+        if text.candidates is None:
+            text.candidates = _Candidates(self._count, self._critic.compare(text))
+        return text.candidates.take(ids, [bool(self._is_text_V[id_]) for id_ in ids])
 
-    def _keep_best(self, text: "_Text") -> list[int]:
+    def _keep_best(self, text: "_Text", candidates: "_Candidates") -> list[int]:
         """Copy the best candidate to all sequences of a text, and return it."""
-        best = self._critic.best(text)
-        line, text.lines = text.lines[best], []
-        others = (each for each in range(self._candidates) if each != best)
+        best = self._critic.best(candidates, text.page)
+        others = (each for each in range(self._count) if each != best)
         self._loop.copy_sequences({text.first + each: text.first + best for each in others})
         text.ends = [*text.ends, self._reader.sequence_state(text.first)][-LINES_LEFT_OUT - 1 :]
-        text.is_over = True
-        return line
+        text.candidates = None
+        text.take(candidates.lines[best], ends_line=True)
+        return candidates.lines[best]
+
+
+class _Candidates:
+    """The candidates for the next line of a text.
+
+    Args:
+        count: N.
+        places: where the line begins, with and without the last lines.
+
+    Attributes:
+        places: where the line begins, with and without the last lines.
+        lines: ids of each candidate so far.
+    """
+
+    def __init__(self, count: int, places: tuple[_Place, ...]) -> None:
+        self.places = places
+        self.lines: list[list[int]] = [[] for _ in range(count)]
+        self._are_open = [True] * count
+
+    @property
+    def are_finished(self) -> bool:
+        """Return whether all have ended."""
+        return not any(self._are_open)
+
+    def take(self, ids: Sequence[int], are_text: Sequence[bool]) -> list[int | None]:
+        """Take the id drawn for each candidate, which ends at its first id that is not text.
+
+        Returns:
+            The ids that became part of the candidates; None for a candidate that has ended.
+        """
+        drawn = zip(self._are_open, are_text, strict=True)
+        self._are_open = [is_open and is_text for is_open, is_text in drawn]
+        taken = [id_ if is_open else None for is_open, id_ in zip(self._are_open, ids, strict=True)]
+        for line, id_ in zip(self.lines, taken, strict=True):
+            if id_ is not None:
+                line.append(id_)
+        return taken
 
 
 @dataclass
 class _Text:
-    """A text and the candidates for its next line.
+    """A text: between two lines, in the opening of a line, or with candidates for the line that was opened.
 
     Attributes:
         first: number of its first sequence.
         page: its last lines.
         ends: states of the model at the start of the text and at the ends of its lines, the last few.
-        is_over: whether a line has been chosen, and the next one has yet to be opened.
-        lines: ids of the candidates so far; empty between lines.
-        are_open: which candidates have not ended.
-        places: where the line begins, with and without the last lines.
+        is_between_lines: whether a line has ended, and the next one has yet to be opened.
+        candidates: the candidates for the line that was opened; None if there is none.
     """
 
     first: int
     page: "_Page"
     ends: list[State]
-    is_over: bool = False
-    lines: list[list[int]] = field(default_factory=list)
-    are_open: list[bool] = field(default_factory=list)
-    places: tuple[_Place, ...] = ()
+    is_between_lines: bool = False
+    candidates: _Candidates | None = None
 
-    @property
-    def has_candidates(self) -> bool:
-        """Return whether there are candidates, and all have ended."""
-        return bool(self.lines) and not any(self.are_open)
+    def take(self, ids: Sequence[int], *, ends_line: bool = False) -> None:
+        """Add the next ids of the text; `ends_line` says that they are the last ones of a line."""
+        self.page.take(ids)
+        if ids or ends_line:
+            self.is_between_lines = ends_line
 
 
 class _Critic:
@@ -228,7 +277,7 @@ class _Critic:
         self._reader = reader
         self._model = reader.model
         self._end = vocabulary.end
-        self._most = _TOKENS[vocabulary.level]
+        self._max_tokens = _SCORED_TOKENS[vocabulary.level]
 
     def begin(self) -> State:
         """Return the state of the model at the start of a text."""
@@ -240,12 +289,13 @@ class _Critic:
         return own, self._read(text.page.begun, text.ends[-LINES_LEFT_OUT - 1 :][0])
 
     @np.errstate(all="ignore")  # a diverged model gives infinite or NaN scores
-    def best(self, text: _Text) -> int:
+    def best(self, candidates: _Candidates, page: "_Page") -> int:
         """Return the index of the best candidate, the first one of equals."""
-        information_N = self._information(text.places, [line[: self._most] for line in text.lines])
+        lines = candidates.lines
+        information_N = self._information(candidates.places, [line[: self._max_tokens] for line in lines])
         scores = [
-            round(float(following) - STALENESS * text.page.staleness(line), _DIGITS)
-            for following, line in zip(information_N, text.lines, strict=True)
+            round(float(following) - STALENESS * page.staleness(line), _DIGITS)
+            for following, line in zip(information_N, lines, strict=True)
         ]
         return scores.index(max(scores))
 
@@ -313,7 +363,7 @@ class _Page:
             return
         self._phrases.append(phrases)
         self._counts.update(phrases)
-        if len(self._phrases) > _PAGE:
+        if len(self._phrases) > _PAGE_LINES:
             self._counts -= Counter(self._phrases.popleft())
 
     def _phrases_of(self, ids: Sequence[int]) -> set[tuple[str, ...]]:

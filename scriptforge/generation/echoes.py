@@ -11,8 +11,8 @@ The rates are no hard limits: a text that has hardly repeated anything may say â
 can still end its lines. The other text tokens gain what is taken from a token, so that lines keep their
 length.
 
-Shape letters: B sequences of the batch, O lengths of echoes, P places (see `RecentText.place`), M lengths of
-runs, N tokens that would end an echo, V vocabulary.
+Shape letters: B sequences of the batch, C capacity, T tokens of the window, O lengths of echoes, P places
+(see `scriptforge.run.echoes`), M lengths of runs, N tokens that would end an echo, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scriptforge.generation.overuse import MAX_PENALTY, POWER, PSEUDOCOUNT, Overuse, factors, lower
-from scriptforge.inference.kernel import Kernel, kernel
-from scriptforge.inference.scores import NOTHING, EchoMemory, EchoRule
-from scriptforge.run.echoes import LENGTHS, EchoHabits, RecentText
+from scriptforge.generation.recent_text import RecentText
+from scriptforge.inference.kernel import kernel
+from scriptforge.inference.scores import APART, NOTHING, EchoArrays, EchoMemory, EchoRule
+from scriptforge.run.echoes import LENGTHS, EchoHabits
 from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.vocabulary import Vocabulary
 
@@ -49,63 +50,42 @@ class Echoes:
         batch_size: int,
         frequencies: TokenFrequencies | None = None,
     ) -> None:
-        self._recent = RecentText(vocabulary, batch_size)
         self._layout_size = vocabulary.layout_size
-        self._lengths = LENGTHS[vocabulary.level]
-        self._lengths_O = np.array(self._lengths)
+        self._recent = RecentText(vocabulary, batch_size)
+        lengths = LENGTHS[vocabulary.level]
+        came_BO, expected_BO = np.zeros((2, batch_size, len(lengths)))
+        # `_memory` changes these arrays in place.
+        self._arrays = EchoArrays(self._recent.ids_BC, self._recent.matches_BC, came_BO, expected_BO)
+        rule = EchoRule(lengths, _TOKEN_DECAY, PSEUDOCOUNT, POWER, MAX_PENALTY)
+        loaded = kernel()
+        self._memory: EchoMemory | NumPyEchoMemory = (
+            EchoMemory(loaded, self._arrays, rule)
+            if loaded is not None
+            else NumPyEchoMemory(self._arrays, rule, vocabulary.size)
+        )
         self._habits_PO = np.array(habits.runs).T.copy()
-        self._habits_P = np.array(habits.lines)
-        self._reaches_OM = np.arange(self._lengths[-1] + 2) >= self._lengths_O[:, None]
-        self._counts_2BO = np.zeros((2, batch_size, len(self._lengths)))  # observed and expected echoes
-        self._memory = self._new_memory(kernel())
-        self._counts_2B = np.zeros((2, batch_size))
-        self._line_factors_B: NDArray[np.float64] = np.zeros(batch_size)
-        self._has_line_factors = False
-        self._owner_BV = np.zeros((batch_size, vocabulary.size), np.int64)
+        self._lines = _LinePenalty(habits, batch_size)
         self._overuse = Overuse(frequencies, vocabulary, batch_size) if frequencies else None
 
     def take(self, ids: Sequence[int]) -> None:
         """Take the next id of each sequence, drawn or given; below 0 for a sequence that waits."""
         recent = self._recent
         place = recent.place
-        own_B = recent.follow(ids)
+        own_B = recent.take(ids)
         if self._overuse is not None:
             self._overuse.take(own_B)
-        if self._memory is not None:
-            self._memory.take(recent.stop, own_B, self._habits_PO[place])
-            recent.advance()
-        else:
-            recent.match(own_B)
-            self._counts_2BO *= np.where(own_B == NOTHING, 1.0, _TOKEN_DECAY)[:, None]
-            self._counts_2BO[0] += recent.matches_B[:, None] >= self._lengths_O
-            self._counts_2BO[1] += recent.are_text()[:, None] * self._habits_PO[place]
+        self._memory.take(recent.stop - 1, own_B, self._habits_PO[place])
         if recent.has_ended:
-            self._counts_2B[:, recent.has_ended_B] *= _LINE_DECAY
-            self._counts_2B[0] += recent.is_echo_B
-            self._counts_2B[1] += recent.has_ended_B * self._habits_P[place]
-            self._line_factors_B = factors(*self._counts_2B)
-            self._has_line_factors = bool(self._line_factors_B.any())
-
-    def _new_memory(self, loaded: Kernel | None) -> EchoMemory | None:
-        if loaded is None:
-            return None
-        return EchoMemory(
-            loaded,
-            self._recent.ids_BC,
-            self._recent.matches_BC,
-            self._counts_2BO,
-            EchoRule(self._lengths, _TOKEN_DECAY, PSEUDOCOUNT, POWER, MAX_PENALTY),
-        )
+            self._lines.take(recent, place)
 
     def copy(self, row: int) -> None:
         """Copy the state of one sequence to all."""
         self._recent.copy(row)
+        for counts_BO in (self._arrays.came_BO, self._arrays.expected_BO):
+            counts_BO[:] = counts_BO[row].copy()
+        self._lines.copy(row)
         if self._overuse is not None:
             self._overuse.copy(row)
-        self._line_factors_B[:] = self._line_factors_B[row]
-        self._has_line_factors = bool(self._line_factors_B.any())
-        for counts in (self._counts_2BO, self._counts_2B):
-            counts[:] = counts[:, row : row + 1].copy()
 
     def penalise(
         self, scores_BV: NDArray[np.floating[Any]], text_logsumexp_B1: NDArray[np.floating[Any]]
@@ -116,46 +96,141 @@ class Echoes:
             scores_BV: scores, changed in place.
             text_logsumexp_B1: log-sum-exp of the scores of text tokens, which stays the same.
         """
-        if self._memory is not None:
-            self._memory.discourage(self._recent.stop, scores_BV, self._layout_size, text_logsumexp_B1)
-        else:
-            self._penalise_runs(scores_BV, text_logsumexp_B1)
+        self._memory.discourage(self._recent.stop, scores_BV, self._layout_size, text_logsumexp_B1)
         if self._overuse is not None:
             self._overuse.penalise(scores_BV, text_logsumexp_B1)
-        if self._has_line_factors and any(would_echo := self._recent.would_echo()):
-            factors_B = self._line_factors_B * would_echo
+        if self._lines.is_active and any(would_echo := self._recent.would_echo()):
+            factors_B = self._lines.factors_B * would_echo
             scores_BV[:, : self._layout_size] += factors_B[:, None]
 
-    def _penalise_runs(
-        self, scores_BV: NDArray[np.floating[Any]], text_logsumexp_B1: NDArray[np.floating[Any]]
-    ) -> None:
-        """Lower the scores of tokens that would end an echo of a run of tokens."""
-        factors_BO = factors(*self._counts_2BO)
-        least = factors_BO.min(0).tolist()
-        lowered = [length for length, factor in zip(self._lengths, least, strict=True) if factor]
-        if lowered:
-            rows_N, ids_N, lengths_N = self._recent.echoing(lowered[0])
-            factors_N = (factors_BO @ self._reaches_OM)[rows_N, lengths_N]
-            self._lower(scores_BV, text_logsumexp_B1, rows_N, ids_N, factors_N)
 
-    def _lower(
+class NumPyEchoMemory:
+    """The same as `EchoMemory`, without the kernel.
+
+    Args:
+        arrays: shared with the caller, and changed in place.
+        rule: lengths of echoes, and how their counts decay.
+        vocabulary_size: V.
+
+    Attributes:
+        matches_B: how many tokens at the end of each text occur before, no more than the longest echo has.
+    """
+
+    def __init__(self, arrays: EchoArrays, rule: EchoRule, vocabulary_size: int) -> None:
+        self._arrays = arrays
+        self._rule = rule
+        rows, capacity = arrays.ids_BC.shape
+        self._window = capacity // 2
+        self._lengths_O = np.array(rule.lengths)
+        self._is_reached_OM = np.arange(rule.lengths[-1] + 2) >= self._lengths_O[:, None]
+        self._owners_BV = np.zeros((rows, vocabulary_size), np.int64)
+        self.matches_B = np.zeros(rows, np.uint8)
+
+    def take(self, stop: int, own_B: NDArray[np.int32], shares_O: NDArray[np.float64]) -> None:
+        """See `EchoMemory.take`."""
+        self._match(stop, own_B)
+        _, _, came_BO, expected_BO = self._arrays
+        for counts_BO in (came_BO, expected_BO):
+            counts_BO *= np.where(own_B == NOTHING, 1.0, self._rule.decay)[:, None]
+        came_BO += self.matches_B[:, None] >= self._lengths_O
+        expected_BO += (own_B >= 0)[:, None] * shares_O
+
+    def discourage(
         self,
+        stop: int,
         scores_BV: NDArray[np.floating[Any]],
+        layout_size: int,
         text_logsumexp_B1: NDArray[np.floating[Any]],
-        rows_N: NDArray[np.intp],
-        ids_N: NDArray[np.int32],
-        factors_N: NDArray[np.floating[Any]],
     ) -> None:
-        """Lower the scores of some text tokens, by the last factor of each, and raise all text of the row."""
+        """See `EchoMemory.discourage`."""
+        factors_BO = factors(self._arrays.came_BO, self._arrays.expected_BO)
+        least = factors_BO.min(0).tolist()
+        lowered = [length for length, factor in zip(self._rule.lengths, least, strict=True) if factor]
+        if not lowered:
+            return
+        rows_N, ids_N, lengths_N = self.echoing(stop, lowered[0])
+        last = self._last_of_each(rows_N, ids_N)  # of several echoes that a token would end, the longest
+        factors_N = (factors_BO @ self._is_reached_OM)[rows_N, lengths_N]
+        most = len(self._rule.lengths) * MAX_PENALTY
+        lower(scores_BV, text_logsumexp_B1, layout_size, (rows_N[last], ids_N[last]), factors_N[last], most)
+
+    def echoing(
+        self, stop: int, shortest: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.uint8]]:
+        """Return the tokens that would end an echo if they came next.
+
+        Args:
+            stop: number of tokens so far.
+            shortest: smallest number of tokens of an echo, 2 or more.
+
+        Returns:
+            Rows, ids and lengths of the echoes, `(N,)` each, the longest last; an id may occur repeatedly.
+        """
+        start = max(0, stop - 1 - self._window)
+        next_BT = self._arrays.ids_BC[:, start + 1 : stop]
+        matches_BT = self._arrays.matches_BC[:, start : start + next_BT.shape[1]]
+        is_echo_BT = (matches_BT >= shortest - 1) & (next_BT != APART)
+        rows_N, places_N = np.divmod(np.flatnonzero(is_echo_BT), max(1, is_echo_BT.shape[1]))
+        lengths_N = matches_BT[rows_N, places_N] + np.uint8(1)
+        order_N = lengths_N.argsort(kind="stable")
+        rows_N, places_N = rows_N[order_N], places_N[order_N]
+        return rows_N, next_BT[rows_N, places_N], lengths_N[order_N]
+
+    def _match(self, stop: int, own_B: NDArray[np.int32]) -> None:
+        """Append a token to each text, and look up where the end of the text occurs before."""
+        ids_BC, matches_BC, _, _ = self._arrays
+        start = max(0, stop - self._window)
+        before_BT = _matches_before(matches_BC, start, stop)
+        longer_BT = np.minimum(before_BT + np.uint8(1), np.uint8(self._rule.lengths[-1]))
+        found_BT = longer_BT * (ids_BC[:, start:stop] == own_B[:, None])
+        matches_BC[:, :start] = 0
+        matches_BC[:, start:stop] = found_BT
+        ids_BC[:, stop] = np.maximum(own_B, APART)
+        self.matches_B = found_BT.max(1, initial=0)
+
+    def _last_of_each(self, rows_N: NDArray[np.intp], ids_N: NDArray[np.int32]) -> NDArray[np.intp]:
+        """Return the indices, rising, at which each token of each row occurs for the last time."""
         numbers_N = np.arange(len(rows_N))
-        self._owner_BV[rows_N, ids_N] = numbers_N
-        last = np.flatnonzero(self._owner_BV[rows_N, ids_N] == numbers_N)
-        where = rows_N[last], ids_N[last]
-        lower(
-            scores_BV,
-            text_logsumexp_B1,
-            self._layout_size,
-            where,
-            factors_N[last],
-            len(self._lengths) * MAX_PENALTY,
-        )
+        self._owners_BV[rows_N, ids_N] = numbers_N  # of several numbers for one place, the last one stays
+        return np.flatnonzero(self._owners_BV[rows_N, ids_N] == numbers_N)
+
+
+def _matches_before(matches_BC: NDArray[np.uint8], start: int, stop: int) -> NDArray[np.uint8]:
+    """Return, for some columns, what the columns before them have; 0 before the first."""
+    if start:
+        return matches_BC[:, start - 1 : stop - 1]
+    return np.concatenate([np.zeros_like(matches_BC[:, :1]), matches_BC], axis=1)[:, :stop]
+
+
+class _LinePenalty:
+    """The penalty on ends of lines that were said before.
+
+    Args:
+        habits: rates of echoes in the training text.
+        batch_size: B.
+
+    Attributes:
+        factors_B: terms to add to the scores of layout tokens where a line would be an echo, 0 or less.
+        is_active: whether any of them is below 0.
+    """
+
+    def __init__(self, habits: EchoHabits, batch_size: int) -> None:
+        self._habits_P = np.array(habits.lines)
+        self._came_B, self._expected_B = np.zeros((2, batch_size))
+        self.factors_B: NDArray[np.float64] = np.zeros(batch_size)
+        self.is_active = False
+
+    def take(self, recent: RecentText, place: int) -> None:
+        """Count the lines that have ended, and the echoes among them."""
+        for counts_B in (self._came_B, self._expected_B):
+            counts_B[recent.has_ended_B] *= _LINE_DECAY
+        self._came_B += recent.is_echo_B
+        self._expected_B += recent.has_ended_B * self._habits_P[place]
+        self.factors_B = factors(self._came_B, self._expected_B)
+        self.is_active = bool(self.factors_B.any())
+
+    def copy(self, row: int) -> None:
+        """Copy the state of one sequence to all."""
+        for values_B in (self._came_B, self._expected_B, self.factors_B):
+            values_B[:] = values_B[row]
+        self.is_active = bool(self.factors_B.any())

@@ -18,7 +18,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, UsageError
 from scriptforge.generation.assembly import best_of, new_copy_limit, new_decoder, new_loop
 from scriptforge.generation.cast import check_known, frequent_near, resolve_cast
-from scriptforge.generation.decoding import DecodingLoop, DecodingState, load_state, save_state
+from scriptforge.generation.decoding import DecodingState, load_state, save_state
 from scriptforge.generation.grammar import Boundary
 from scriptforge.generation.prompt import Given, Prime, build_prompt, check_options, parse_prime
 from scriptforge.generation.rng import candidate_seeds, fresh_seed
@@ -34,7 +34,7 @@ from scriptforge.workspace import expand_home
 
 if TYPE_CHECKING:
     from scriptforge.copying import Index, Line, OriginalityReport
-    from scriptforge.generation.best_of import BestOf
+    from scriptforge.generation.best_of import TextLoop
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,7 @@ class Generation:
         reader = new_decoder(model.inference("int8" if options.int8 else "fp32"), vocabulary, options)
         seeds = candidate_seeds(self._seeds, options.best_of)
         loop = new_loop(reader, vocabulary, options, cast, seeds, habits or Habits(), self._copy_limit)
-        self._loop: DecodingLoop | BestOf = (
-            best_of(loop, reader, vocabulary, options) if options.best_of > 1 else loop
-        )
+        self._loop: TextLoop = best_of(loop, reader, vocabulary, options) if options.best_of > 1 else loop
         if after:
             self._resume(after, before)
 

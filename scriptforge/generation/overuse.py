@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.inference.kernel import Kernel, kernel
+from scriptforge.inference.kernel import kernel
 from scriptforge.inference.scores import TokenUsage, UsageCounts, UsageRule
 from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.vocabulary import Vocabulary
@@ -30,7 +30,7 @@ MAX_PENALTY = 3.0
 PSEUDOCOUNT = 1.5
 """Pseudo-count added to observed and expected counts, since small counts say little about frequencies."""
 
-_STEPS, _DECAY = 16, 0.984
+_DECAY_INTERVAL, _DECAY = 16, 0.984
 """Number of tokens after which the counts decay, and the factor: 1,000 tokens ago counts about a third."""
 
 
@@ -44,42 +44,22 @@ class Overuse:
     """
 
     def __init__(self, frequencies: TokenFrequencies, vocabulary: Vocabulary, batch_size: int) -> None:
-        self._layout_size = vocabulary.layout_size
-        self._shares_V = frequencies.shares_of(vocabulary)
         shape = batch_size, vocabulary.size
-        self._counts = UsageCounts(
+        self._counts = UsageCounts(  # `_usage` changes them in place
             np.zeros(shape), np.zeros(shape, np.float32), np.zeros(batch_size), np.zeros(batch_size, np.int64)
         )
-        self._usage = self._new_usage(kernel())
+        shares_V, layout_size = frequencies.shares_of(vocabulary), vocabulary.layout_size
+        rule = UsageRule(_DECAY_INTERVAL, _DECAY, PSEUDOCOUNT, POWER, MAX_PENALTY)
+        loaded = kernel()
+        self._usage: TokenUsage | _NumPyTokenUsage = (
+            TokenUsage(loaded, self._counts, shares_V, layout_size, rule)
+            if loaded is not None
+            else _NumPyTokenUsage(self._counts, shares_V, layout_size, rule)
+        )
 
     def take(self, ids_B: NDArray[np.int32]) -> None:
         """Take the next id of each sequence; below 0 where it is not a text token."""
-        if self._usage is not None:
-            self._usage.take(ids_B)
-            return
-        counts_BV, _, totals_B, steps_B = self._counts
-        rows = np.flatnonzero(ids_B >= 0)
-        counts_BV[rows, ids_B[rows]] += 1
-        totals_B[rows] += 1
-        steps_B[rows] += 1
-        for row in rows.tolist():
-            if steps_B[row] % _STEPS:
-                self._note(row, ids_B[row : row + 1])
-            else:
-                counts_BV[row] *= _DECAY
-                totals_B[row] *= _DECAY
-                self._note(row, np.flatnonzero(counts_BV[row]))
-
-    def _note(self, row: int, ids_N: NDArray[np.integer[Any]]) -> None:
-        """Update the penalties of some tokens in a sequence."""
-        counts_BV, factors_BV, totals_B, _ = self._counts
-        factors_BV[row, ids_N] = factors(counts_BV[row, ids_N], totals_B[row] * self._shares_V[ids_N])
-
-    def _new_usage(self, loaded: Kernel | None) -> TokenUsage | None:
-        if loaded is None:
-            return None
-        rule = UsageRule(_STEPS, _DECAY, PSEUDOCOUNT, POWER, MAX_PENALTY)
-        return TokenUsage(loaded, self._counts, self._shares_V, self._layout_size, rule)
+        self._usage.take(ids_B)
 
     def copy(self, row: int) -> None:
         """Copy the state of one sequence to all."""
@@ -95,12 +75,54 @@ class Overuse:
             scores_BV: scores, changed in place.
             text_logsumexp_B1: log-sum-exp of the scores of text tokens, which stays the same.
         """
-        if self._usage is not None:
-            self._usage.lower(scores_BV, text_logsumexp_B1)
-            return
+        self._usage.lower(scores_BV, text_logsumexp_B1)
+
+
+class _NumPyTokenUsage:
+    """The same as `TokenUsage`, without the kernel.
+
+    Args:
+        counts: shared with the caller, and changed in place.
+        shares_V: share of each token in the training text; 0 for layout.
+        layout_size: number of layout tokens.
+        rule: when the counts decay, and by how much.
+    """
+
+    def __init__(
+        self, counts: UsageCounts, shares_V: NDArray[np.float64], layout_size: int, rule: UsageRule
+    ) -> None:
+        self._counts = counts
+        self._shares_V = shares_V
+        self._layout_size = layout_size
+        self._rule = rule
+
+    def take(self, own_B: NDArray[np.int32]) -> None:
+        """See `TokenUsage.take`."""
+        counts_BV, _, totals_B, steps_B = self._counts
+        rows = np.flatnonzero(own_B >= 0)
+        counts_BV[rows, own_B[rows]] += 1
+        totals_B[rows] += 1
+        steps_B[rows] += 1
+        for row in rows.tolist():
+            if steps_B[row] % self._rule.decay_interval:
+                self._update_factors(row, own_B[row : row + 1])
+            else:
+                counts_BV[row] *= self._rule.decay
+                totals_B[row] *= self._rule.decay
+                self._update_factors(row, np.flatnonzero(counts_BV[row]))
+
+    def lower(
+        self, scores_BV: NDArray[np.floating[Any]], text_logsumexp_B1: NDArray[np.floating[Any]]
+    ) -> None:
+        """See `TokenUsage.lower`."""
         rows_N, ids_N = np.nonzero(self._counts.factors_BV)
         factors_N = self._counts.factors_BV[rows_N, ids_N]
         lower(scores_BV, text_logsumexp_B1, self._layout_size, (rows_N, ids_N), factors_N, MAX_PENALTY)
+
+    def _update_factors(self, row: int, ids_N: NDArray[np.integer[Any]]) -> None:
+        """Update the penalties of some tokens in a sequence."""
+        counts_BV, factors_BV, totals_B, _ = self._counts
+        factors_BV[row, ids_N] = factors(counts_BV[row, ids_N], totals_B[row] * self._shares_V[ids_N])
 
 
 def factors(came_X: NDArray[np.float64], expected_X: NDArray[np.float64]) -> NDArray[np.float64]:

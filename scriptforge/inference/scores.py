@@ -1,8 +1,7 @@
 """Operations on scores, each one call into the kernel for all rows at once.
 
 They are defined by the modules that use them, where NumPy computes the same up to rounding: `sampling`,
-`decoding`, `turn_taking`, `voice`, `echoes` and `overuse` in `scriptforge.generation`, and
-`scriptforge.run.echoes`.
+`decoding`, `turn_taking`, `voice`, `echoes` and `overuse` in `scriptforge.generation`.
 
 Shape letters: B rows, V vocabulary, L layout tokens, S selected tokens, E inputs of the head, C capacity, O
 lengths of echoes.
@@ -19,8 +18,8 @@ from numpy.typing import NDArray
 
 from scriptforge.inference.kernel import Address, Kernel, address_of
 
-NO_TEXT, NOTHING = -2, -3
-"""In place of a token's id: the token is not text, or there is none."""
+APART, NO_TEXT, NOTHING = -1, -2, -3
+"""In place of a token's id: no text, in `EchoArrays`; a token that is not text, or none, in what is taken."""
 
 
 class KernelSampler:
@@ -212,30 +211,35 @@ class EchoRule(NamedTuple):
     max_penalty: float
 
 
-class EchoMemory:
-    """The latest tokens of B texts, and where they match the ends of the texts.
+class EchoArrays(NamedTuple):
+    """The latest tokens of B texts, where they match the ends of the texts, and how many echoes there were.
 
-    All arrays are shared with the caller, and changed in place.
+    Attributes:
+        ids_BC: the latest token ids, `APART` where there is no text; echoes are looked for C / 2 tokens back.
+        matches_BC: for each token, how many tokens up to it match the end of the text.
+        came_BO: how many echoes of each length came.
+        expected_BO: how many are expected of people.
+    """
+
+    ids_BC: NDArray[np.int32]
+    matches_BC: NDArray[np.uint8]
+    came_BO: NDArray[np.float64]
+    expected_BO: NDArray[np.float64]
+
+
+class EchoMemory:
+    """The penalty on echoes of the latest tokens of B texts.
 
     Args:
         kernel: the compiled kernel.
-        ids_BC: the latest token ids, -1 where there is no text.
-        matches_BC: for each token, how many tokens up to it match the end of the text.
-        counts_2BO: how many echoes of each length came, and how many are expected of people.
+        arrays: shared with the caller; the kernel, which has their addresses, changes all of them in place.
         rule: the limits and the penalty.
     """
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        ids_BC: NDArray[np.int32],
-        matches_BC: NDArray[np.uint8],
-        counts_2BO: NDArray[np.float64],
-        rule: EchoRule,
-    ) -> None:
+    def __init__(self, kernel: Kernel, arrays: EchoArrays, rule: EchoRule) -> None:
         self._kernel = kernel
-        rows, capacity = ids_BC.shape
-        self._memory: list[NDArray[Any]] = [ids_BC, matches_BC, *counts_2BO]
+        rows, capacity = arrays.ids_BC.shape
+        self._memory: list[NDArray[Any]] = [*arrays]
         self._recent = _Recent(rows, capacity, capacity // 2, *map(address_of, self._memory))
         self._recent.lengths[:] = rule.lengths
         self._recent.decay, self._recent.pseudocount = rule.decay, rule.pseudocount
@@ -310,7 +314,7 @@ class TokenUsage:
 
     Args:
         kernel: the compiled kernel.
-        counts: changed in place.
+        counts: shared with the caller; the kernel, which has their addresses, changes all of them in place.
         shares_V: each token's share of people's text; 0 for layout.
         layout_size: L.
         rule: the limits and the penalty.

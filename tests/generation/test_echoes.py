@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from support.kernels import computing_with
 
 from scriptforge.generation.decoding import load_state, save_state
-from scriptforge.generation.echoes import Echoes
+from scriptforge.generation.echoes import Echoes, NumPyEchoMemory
 from scriptforge.generation.generate import Generation
+from scriptforge.generation.recent_text import RecentText
+from scriptforge.inference.scores import EchoArrays, EchoRule
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions
-from scriptforge.run.echoes import LENGTHS, WINDOWS, EchoHabits, RecentText, measure_echoes
+from scriptforge.run.echoes import LENGTHS, WINDOWS, EchoHabits, measure_echoes
 from scriptforge.run.records import Habits
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import Level, Vocabulary
@@ -50,14 +53,31 @@ def echo_share(pages: Sequence[Sequence[int]], first_text: int, length: int = 2)
     return again / total
 
 
+class Reader:
+    """Reads texts token by token, and looks up where their ends occur before."""
+
+    def __init__(self, vocabulary: Vocabulary, batch_size: int) -> None:
+        self.recent = RecentText(vocabulary, batch_size)
+        lengths = LENGTHS[vocabulary.level]
+        counts_BO = np.zeros((batch_size, len(lengths)))
+        arrays = EchoArrays(self.recent.ids_BC, self.recent.matches_BC, counts_BO, counts_BO.copy())
+        rule = EchoRule(lengths, decay=1, pseudocount=1, power=1, max_penalty=1)
+        self.memory = NumPyEchoMemory(arrays, rule, vocabulary.size)
+
+    def take(self, *ids: int) -> NDArray[np.int32]:
+        own_B = self.recent.take(ids)
+        self.memory.take(self.recent.stop - 1, own_B, np.zeros(3))
+        return own_B
+
+
 def test_what_echoes_is_what_a_naive_reader_finds(words: Vocabulary) -> None:
     rng = np.random.default_rng(3)
     some = [*range(words.layout_size, words.layout_size + 6), words.cue, words.says, words.heading]
     page_T = rng.choice(some, 600)
-    recent, is_named, most = RecentText(words, 1), False, LENGTHS["word"][-1]
+    reader, is_named, most = Reader(words, 1), False, LENGTHS["word"][-1]
     clean: list[int] = []
     for place, id_ in enumerate(page_T.tolist()):
-        recent.take(np.array([id_]))
+        reader.take(id_)
         is_layout = id_ < words.layout_size
         is_named = id_ == words.cue if is_layout else is_named
         clean.append(-1 - place if is_layout or is_named else id_)
@@ -65,14 +85,14 @@ def test_what_echoes_is_what_a_naive_reader_finds(words: Vocabulary) -> None:
             (n for n in range(1, most + 1) for s in range(place - n + 1) if clean[s : s + n] == clean[-n:]),
             default=0,
         )
-        assert recent.matches_B.tolist() == [longest]
+        assert reader.memory.matches_B.tolist() == [longest]
         expected = {
             (clean[start + n], n + 1)
             for n in range(1, most + 1)
             for start in range(len(clean) - n)
             if clean[start : start + n] == clean[-n:] and clean[start + n] >= 0
         }
-        _, ids_N, lengths_N = recent.echoing(2)
+        _, ids_N, lengths_N = reader.memory.echoing(reader.recent.stop, 2)
         longest_of = dict(zip(ids_N.tolist(), lengths_N.tolist(), strict=True))
         assert longest_of == {i: max(n for j, n in expected if j == i) for i, _ in expected}
 
@@ -81,20 +101,20 @@ def test_a_line_is_an_echo_only_as_a_whole_and_a_name_is_none(words: Vocabulary)
     lines = ["hello, newman.", "hello, newman", "who are you?", "hello, newman."]
     recent, echoes = RecentText(words, 1), []
     for id_ in [*ids_of(words, *lines), *ids_of(words, "no", "no!", speaker="newman"), words.end]:
-        recent.take(np.array([id_]))
+        recent.take([id_])
         if recent.has_ended_B[0]:
             echoes.append(bool(recent.is_echo_B[0]))
     assert echoes == [False, False, False, True, False, False]
 
 
 def test_what_is_long_ago_is_no_echo(words: Vocabulary) -> None:
-    recent = RecentText(words, 1)
+    reader = Reader(words, 1)
     first, *others = range(words.layout_size, words.layout_size + 8)
     for id_ in [first, first, *np.resize(others, WINDOWS["word"] * 3).tolist(), first]:
-        recent.take(np.array([id_]))
-    assert recent.matches_B.tolist() == [0]
-    recent.take(np.array([first]))
-    assert recent.matches_B.tolist() == [1]
+        reader.take(id_)
+    assert reader.memory.matches_B.tolist() == [0]
+    reader.take(first)
+    assert reader.memory.matches_B.tolist() == [1]
 
 
 def test_habits_are_measured_by_how_much_was_said_before(words: Vocabulary) -> None:
@@ -116,13 +136,13 @@ def test_habits_are_those_that_reading_token_by_token_finds(words: Vocabulary) -
     size, pages = 2 * WINDOWS["word"], 4
     some = [*range(words.layout_size, words.layout_size + 9), words.cue, words.says, words.heading]
     pages_BT = np.random.default_rng(4).choice(some, (pages, size))
-    recent, shortest = RecentText(words, pages), LENGTHS["word"][0]
+    reader, shortest = Reader(words, pages), LENGTHS["word"][0]
+    recent = reader.recent
     tokens, echoes, lines, line_echoes = np.zeros((4, 5))
-    for ids_B in pages_BT.T:
+    for ids in pages_BT.T.tolist():
         place = recent.place
-        recent.take(ids_B)
-        tokens[place] += recent.are_text().sum()
-        echoes[place] += (recent.matches_B >= shortest).sum()
+        tokens[place] += (reader.take(*ids) >= 0).sum()
+        echoes[place] += (reader.memory.matches_B >= shortest).sum()
         lines[place] += recent.has_ended_B.sum()
         line_echoes[place] += recent.is_echo_B.sum()
     habits = measure_echoes(pages_BT.ravel().astype(np.uint16), words)
@@ -180,6 +200,25 @@ def test_what_may_not_come_does_not_come_where_only_echoes_are_left(words: Vocab
     scores_1V[0, said[-2]] = 0.0
     after_V = penalise(words, NEVER, said, scores_1V)
     assert after_V[said[-2]] == 1
+
+
+def test_a_text_that_is_copied_within_a_line_goes_on_like_the_first(words: Vocabulary) -> None:
+    said, more = ids_of(words, "no, no, no, no"), words.encode("hello, newman, no")
+    with computing_with(None):
+        alone, two = Echoes(NEVER, words, 1), Echoes(NEVER, words, 2)
+        for id_ in said:
+            alone.take([id_])
+            two.take([id_, -1])
+        two.copy(0)
+        for id_ in more:
+            alone.take([id_])
+            two.take([id_, id_])
+        scores_2V = np.zeros((2, words.size), dtype=np.float32)
+        expected_1V, text_11 = scores_2V[:1].copy(), np.log(words.is_text.sum(keepdims=True)[None])
+        alone.penalise(expected_1V, text_11)
+        two.penalise(scores_2V, np.repeat(text_11, 2, axis=0))
+    assert expected_1V.any()
+    np.testing.assert_allclose(scores_2V, np.repeat(expected_1V, 2, axis=0), atol=1e-6)
 
 
 def test_a_model_in_a_rut_repeats_itself_less(words: Vocabulary, untrained_model: Make) -> None:

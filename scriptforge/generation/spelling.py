@@ -1,0 +1,377 @@
+"""Spelling: the word at the end of a text, and the tokens that may follow it.
+
+Words are followed byte by byte, so that tokens may end within a character: after the first byte of `…` or
+`é` only bytes that can complete a character of the lexicon are allowed. What may follow depends only on the
+word at the end, so it is computed once for each:
+
+    between words    what can begin a word, and all that is not a letter
+    `gra`            what extends it to a spelling or to a longer beginning of one: `nd`, `ss`, `vity`
+    `grand`          what extends it, and all that ends a word
+
+`scriptforge.vocabulary.lexicon` defines what a word is. A given word may stand as it is, or go on as a word
+that begins like it.
+
+Shape letter: V vocabulary.
+"""
+
+from bisect import bisect_left
+from codecs import getincrementaldecoder
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from scriptforge.generation.grammar import Mask
+from scriptforge.vocabulary import Lexicon, Vocabulary
+from scriptforge.vocabulary.lexicon import APOSTROPHES, is_letter
+
+_CACHE_BYTES = 1 << 25
+"""Size of all cached masks together."""
+
+_MASKS_PER_ENDING = 3  # `TextEnd.forbidden`, and two in `TextEnd.narrowed`
+_MIN_CACHED, _MAX_CACHED = 64, 1 << 16
+"""Limits on the number of cached results, whatever their masks take."""
+
+_MANY = 400
+"""Number of spellings from which looking up each token among them is faster than looking at each spelling."""
+
+_HIGHEST = b"\xff"
+"""A byte that does not occur in UTF-8, and sorts after all that do."""
+
+_APOSTROPHES = tuple(apostrophe.encode() for apostrophe in APOSTROPHES)
+_decoder = getincrementaldecoder("utf-8")
+
+
+class PartialWord(NamedTuple):
+    """The word at the end of a text.
+
+    Attributes:
+        letters: its letters, in UTF-8; empty between words, `_HIGHEST` for a given word unlike any known.
+        rest: first bytes of an incomplete character.
+        may_stand: whether it was given as it is, and so counts as a word even if the lexicon lacks it.
+    """
+
+    letters: bytes = b""
+    rest: bytes = b""
+    may_stand: bool = False
+
+
+_BETWEEN_WORDS = PartialWord()
+
+
+class ForbiddenTokens(NamedTuple):
+    """The tokens that are forbidden after an ending.
+
+    Attributes:
+        mask_1V: the tokens, true where forbidden.
+        continuation: a token that is allowed, if the word or a character in it has to go on; else None.
+    """
+
+    mask_1V: Mask
+    continuation: int | None
+
+
+@dataclass(slots=True, eq=False)
+class TextEnd:
+    """The end of a text, with cached results on what may follow it.
+
+    Attributes:
+        word: the word at the end.
+        after: the ending after one more drawn token, by id.
+        forbidden: forbidden tokens; None if not computed yet.
+        narrowed: for a single sequence, the mask that was given last, and the result for it.
+    """
+
+    word: PartialWord
+    after: "dict[int, TextEnd]" = field(default_factory=dict)
+    forbidden: ForbiddenTokens | None = None
+    narrowed: tuple[Mask, Mask] | None = None
+
+
+class Spelling:
+    """The effect of tokens on the words of a text, and the tokens that may follow; results are cached.
+
+    Args:
+        lexicon: the words.
+        vocabulary: a vocabulary at the bpe or char level.
+    """
+
+    def __init__(self, lexicon: Lexicon, vocabulary: Vocabulary) -> None:
+        self._words = _Words(lexicon)
+        self._tokens = vocabulary.token_bytes
+        self._is_text: list[bool] = vocabulary.is_text.tolist()
+        texts = {id_: self._tokens[id_] for id_, is_text in enumerate(self._is_text) if is_text}
+        self._extensions = _Extensions(lexicon.spellings, texts)
+        self._of_several = [id_ for id_, text in texts.items() if _is_of_several_words(text)]
+        self._inside = [id_ for id_, text in texts.items() if _begins_inside_character(text)]
+        begun = {id_: self._words.after(_BETWEEN_WORDS, text) for id_, text in texts.items()}
+        self._word_after_space = {
+            id_: word for id_, (word, _) in begun.items() if texts[id_].startswith(b" ")
+        }
+        self._masks = self._boundary_masks([id_ for id_, (_, is_allowed) in begun.items() if is_allowed])
+        self._endings: dict[PartialWord, TextEnd] = {}
+        fitting = _CACHE_BYTES // (_MASKS_PER_ENDING * vocabulary.size)
+        self._max_endings = min(_MAX_CACHED, max(_MIN_CACHED, fitting))
+
+    def ending(self, word: PartialWord) -> TextEnd:
+        """Return the ending with this word, from the cache if possible."""
+        ending = self._endings.get(word)
+        if ending is None:
+            if len(self._endings) >= self._max_endings:
+                self._clear_cache()
+            ending = self._endings[word] = TextEnd(word)
+        return ending
+
+    def after(self, ending: TextEnd, id_: int) -> TextEnd:
+        """Return the ending after one more drawn token, allowed or not."""
+        after = ending.after.get(id_)
+        if after is None:
+            after = ending.after[id_] = self.ending(self._word_after(ending.word, id_))
+        return after
+
+    def after_given(self, ending: TextEnd, id_: int) -> TextEnd:
+        """Return the ending after a given token, where the word at the end counts as one."""
+        after, _ = self._walk(ending.word, id_)
+        return self.ending(after._replace(may_stand=bool(after.letters)))
+
+    def forbidden_after(self, ending: TextEnd) -> ForbiddenTokens:
+        """Return the tokens forbidden after an ending."""
+        if ending.forbidden is None:
+            ending.forbidden = self._find_forbidden(ending.word)
+        return ending.forbidden
+
+    def _clear_cache(self) -> None:
+        for ending in self._endings.values():  # endings in use stay, and must not keep the others alive
+            ending.after.clear()
+            ending.forbidden = ending.narrowed = None
+        self._endings.clear()
+
+    def _word_after(self, word: PartialWord, id_: int) -> PartialWord:
+        """Return the word at the end after one more token."""
+        if not word.rest and id_ in self._word_after_space:
+            return self._word_after_space[id_]  # whatever the word before the space
+        return self._walk(word, id_)[0]
+
+    def _walk(self, word: PartialWord, id_: int) -> tuple[PartialWord, bool]:
+        """Return the word at the end after one more token, and whether that token is allowed."""
+        if self._is_text[id_]:
+            return self._words.after(word, self._tokens[id_])
+        return _BETWEEN_WORDS, self._words.may_end(word)
+
+    def _find_forbidden(self, word: PartialWord) -> ForbiddenTokens:
+        if word == _BETWEEN_WORDS:
+            return ForbiddenTokens(self._masks.between_words_1V, None)
+        allowed = self._extensions.of(word.letters + word.rest)
+        tried = self._inside if word.rest else self._of_several
+        allowed += [id_ for id_ in tried if self._walk(word, id_)[1]]
+        if self._words.may_end(word):
+            mask_1V = self._masks.after(word).copy()
+            mask_1V[0, allowed] = False
+            return ForbiddenTokens(mask_1V, None)
+        if allowed:
+            return ForbiddenTokens(self._all_but(allowed), allowed[0])
+        return ForbiddenTokens(np.zeros((1, len(self._tokens)), np.bool_), None)
+
+    def _boundary_masks(self, possible: Sequence[int]) -> "_BoundaryMasks":
+        """Return the masks that depend only on whether a word ends before the token.
+
+        Args:
+            possible: the text tokens that are allowed between words.
+        """
+        layout = [id_ for id_, is_text in enumerate(self._is_text) if not is_text]
+        ending = [id_ for id_ in possible if self._words.may_end_before(self._tokens[id_])]
+        apart = [id_ for id_ in ending if not _may_join(self._tokens[id_])]
+        return _BoundaryMasks(
+            between_words_1V=self._all_but([*layout, *possible]),
+            after_word_1V=self._all_but([*layout, *apart]),
+            after_apostrophe_1V=self._all_but([*layout, *ending]),
+        )
+
+    def _all_but(self, ids: Sequence[int]) -> Mask:
+        forbidden_1V = np.ones((1, len(self._tokens)), np.bool_)
+        forbidden_1V[0, ids] = False
+        return forbidden_1V
+
+
+class _BoundaryMasks(NamedTuple):
+    """The tokens that are forbidden where a word may end, before those that extend it are allowed.
+
+    Attributes:
+        between_words_1V: where there is no word.
+        after_word_1V: after a letter, where an apostrophe and a letter would extend the word.
+        after_apostrophe_1V: after an apostrophe, where another one ends the word.
+    """
+
+    between_words_1V: Mask
+    after_word_1V: Mask
+    after_apostrophe_1V: Mask
+
+    def after(self, word: PartialWord) -> Mask:
+        """Return the mask after a word that may end."""
+        return self.after_apostrophe_1V if word.letters.endswith(_APOSTROPHES) else self.after_word_1V
+
+
+class _Words:
+    """The words of a lexicon, and the effect of further bytes on the word at the end of a text."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._spellings = lexicon.spellings
+        self._characters = lexicon.characters
+        self._first_bytes = {each.encode()[:size] for each in lexicon.characters for size in (1, 2, 3)}
+
+    def after(self, word: PartialWord, said: bytes) -> tuple[PartialWord, bool]:
+        """Return the word at the end after further bytes, and whether these are allowed."""
+        unspaced = said.removeprefix(b" ")
+        if not word.rest and unspaced.isalpha():  # ASCII letters, as in nearly every token: nothing to decode
+            is_apart = len(unspaced) < len(said)
+            longer = unspaced if is_apart else word.letters + unspaced
+            if self._is_beginning(longer):
+                return PartialWord(longer), not is_apart or self.may_end(word)
+        decoder = _decoder()
+        try:
+            text = decoder.decode(word.rest + said)
+        except UnicodeDecodeError:
+            return _BETWEEN_WORDS, False
+        after, is_allowed = self._after_text(word, text)
+        rest, _ = decoder.getstate()
+        if not rest:
+            return after, is_allowed
+        after = after._replace(rest=rest)
+        return after, is_allowed and self._may_complete(after)
+
+    def may_end(self, word: PartialWord) -> bool:
+        """Return whether a text may end here, or continue with a character that is not a letter."""
+        letters, rest, may_stand = word
+        if rest:
+            return False
+        if not letters or may_stand or self._is_word(letters):
+            return True
+        return any(
+            letters.endswith(apostrophe) and self._is_word(letters.removesuffix(apostrophe))
+            for apostrophe in _APOSTROPHES
+        )
+
+    def may_end_before(self, token: bytes) -> bool:
+        """Return whether a token begins with a character that is not a letter, or with a part of one."""
+        text = token.decode(errors="ignore")
+        return not is_letter(text[0]) if text else token in self._first_bytes
+
+    def _after_text(self, word: PartialWord, text: str) -> tuple[PartialWord, bool]:
+        """Return the word at the end after whole characters, and whether these are allowed."""
+        letters, _, may_stand = word
+        is_allowed = True
+        for character in text:
+            longer = letters + character.encode()
+            if self._is_beginning(longer):
+                letters, may_stand = longer, may_stand and character in APOSTROPHES
+            elif is_letter(character):
+                is_allowed, letters, may_stand = False, _HIGHEST, True
+            else:
+                is_known = character.isascii() or character in self._characters
+                is_allowed = is_allowed and is_known and self.may_end(PartialWord(letters, b"", may_stand))
+                is_inside = character in APOSTROPHES and letters and not letters.endswith(_APOSTROPHES)
+                letters, may_stand = (longer, may_stand) if is_inside else (b"", False)
+        return PartialWord(letters, b"", may_stand), is_allowed
+
+    def _may_complete(self, word: PartialWord) -> bool:
+        """Return whether the incomplete character at the end can become one that is allowed here."""
+        return self._is_beginning(word.letters + word.rest) or (
+            word.rest in self._first_bytes and self.may_end(word._replace(rest=b""))
+        )
+
+    def _is_word(self, letters: bytes) -> bool:
+        place = bisect_left(self._spellings, letters)
+        return place < len(self._spellings) and self._spellings[place] == letters
+
+    def _is_beginning(self, letters: bytes) -> bool:
+        place = bisect_left(self._spellings, letters)
+        return place < len(self._spellings) and self._spellings[place].startswith(letters)
+
+
+class _Extensions:
+    """The tokens that extend a part of a word to a spelling, or to a longer beginning of one.
+
+    Args:
+        spellings: spellings of the words, sorted.
+        texts: bytes of the text tokens, by id.
+    """
+
+    def __init__(self, spellings: Sequence[bytes], texts: Mapping[int, bytes]) -> None:
+        self._spellings = spellings
+        self._ids: dict[bytes, list[int]] = {}
+        for id_, text in texts.items():
+            self._ids.setdefault(text, []).append(id_)
+        self._sorted_tokens = sorted(self._ids)
+        self._beginnings = {token[:size] for token in self._ids for size in range(1, len(token) + 1)}
+        self._longest = max(map(len, self._ids))
+        self._prefixes = lru_cache(_MAX_CACHED)(self._find_prefixes)
+
+    def of(self, begun: bytes) -> list[int]:
+        """Return the tokens that extend `begun`."""
+        first = bisect_left(self._spellings, begun)
+        last = bisect_left(self._spellings, begun + _HIGHEST, first)
+        if last - first > _MANY:
+            return list(self._by_token(begun, first, last))
+        return self._by_spelling(begun, first, last)
+
+    def _by_spelling(self, begun: bytes, first: int, last: int) -> list[int]:
+        """Return the tokens, looking at what each spelling in a range has after `begun`."""
+        start, stop = len(begun), len(begun) + self._longest
+        rests = {spelling[start:stop] for spelling in self._spellings[first:last]}
+        return list({id_ for rest in rests for id_ in self._prefixes(rest)})
+
+    def _by_token(self, begun: bytes, first: int, last: int) -> Iterator[int]:
+        """Yield the tokens, looking up each, in sorted order, in a range of the spellings."""
+        impossible, spellings = _HIGHEST, self._spellings
+        for token in self._sorted_tokens:
+            if token.startswith(impossible):
+                continue
+            longer = begun + token
+            first = bisect_left(spellings, longer, first, last)
+            if first == last:
+                break
+            if spellings[first].startswith(longer):
+                yield from self._ids[token]
+            else:
+                impossible = token
+
+    def _find_prefixes(self, text: bytes) -> list[int]:
+        """Return the tokens that are prefixes of a text."""
+        found: list[int] = []
+        for size in range(1, len(text) + 1):
+            prefix = text[:size]
+            if prefix not in self._beginnings:
+                break
+            found += self._ids.get(prefix, ())
+        return found
+
+
+def spelling_of(vocabulary: Vocabulary) -> Spelling | None:
+    """Return the `Spelling` of a vocabulary; None at the word level or without a lexicon."""
+    if vocabulary.lexicon is None or vocabulary.level == "word":
+        return None
+    return _spelling(vocabulary.lexicon, vocabulary)
+
+
+_spelling = lru_cache(maxsize=2)(Spelling)
+"""Cached, so that later texts reuse what was looked up for earlier ones."""
+
+
+def _may_join(token: bytes) -> bool:
+    """Return whether a token begins with an apostrophe and a letter, as within a word."""
+    text = token.decode(errors="ignore")
+    return text[:1] in APOSTROPHES and is_letter(text[1:2] or " ")
+
+
+def _is_of_several_words(token: bytes) -> bool:
+    """Return whether a token can continue the word before it, and also goes on after that word."""
+    text = token.decode(errors="ignore")
+    letters = text.lstrip(APOSTROPHES)
+    begins_in_word = len(text) - len(letters) <= 1 and is_letter(letters[:1] or " ")
+    return begins_in_word and not all(map(is_letter, letters))
+
+
+def _begins_inside_character(token: bytes) -> bool:
+    return bool(token) and 0x80 <= token[0] < 0xC0
