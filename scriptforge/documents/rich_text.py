@@ -253,7 +253,7 @@ class _Reader:
             if self.group.destination is _Destination.STYLES:
                 self.styles[closed.layout.style] = "".join(self.text).strip().rstrip(";")
             self.text.clear()
-        elif closed.destination is _Destination.TITLE:
+        elif closed.destination is _Destination.TITLE is not self.group.destination:
             self.title = "".join(self.text).strip()
             self.text.clear()
 

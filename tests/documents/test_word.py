@@ -150,6 +150,12 @@ def test_rtf_has_letters_in_three_ways(tmp_path: Path, read: Read) -> None:
     ]
 
 
+def test_a_part_of_an_rtf_title_may_be_bold(tmp_path: Path, read: Read) -> None:
+    text = rb"{\rtf1{\info{\title Tin {\b Roof}}}Nora: Tea?\par Bo: No.}"
+    _, rows = read(write(tmp_path, "a.rtf", text))
+    assert {row.title for row in rows} == {"Tin Roof"}
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
