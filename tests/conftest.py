@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -29,6 +30,9 @@ for _name in ("http_proxy", "https_proxy", "all_proxy", "ALL_PROXY", "no_proxy")
     os.environ.pop(_name, None)
 NOWHERE = "http://127.0.0.1:9"
 os.environ.update(HTTP_PROXY=NOWHERE, HTTPS_PROXY=NOWHERE, NO_PROXY="127.0.0.1,localhost")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a job in the background, and of all that it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)

@@ -82,7 +82,7 @@ def start(code: str) -> subprocess.Popen[str]:
     """A process that does `code` as its one work and says on stdout when it has begun."""
     program = f"""
 import signal, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+
 from scriptforge.cli.errors import run_and_exit
 def work():
     {code}
