@@ -62,7 +62,7 @@ class SuggestionRequest(BaseModel):
         next: what comes next, if the writer chooses it.
         count: number of alternatives.
         lines: number of elements in each alternative.
-        seed: seed of the first alternative; the others have the seeds that follow. None draws one at random.
+        seed: seed of the first alternative, followed by those of the others; None draws one at random.
         temperature: sampling temperature; None uses the default.
         voice: how much the voices of speakers are strengthened; None uses the default of the model.
         max_copy: maximum number of words in a row that may be copied from the training text; None sets no
