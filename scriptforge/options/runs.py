@@ -114,8 +114,8 @@ class GenerateOptions:
         next_speaker: speaker of the first line of dialogue after the prime; empty leaves it to the model.
         stage_directions: whether actions and parentheticals are allowed.
         voice: how strongly each speaker's own way of talking is exaggerated, 0 to 5; 0 is off, as is
-            None, but `DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING` for a model without a speaker embedding (Ho and
-            Salimans 2022, arXiv:2207.12598).
+            None, but `DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING` for a model without a speaker embedding (Ho
+            and Salimans 2022, arXiv:2207.12598).
         voices: the same for single speakers, by name.
         temperature: 0 always takes the likeliest token, 1 samples from the model's distribution, and more is
             more random; 0 to 100 (Ackley et al. 1985).
