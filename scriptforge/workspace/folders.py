@@ -20,7 +20,7 @@ from scriptforge.errors import (
     StudyError,
 )
 from scriptforge.workspace.files import atomic_folder, remove_folder, rename_folder
-from scriptforge.workspace.locks import Lock, LockHeld, holder
+from scriptforge.workspace.locks import Lock, LockHeldError, holder
 from scriptforge.workspace.scratch import make_folder, put, remove_leftovers
 
 SPLITS = ("train", "validation", "test")
@@ -62,7 +62,7 @@ class _Folder:
         make_folder(self.path.parent)
         try:
             return Lock.acquire(self.path, doing)
-        except LockHeld as held:
+        except LockHeldError as held:
             raise self._problem(
                 f"{self._what} “{self.name}” is {held.holder.doing} by process {held.holder.process}.",
                 "Wait for it, stop it, or use another name.",

@@ -41,7 +41,7 @@ class Holder(NamedTuple):
     doing: str
 
 
-class LockHeld(Exception):  # noqa: N818 (it names the lock)
+class LockHeldError(Exception):
     """A lock is held by another process.
 
     Attributes:
@@ -70,7 +70,7 @@ class Lock:
             waits: whether to wait until the lock is free.
 
         Raises:
-            LockHeld: another process holds the lock.
+            LockHeldError: another process holds the lock.
         """
         place = _place(path)
         failures = 0
@@ -80,7 +80,7 @@ class Lock:
                 failures += 1
                 if failures >= _ATTEMPTS and not waits:
                     with file:
-                        raise LockHeld(_read_holder(file))
+                        raise LockHeldError(_read_holder(file))
                 time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
             elif _is_at(file, place):
                 _write_holder(file, doing)

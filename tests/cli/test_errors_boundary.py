@@ -82,7 +82,6 @@ def start(code: str) -> subprocess.Popen[str]:
     """A process that does `code` as its one work and says on stdout when it has begun."""
     program = f"""
 import signal, time
-
 from scriptforge.cli.errors import run_and_exit
 def work():
     {code}

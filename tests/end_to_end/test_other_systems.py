@@ -117,7 +117,7 @@ def test_a_lock_of_windows_is_held_by_one_and_said(tmp_path: Path, monkeypatch: 
         windows = _anew(locks)
         with windows.Lock.acquire(tmp_path / "play", "being trained"):
             assert held and min(place for _, place in held) > 1 << 20
-            with pytest.raises(windows.LockHeld, match=f"being trained by process {os.getpid()}"):
+            with pytest.raises(windows.LockHeldError, match=f"being trained by process {os.getpid()}"):
                 windows.Lock.acquire(tmp_path / "play", "being renamed")
             said = windows.holder(tmp_path / "play")
     assert said is not None and said.process == str(os.getpid())
