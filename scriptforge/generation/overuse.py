@@ -6,6 +6,9 @@ Sampling from likely tokens favours frequent ones: a model says “gonna” 50 t
 
     0.2 % of the training text is “gonna”    it came 9 times in the last 1,000 tokens    × 0.11
 
+The more often a token is expected, the more its count means, and the steeper is the penalty: “the”, 40 times
+expected and 50 times there, is made less likely by × 0.27, and by × 0.65 without this.
+
 The other text tokens gain what is taken from a token, so that lines keep their length.
 
 Shape letters: B sequences of the batch, N tokens that are lowered, V vocabulary, X any dimensions.
@@ -26,6 +29,9 @@ POWER = 2.0
 
 MAX_PENALTY = 3.0
 """Upper limit of the penalty, in nats."""
+
+POWER_GROWTH = 0.05
+"""Growth of the exponent, relative to `POWER`, per expected occurrence: it doubles at 20."""
 
 PSEUDOCOUNT = 1.5
 """Pseudo-count added to observed and expected counts, since small counts say little about frequencies."""
@@ -49,7 +55,7 @@ class Overuse:
             np.zeros(shape), np.zeros(shape, np.float32), np.zeros(batch_size), np.zeros(batch_size, np.int64)
         )
         shares_V, layout_size = frequencies.shares_of(vocabulary), vocabulary.layout_size
-        rule = UsageRule(_DECAY_INTERVAL, _DECAY, PSEUDOCOUNT, POWER, MAX_PENALTY)
+        rule = UsageRule(_DECAY_INTERVAL, _DECAY, PSEUDOCOUNT, POWER, MAX_PENALTY, POWER_GROWTH)
         loaded = kernel()
         self._usage: TokenUsage | _NumPyTokenUsage = (
             TokenUsage(loaded, self._counts, shares_V, layout_size, rule)
@@ -122,13 +128,19 @@ class _NumPyTokenUsage:
     def _update_factors(self, row: int, ids_N: NDArray[np.integer[Any]]) -> None:
         """Update the penalties of some tokens in a sequence."""
         counts_BV, factors_BV, totals_B, _ = self._counts
-        factors_BV[row, ids_N] = factors(counts_BV[row, ids_N], totals_B[row] * self._shares_V[ids_N])
+        expected_N = totals_B[row] * self._shares_V[ids_N]
+        powers_N = POWER * (1 + POWER_GROWTH * expected_N)
+        factors_BV[row, ids_N] = factors(counts_BV[row, ids_N], expected_N, powers_N)
 
 
-def factors(came_X: NDArray[np.float64], expected_X: NDArray[np.float64]) -> NDArray[np.float64]:
+def factors(
+    came_X: NDArray[np.float64],
+    expected_X: NDArray[np.float64],
+    power_X: NDArray[np.float64] | float = POWER,
+) -> NDArray[np.float64]:
     """Return the terms to add to scores, 0 or less, given observed and expected counts."""
     ratios_X = np.minimum((expected_X + PSEUDOCOUNT) / (came_X + PSEUDOCOUNT), 1)
-    factors_X: NDArray[np.float64] = np.maximum(POWER * np.log(ratios_X), -MAX_PENALTY)
+    factors_X: NDArray[np.float64] = np.maximum(power_X * np.log(ratios_X), -MAX_PENALTY)
     return factors_X
 
 

@@ -1,12 +1,13 @@
-"""Turn-taking: a penalty on speakers who go on, or speak, more often than in the training text.
+"""Turn-taking: a penalty on speakers who go on, speak, or are new more often than in the training text.
 
 A model may have learnt too little of who speaks next, or drift: whoever has spoken much speaks still more.
 So the cue of a speaker who is beyond the rates in the training text (`scriptforge.run.turns`) is made less
 likely, the more so the further beyond, and the other cues gain what is taken from it:
 
     training text                        so far                      made less likely
-    the same speaker goes on: 3 %        2 of the last 20 lines      that speaker's cue    × 0.15
+    the same speaker goes on: 3 %        2 of the last 20 lines      that speaker's cue    × 0.10
     lines of the busiest speaker: 28 %   18 of the last 40 lines     that speaker's cue    × 0.04
+    lines of newcomers: 11 %             9 of the last 50 lines      cues of all others    × 0.02
 
 The rates are no hard limits: a page may begin with a speaker who goes on, as human ones do. If the user
 chooses a small cast, its members may speak more: see `habits_for_cast`.
@@ -15,8 +16,11 @@ Shape letters: B sequences of the batch, T steps, S cues, V vocabulary, N number
 """
 
 import math
+from bisect import bisect_right
 from collections import Counter, deque
+from collections.abc import Sequence
 from copy import deepcopy
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +29,19 @@ from scriptforge.generation.decoding import Copies, Decoder, Saved
 from scriptforge.inference import Ids, Numbers
 from scriptforge.inference.kernel import kernel
 from scriptforge.inference.scores import Lowering
-from scriptforge.run.turns import WINDOW, TurnHabits
+from scriptforge.run.turns import PLACE_BOUNDS, WINDOW, TurnHabits
 from scriptforge.vocabulary import Vocabulary
 
 _PSEUDOCOUNT = 10
 """Pseudo-count of lines at the rates of the training text, since few lines say little about rates."""
 
-_SAME_POWER, _BUSIEST_POWER = 2, 8
+_SAME_POWER, _BUSIEST_POWER, _NEWCOMER_POWER = 2, 8, 8
 
 _BUSIEST_OF_FEW = 1.3
 """Factor by which the busiest of a few speakers may exceed an even share of the lines."""
+
+_NEXT = 0.5
+"""Number of lines that are counted in advance, so that even the first line too many becomes less likely."""
 
 _LEAST = 1e-3  # minimum of the expected lines, for a rate of 0
 
@@ -42,7 +49,7 @@ _LEAST = 1e-3  # minimum of the expected lines, for a rate of 0
 def habits_for_cast(habits: TurnHabits, members: int) -> TurnHabits:
     """Return the habits for a cast of so many members, 1 or more; a single one may always go on."""
     busiest = min(1.0, max(habits.busiest, _BUSIEST_OF_FEW / members))
-    return TurnHabits(same_again=1.0 if members == 1 else habits.same_again, busiest=busiest)
+    return TurnHabits(same_again=1.0 if members == 1 else habits.same_again, busiest=busiest, newcomers=None)
 
 
 class TurnTaking:
@@ -57,11 +64,11 @@ class TurnTaking:
 
     def __init__(self, decoder: Decoder, habits: TurnHabits, vocabulary: Vocabulary, batch_size: int) -> None:
         self._decoder = decoder
-        self._habits = habits
         self._layout_size = vocabulary.layout_size
         self._first = vocabulary.layout_size - len(vocabulary.speaker_tokens)
         self._cue, self._says = vocabulary.cue, vocabulary.says
         self._cues = np.array([*range(self._first, self._layout_size), self._cue])
+        self._habits, self._newcomers = habits, _expected_newcomers(habits)
         self._turns = [_Turns() for _ in range(batch_size)]
         self._offsets_BS = np.zeros((batch_size, len(self._cues)), np.float32)
         self._factors_BS = np.ones_like(self._offsets_BS)
@@ -94,7 +101,10 @@ class TurnTaking:
     def restore(self, state: Saved) -> None:
         """See `Decoder.restore`."""
         self._decoder.restore(state)
-        for row, numbers in enumerate(state["turns"].tolist()):
+        turns_BN = state["turns"]
+        if turns_BN.shape != (len(self._turns), _Turns.SIZE) or turns_BN.max() >= self._layout_size:
+            raise ValueError("the state has other turns than a text of this model")
+        for row, numbers in enumerate(turns_BN.tolist()):
             self._turns[row].restore(numbers)
             self._note(row)
 
@@ -109,8 +119,9 @@ class TurnTaking:
 
     def _note(self, row: int) -> None:
         """Update the offsets of the cues in one sequence."""
-        self._offsets_BS[row] = 0.0
-        for id_, offset in self._turns[row].offsets(self._habits).items():
+        offsets, of_others = self._turns[row].offsets(self._habits, self._newcomers)
+        self._offsets_BS[row] = of_others
+        for id_, offset in offsets.items():
             self._offsets_BS[row, id_ - self._first] = offset
         self._factors_BS[row] = np.exp(self._offsets_BS[row])
         self._lowers = bool(self._offsets_BS.any())
@@ -135,48 +146,98 @@ class TurnTaking:
         return scores_BV
 
 
+class _Line(NamedTuple):
+    """A line of dialogue.
+
+    Attributes:
+        speaker: the speaker's token; 0 for those without one.
+        goes_on: whether the line before has the same speaker.
+        is_new: whether the speaker has none of the `WINDOW` lines before.
+    """
+
+    speaker: int
+    goes_on: bool
+    is_new: bool
+
+
 class _Turns:
-    """The speakers of the latest lines of dialogue of a sequence; 0 stands for those without a token."""
+    """The latest lines of dialogue of a sequence."""
+
+    SIZE = 2 + len(_Line._fields) * WINDOW
+    """Number of numbers that the state is saved as."""
 
     def __init__(self) -> None:
-        self._speakers: deque[int] = deque(maxlen=WINDOW)
-        self._went_on: deque[bool] = deque(maxlen=WINDOW)
+        self._lines: deque[_Line] = deque(maxlen=WINDOW)
         self._current = 0
+        self._count = 0  # number of lines so far, but no more than matter
 
     def take(self, speaker: int, *, is_line: bool) -> None:
         """Take the opening of an element; `is_line` says whether it is dialogue."""
         if is_line:
-            self._went_on.append(speaker > 0 and speaker == self._current)
-            self._speakers.append(speaker)
+            is_new = speaker == 0 or all(line.speaker != speaker for line in self._lines)
+            self._lines.append(_Line(speaker, speaker > 0 and speaker == self._current, is_new))
+            self._count = min(self._count + 1, 2 * WINDOW)
         self._current = speaker
 
-    def offsets(self, habits: TurnHabits) -> dict[int, float]:
-        """Return the terms to add to the scores of some speakers' cues, below 0."""
+    def offsets(
+        self, habits: TurnHabits, expected_newcomers: Sequence[float]
+    ) -> tuple[dict[int, float], float]:
+        """Return the terms to add to the scores of cues, 0 or less.
+
+        Args:
+            habits: rates in the training text.
+            expected_newcomers: result of `_expected_newcomers` for them.
+
+        Returns:
+            The terms for those who have spoken, by speaker, and the one for everybody else.
+        """
+        lines = len(self._lines)
+        if not lines:
+            return {}, 0.0
+        spoken = Counter(line.speaker for line in self._lines if line.speaker)
         found = {
-            speaker: _BUSIEST_POWER * _excess(habits.busiest, count, len(self._speakers))
-            for speaker, count in Counter(self._speakers).items()
+            speaker: _BUSIEST_POWER * _excess(habits.busiest, count, lines)
+            for speaker, count in spoken.items()
         }
-        again = _SAME_POWER * _excess(habits.same_again, sum(self._went_on), len(self._went_on))
-        found[self._current] = found.get(self._current, 0.0) + again
-        return {speaker: offset for speaker, offset in found.items() if speaker and offset < 0}
+        if self._current in found:
+            again = sum(line.goes_on for line in self._lines) + _NEXT
+            found[self._current] += _SAME_POWER * _excess(habits.same_again, again, lines)
+        newcomers = sum(line.is_new for line in self._lines) + _NEXT
+        expected = expected_newcomers[self._count] / lines
+        return found, _NEWCOMER_POWER * _excess(expected, newcomers, lines)
 
     def numbers(self) -> list[int]:
-        """Return the state as a list of fixed length."""
-        missing = WINDOW - len(self._speakers)
-        return [self._current, *self._speakers, *[-1] * missing, *self._went_on, *[-1] * missing]
+        """Return the state as a list of `SIZE` numbers."""
+        missing = [-1] * (WINDOW - len(self._lines))
+        columns = zip(*self._lines, strict=True) if self._lines else [()] * len(_Line._fields)
+        return [
+            self._count,
+            self._current,
+            *(int(each) for column in columns for each in (*column, *missing)),
+        ]
 
-    def restore(self, numbers: list[int]) -> None:
+    def restore(self, numbers: Sequence[int]) -> None:
         """Continue from a state, before anything is taken."""
-        self._current, *rest = numbers
-        self._speakers.clear()
-        self._went_on.clear()
-        known = [number for number in rest if number >= 0]
-        self._speakers.extend(known[: len(known) // 2])
-        self._went_on.extend(map(bool, known[len(known) // 2 :]))
+        self._count, self._current, *rest = numbers
+        columns = [rest[start : start + WINDOW] for start in range(0, len(rest), WINDOW)]
+        self._lines.clear()
+        for speaker, goes_on, is_new in zip(*columns, strict=True):
+            if speaker >= 0:
+                self._lines.append(_Line(speaker, bool(goes_on), bool(is_new)))
 
 
-def _excess(share: float, count: int, lines: int) -> float:
+def _expected_newcomers(habits: TurnHabits) -> list[float]:
+    """Return how many of the latest `WINDOW` lines newcomers say in the training text, by all lines so far.
+
+    If that is unknown, there are never too many.
+    """
+    shares = habits.newcomers or [math.inf] * (len(PLACE_BOUNDS) + 1)
+    expected = [shares[bisect_right(PLACE_BOUNDS, before)] for before in range(2 * WINDOW)]
+    return [sum(expected[max(0, count - WINDOW) : count]) for count in range(2 * WINDOW + 1)]
+
+
+def _excess(share: float, came: float, lines: int) -> float:
     """Return the log ratio of expected to observed lines; 0 if there are no more than expected."""
     expected = share * (lines + _PSEUDOCOUNT)
-    present = count + share * _PSEUDOCOUNT
+    present = came + share * _PSEUDOCOUNT
     return math.log(max(expected, _LEAST) / present) if present > expected else 0.0

@@ -1209,13 +1209,15 @@ typedef struct {
     int64_t decay_interval; /* number of tokens after which the counts decay */
     double decay;           /* factor by which they then decay */
     double pseudocount, power, max_penalty; /* as in `Recent` */
+    double power_growth;    /* the power grows by this factor of itself per expected token */
 } Usage;
 
 INLINE void note_usage(const Usage *usage, int64_t row, int64_t id)
 {
     int64_t place = row * usage->size + id;
-    double expected = usage->totals[row] * usage->shares[id] + usage->pseudocount, came = usage->counts[place] + usage->pseudocount;
-    double factor = expected < came ? usage->power * log(expected / came) : 0;
+    double expected = usage->totals[row] * usage->shares[id], came = usage->counts[place];
+    double power = usage->power * (1 + usage->power_growth * expected), more = usage->pseudocount;
+    double factor = expected < came ? power * log((expected + more) / (came + more)) : 0;
     usage->factors[place] = (float)(factor < -usage->max_penalty ? -usage->max_penalty : factor);
 }
 

@@ -284,6 +284,7 @@ class UsageRule(NamedTuple):
         pseudocount: pseudo-count added to the actual and the expected count.
         power: exponent of the ratio of expected to actual count, the factor of a token's odds.
         max_penalty: upper limit, in nats, of the penalty.
+        power_growth: growth of the exponent, relative to `power`, per expected token.
     """
 
     decay_interval: int
@@ -291,6 +292,7 @@ class UsageRule(NamedTuple):
     pseudocount: float
     power: float
     max_penalty: float
+    power_growth: float
 
 
 class UsageCounts(NamedTuple):
@@ -374,5 +376,5 @@ class _Usage(ctypes.Structure):
         *((name, c_int64) for name in ("rows", "size", "layout")),
         *((name, c_void_p) for name in ("counts", "factors", "totals", "steps", "shares")),
         ("decay_interval", c_int64),
-        *((name, c_double) for name in ("decay", "pseudocount", "power", "max_penalty")),
+        *((name, c_double) for name in ("decay", "pseudocount", "power", "max_penalty", "power_growth")),
     )

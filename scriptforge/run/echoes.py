@@ -121,7 +121,7 @@ class _Pages:
             runs_BT[:, back:] += self._number_BT[:, : size - back] * self._power_T[back]
         is_run_BT = self._run_BT >= length
         places_N = np.flatnonzero(is_run_BT)
-        is_echo_N = _since_the_last(runs_BT[is_run_BT], places_N) <= self._window
+        is_echo_N = since_the_last(runs_BT[is_run_BT], places_N) <= self._window
         return np.bincount(self._place_BT[is_run_BT][is_echo_N], minlength=_PLACES)
 
     def lines(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -136,7 +136,7 @@ class _Pages:
         lines_N = summed_BT[rows_N, stops_N] + self._page_B1[rows_N, 0]
         lines_N -= np.where(starts_N > 0, summed_BT[rows_N, starts_N - 1], np.uint64(0))
         place_N = self._place_BT[rows_N, stops_N + 1]
-        is_echo_N = _since_the_last(lines_N, np.arange(len(lines_N))) <= RECENT_LINES
+        is_echo_N = since_the_last(lines_N, np.arange(len(lines_N))) <= RECENT_LINES
         return np.bincount(place_N, minlength=_PLACES), np.bincount(place_N[is_echo_N], minlength=_PLACES)
 
 
@@ -156,7 +156,7 @@ def _are_named(
     return np.take_along_axis(is_cue_BT, _latest(is_layout_BT), axis=1)
 
 
-def _since_the_last(numbers_N: NDArray[np.uint64], places_N: NDArray[np.intp]) -> NDArray[np.intp]:
+def since_the_last(numbers_N: NDArray[np.uint64], places_N: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return how far before each number it last occurred, measured in `places_N`; huge if it never did."""
     order_N = numbers_N.argsort(kind="stable")
     was_there_N = np.flatnonzero(np.diff(numbers_N[order_N]) == 0)

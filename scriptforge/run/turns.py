@@ -1,15 +1,23 @@
-"""Turn-taking in a corpus: how often a speaker goes on, and the busiest speaker's share of the lines."""
+"""Turn-taking in a corpus: how often a speaker goes on, how often one is new, and the busiest one's share."""
 
 from collections import Counter
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from scriptforge.run.echoes import since_the_last
 from scriptforge.validation import ClosedModel, Share
 from scriptforge.vocabulary import Vocabulary
 
 WINDOW = 50
-"""Number of lines of dialogue over which the busiest speaker's share is measured."""
+"""Number of recent lines of dialogue that count."""
+
+PLACE_BOUNDS = (2, 6, 15, WINDOW)
+"""After how many lines each place in a text but the first begins: later on, fewer speakers are new."""
+
+_PLACES = len(PLACE_BOUNDS) + 1
 
 
 class TurnHabits(ClosedModel):
@@ -18,10 +26,13 @@ class TurnHabits(ClosedModel):
     Attributes:
         same_again: of the lines of dialogue directly after another one, the share with the same speaker.
         busiest: mean share of the busiest speaker among `WINDOW` lines of dialogue.
+        newcomers: share of the lines whose speaker has none of the latest `WINDOW` lines, by the number of
+            lines before (`PLACE_BOUNDS`); speakers without a token always count. None if unknown.
     """
 
     same_again: Share
     busiest: Share
+    newcomers: Annotated[list[Share], Field(min_length=_PLACES, max_length=_PLACES)] | None = None
 
 
 def measure_turns(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> TurnHabits | None:
@@ -44,4 +55,23 @@ def measure_turns(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> T
         return None
     again = (openings[1:] == openings[:-1])[follows]
     busiest = [max(Counter(window[window >= first].tolist()).values(), default=0) for window in windows]
-    return TurnHabits(same_again=float(again.mean()), busiest=float(np.mean(busiest)) / WINDOW)
+    return TurnHabits(
+        same_again=float(again.mean()),
+        busiest=float(np.mean(busiest)) / WINDOW,
+        newcomers=_newcomers(cues, cues >= first),
+    )
+
+
+def _newcomers(cues_N: NDArray[np.int64], has_token_N: NDArray[np.bool_]) -> list[float] | None:
+    """Return `TurnHabits.newcomers`, measured on pages of two windows; None if there is no whole page."""
+    size = 2 * WINDOW
+    count = len(cues_N) // size * size
+    if not count:
+        return None
+    numbers_N = np.arange(count)
+    before_N = numbers_N % size
+    since_N = since_the_last(cues_N[:count].astype(np.uint64), numbers_N)
+    is_new_N = (since_N > np.minimum(before_N, WINDOW)) | ~has_token_N[:count]
+    place_N = np.searchsorted(PLACE_BOUNDS, before_N, side="right")
+    shares_P = np.bincount(place_N[is_new_N], minlength=_PLACES) / np.bincount(place_N, minlength=_PLACES)
+    return [float(share) for share in shares_P]

@@ -57,6 +57,13 @@ def test_a_word_is_as_free_as_people_are_with_it(words: Vocabulary) -> None:
     assert unseen_V == pytest.approx(after_V[often], rel=1e-6)
 
 
+def test_the_count_of_a_frequent_word_means_more(words: Vocabulary) -> None:
+    often, seldom, other = range(words.layout_size, words.layout_size + 3)
+    said = [often] * 90 + [seldom] * 9 + [other] * 21  # both half as often again as people say them
+    after_V = weighed(words, {often: 0.5, seldom: 0.05, other: 0.45}, said)
+    assert after_V[often] < after_V[seldom] / 3 < after_V[other] / 3
+
+
 def test_what_came_long_ago_is_forgiven(words: Vocabulary) -> None:
     word, others = words.layout_size, [words.layout_size + 1 + n % 5 for n in range(3_000)]
     shares = dict.fromkeys(range(word, word + 6), 0.16)

@@ -44,6 +44,15 @@ def test_habits_are_those_of_the_text(word_vocabulary: Vocabulary) -> None:
     assert habits is not None
     assert habits.busiest == pytest.approx(25 / 50)  # Elaine; an action is no line of dialogue
     assert habits.same_again == pytest.approx(5 / 46)  # behind Newman, who has no token, nobody can tell
+    assert habits.newcomers is None  # there is no page of 100 lines
+
+
+def test_newcomers_are_those_who_have_not_spoken_lately(word_vocabulary: Vocabulary) -> None:
+    page = ["Jerry"] * 10 + ["ELAINE", "Jerry"] * 30 + ["Newman"] * 10 + ["Uncle Leo"] * 20
+    habits = measure_turns(ids_of(word_vocabulary, *page, *page, "Jerry"), word_vocabulary)
+    assert habits is not None
+    # By lines before: 0 and 1, 2 to 5, 6 to 14, 15 to 49, 50 and more; Newman, who has no token, is always new.
+    assert habits.newcomers == pytest.approx([1 / 2, 0, 1 / 9, 0, 11 / 50])
 
 
 @pytest.mark.parametrize("speakers", [[], ["Jerry"] * 49, ["Newman"] * 80])
@@ -76,6 +85,17 @@ def test_a_model_that_knows_nothing_takes_turns_as_people_do(
     assert without[1] > 0.7 > 0.5 > habitual[1]
 
 
+def test_as_few_are_new_as_in_the_training_text(word_vocabulary: Vocabulary, untrained_model: Make) -> None:
+    model = untrained_model(word_vocabulary)
+    few = TurnHabits(same_again=0.02, busiest=0.5, newcomers=[0.99, 0.2, 0.02, 0.01, 0.01])
+
+    def speakers(habits: TurnHabits) -> float:
+        pages = spoken(Generation(model, word_vocabulary, OPTIONS, habits=Habits(habits)))
+        return sum(len(set(page)) for page in pages) / len(pages)
+
+    assert speakers(few.model_copy(update={"newcomers": None})) > 1.5 * speakers(few)
+
+
 @pytest.mark.parametrize("cast", [("Jerry",), ("jerry", "Jerry", "JERRY (O.S.)")])
 def test_a_cast_of_one_speaks_all_the_same(
     word_vocabulary: Vocabulary, untrained_model: Make, cast: tuple[str, ...]
@@ -91,7 +111,9 @@ def test_a_cast_of_one_speaks_all_the_same(
 def test_a_saved_text_goes_on_as_if_it_had_not_stopped(
     word_vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path
 ) -> None:
-    model, habits = untrained_model(word_vocabulary), Habits(TurnHabits(same_again=0.02, busiest=0.25))
+    model, habits = untrained_model(word_vocabulary), Habits(
+        TurnHabits(same_again=0.02, busiest=0.25, newcomers=[0.99, 0.3, 0.2, 0.1, 0.1])
+    )
     whole, first = (
         Generation(model, word_vocabulary, replace(OPTIONS, count=1, lines=lines), habits=habits)
         for lines in (30, 12)

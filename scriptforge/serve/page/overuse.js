@@ -2,10 +2,11 @@
 
 export const MAX_PENALTY = 3; // upper limit, in nats, of the penalty on a token
 const POWER = 2, PSEUDOCOUNT = 1.5;
+const POWER_GROWTH = 0.05;       // growth of the power of a word, relative to it, per expected occurrence
 const STEPS = 16, DECAY = 0.984; // the counts decay every so many tokens, by this factor
 
 /** The penalty added to a score, 0 or less: from the count so far and the count expected of people. */
-export const factor = (came, expected) => Math.max(POWER * Math.log(Math.min((expected + PSEUDOCOUNT) / (came + PSEUDOCOUNT), 1)), -MAX_PENALTY);
+export const factor = (came, expected, power = POWER) => Math.max(power * Math.log(Math.min((expected + PSEUDOCOUNT) / (came + PSEUDOCOUNT), 1)), -MAX_PENALTY);
 
 export class Overuse {
   /** `frequencies`: {ids, shares} of the most frequent text tokens, and `rest`, the share of any other. */
@@ -30,7 +31,8 @@ export class Overuse {
   }
 
   #note(id) {
-    this.factors.set(id, factor(this.counts.get(id), this.total * (this.shares.get(id) ?? this.rest)));
+    const expected = this.total * (this.shares.get(id) ?? this.rest);
+    this.factors.set(id, factor(this.counts.get(id), expected, POWER * (1 + POWER_GROWTH * expected)));
   }
 
   /** Lowers the scores of allowed tokens that are overused, and raises the other text tokens instead. */
