@@ -5,7 +5,8 @@
     hear me speak.
 
 In a play, `NAME:` is alone on a line, with the speech below it. Line breaks in a speech are kept, as verse
-needs them. If names are mostly inside blocks rather than on their first lines, they open speeches, too.
+needs them. If names are mostly inside blocks rather than on their first lines, they open speeches, too. A name
+without a speech is left out.
 
 Prose is text in no known layout: every block is an action.
 """
@@ -54,12 +55,12 @@ def recognise_shakespeare(head: Sequence[str]) -> Evidence:
 
 
 def parse_shakespeare(lines: Iterable[str]) -> Iterator[Parsed]:
-    """Yield an element for each paragraph."""
+    """Yield an element for each paragraph that is not just a name."""
     head, lines = peek(lines)
     for paragraph in _paragraphs(lines, _cues_are_within_blocks(head)):
         if _is_speech(paragraph):
             yield Parsed(Element("dialogue", "\n".join(paragraph[1:]), paragraph[0]))
-        else:
+        elif not _is_unspoken_cue(paragraph):
             yield _parse_other(paragraph)
 
 
@@ -87,6 +88,10 @@ def _is_cue(line: str) -> bool:
 
 def _is_speech(paragraph: Sequence[str]) -> bool:
     return len(paragraph) > 1 and _is_cue(paragraph[0])
+
+
+def _is_unspoken_cue(paragraph: Sequence[str]) -> bool:
+    return len(paragraph) == 1 and _is_cue(paragraph[0]) and not is_transition(paragraph[0].strip())
 
 
 def _is_listed(speech: Sequence[str]) -> bool:
