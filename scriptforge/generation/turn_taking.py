@@ -9,6 +9,11 @@ likely, the more so the further beyond, and the other cues gain what is taken fr
     lines of the busiest speaker: 28 %   18 of the last 40 lines     that speaker's cue    × 0.04
     lines of newcomers: 11 %             9 of the last 50 lines      cues of all others    × 0.02
 
+Whoever is new should know those who are there: the fewer of the latest 50 lines are of speakers who are
+within 50 lines of the newcomer somewhere in the training text, the less likely is the newcomer's cue.
+
+    Juliet, of 40 lines the Nurse has 30 and a Roman consul 10      Juliet's cue           × 0.56
+
 The rates are no hard limits: a page may begin with a speaker who goes on, as human ones do. If the user
 chooses a small cast, its members may speak more: see `habits_for_cast`.
 
@@ -18,9 +23,9 @@ Shape letters: B sequences of the batch, T steps, S cues, V vocabulary, N number
 import math
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,13 +48,19 @@ _BUSIEST_OF_FEW = 1.3
 _NEXT = 0.5
 """Number of lines that are counted in advance, so that even the first line too many becomes less likely."""
 
+_STRANGER_POWER = 2
+"""Exponent of the share of the latest lines that companions said, the factor of a newcomer's odds."""
+
+_LEAST_COMPANY = 0.05
+"""Lower limit of that share."""
+
 _LEAST = 1e-3  # minimum of the expected lines, for a rate of 0
 
 
 def habits_for_cast(habits: TurnHabits, members: int) -> TurnHabits:
     """Return the habits for a cast of so many members, 1 or more; a single one may always go on."""
     busiest = min(1.0, max(habits.busiest, _BUSIEST_OF_FEW / members))
-    return TurnHabits(same_again=1.0 if members == 1 else habits.same_again, busiest=busiest, newcomers=None)
+    return TurnHabits(same_again=1.0 if members == 1 else habits.same_again, busiest=busiest)
 
 
 class TurnTaking:
@@ -69,6 +80,7 @@ class TurnTaking:
         self._cue, self._says = vocabulary.cue, vocabulary.says
         self._cues = np.array([*range(self._first, self._layout_size), self._cue])
         self._habits, self._newcomers = habits, _expected_newcomers(habits)
+        self._are_companions_SS = _companion_matrix(habits, len(vocabulary.speaker_tokens))
         self._turns = [_Turns() for _ in range(batch_size)]
         self._offsets_BS = np.zeros((batch_size, len(self._cues)), np.float32)
         self._factors_BS = np.ones_like(self._offsets_BS)
@@ -119,12 +131,22 @@ class TurnTaking:
 
     def _note(self, row: int) -> None:
         """Update the offsets of the cues in one sequence."""
-        offsets, of_others = self._turns[row].offsets(self._habits, self._newcomers)
+        turns = self._turns[row]
+        offsets, of_others = turns.offsets(self._habits, self._newcomers)
         self._offsets_BS[row] = of_others
+        self._offsets_BS[row, :-1] += self._offsets_of_strangers(turns.spoken)
         for id_, offset in offsets.items():
             self._offsets_BS[row, id_ - self._first] = offset
         self._factors_BS[row] = np.exp(self._offsets_BS[row])
         self._lowers = bool(self._offsets_BS.any())
+
+    def _offsets_of_strangers(self, spoken: Mapping[int, int]) -> NDArray[np.floating[Any]] | float:
+        """Return terms for the cues of speakers: the fewer of some lines are their companions', the lower."""
+        if not spoken:
+            return 0.0
+        lines_R = np.array(list(spoken.values()), np.float32)
+        companions_S = self._are_companions_SS[:, [id_ - self._first for id_ in spoken]] @ lines_R
+        return _STRANGER_POWER * np.log(np.maximum(companions_S / lines_R.sum(), _LEAST_COMPANY))
 
     def _weigh(self, logits_BV: Numbers) -> Numbers:
         """Return scores with the cues of speakers beyond the rates lowered, and all other cues raised.
@@ -179,6 +201,11 @@ class _Turns:
             self._count = min(self._count + 1, 2 * WINDOW)
         self._current = speaker
 
+    @property
+    def spoken(self) -> Counter[int]:
+        """Return the number of lines of each speaker with a token."""
+        return Counter(line.speaker for line in self._lines if line.speaker)
+
     def offsets(
         self, habits: TurnHabits, expected_newcomers: Sequence[float]
     ) -> tuple[dict[int, float], float]:
@@ -194,10 +221,9 @@ class _Turns:
         lines = len(self._lines)
         if not lines:
             return {}, 0.0
-        spoken = Counter(line.speaker for line in self._lines if line.speaker)
         found = {
             speaker: _BUSIEST_POWER * _excess(habits.busiest, count, lines)
-            for speaker, count in spoken.items()
+            for speaker, count in self.spoken.items()
         }
         if self._current in found:
             again = sum(line.goes_on for line in self._lines) + _NEXT
@@ -224,6 +250,16 @@ class _Turns:
         for speaker, goes_on, is_new in zip(*columns, strict=True):
             if speaker >= 0:
                 self._lines.append(_Line(speaker, bool(goes_on), bool(is_new)))
+
+
+def _companion_matrix(habits: TurnHabits, speakers: int) -> NDArray[np.float32]:
+    """Return 1 for each two speakers who are companions in the training text, else 0; all 1 if unknown."""
+    if habits.companions is None or len(habits.companions) != speakers:
+        return np.ones((speakers, speakers), np.float32)
+    matrix_SS = np.eye(speakers, dtype=np.float32)
+    for speaker, others in enumerate(habits.companions):
+        matrix_SS[speaker, [each for each in others if each < speakers]] = 1
+    return np.maximum(matrix_SS, matrix_SS.T)
 
 
 def _expected_newcomers(habits: TurnHabits) -> list[float]:

@@ -28,11 +28,14 @@ class TurnHabits(ClosedModel):
         busiest: mean share of the busiest speaker among `WINDOW` lines of dialogue.
         newcomers: share of the lines whose speaker has none of the latest `WINDOW` lines, by the number of
             lines before (`PLACE_BOUNDS`); speakers without a token always count. None if unknown.
+        companions: for each speaker with a token, in the order of tokens, the numbers of those after them who
+            have a line within `WINDOW` lines of theirs. None if unknown.
     """
 
     same_again: Share
     busiest: Share
     newcomers: Annotated[list[Share], Field(min_length=_PLACES, max_length=_PLACES)] | None = None
+    companions: list[list[Annotated[int, Field(ge=0)]]] | None = None
 
 
 def measure_turns(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> TurnHabits | None:
@@ -59,6 +62,7 @@ def measure_turns(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> T
         same_again=float(again.mean()),
         busiest=float(np.mean(busiest)) / WINDOW,
         newcomers=_newcomers(cues, cues >= first),
+        companions=_companions(openings, is_cue, vocabulary),
     )
 
 
@@ -75,3 +79,25 @@ def _newcomers(cues_N: NDArray[np.int64], has_token_N: NDArray[np.bool_]) -> lis
     place_N = np.searchsorted(PLACE_BOUNDS, before_N, side="right")
     shares_P = np.bincount(place_N[is_new_N], minlength=_PLACES) / np.bincount(place_N, minlength=_PLACES)
     return [float(share) for share in shares_P]
+
+
+def _companions(
+    openings_N: NDArray[np.int64], is_cue_N: NDArray[np.bool_], vocabulary: Vocabulary
+) -> list[list[int]]:
+    """Return `TurnHabits.companions`.
+
+    Args:
+        openings_N: the tokens that open elements.
+        is_cue_N: whether they open dialogue.
+        vocabulary: the vocabulary that they are from.
+    """
+    speakers = len(vocabulary.speaker_tokens)
+    scripts_M = np.cumsum(openings_N == vocabulary.end)[is_cue_N]
+    numbers_M = openings_N[is_cue_N] - (vocabulary.layout_size - speakers)
+    are_companions_SS = np.zeros((speakers, speakers), np.bool_)
+    for lines in range(1, min(WINDOW, len(numbers_M) - 1) + 1):
+        one_L, other_L = numbers_M[:-lines], numbers_M[lines:]
+        are_together_L = (scripts_M[:-lines] == scripts_M[lines:]) & (one_L >= 0) & (other_L >= 0)
+        are_companions_SS[one_L[are_together_L], other_L[are_together_L]] = True
+    are_companions_SS |= are_companions_SS.T
+    return [np.flatnonzero(row_S).tolist() for row_S in np.triu(are_companions_SS, 1)]

@@ -5,8 +5,8 @@
     hear me speak.
 
 In a play, `NAME:` is alone on a line, with the speech below it. Line breaks in a speech are kept, as verse
-needs them. If names are mostly inside blocks rather than on their first lines, they open speeches, too. A name
-without a speech is left out.
+needs them. If names are mostly inside blocks rather than on their first lines, they open speeches, too. A
+name without a speech is left out.
 
 Prose is text in no known layout: every block is an action.
 """

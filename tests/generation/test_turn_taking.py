@@ -22,6 +22,7 @@ from scriptforge.vocabulary import Level, Vocabulary
 Make = Callable[[Vocabulary], HeadedModel]
 
 OPTIONS = GenerateOptions(lines=60, count=8, seed=1, temperature=1.0, min_p=0.0)
+SHORT = replace(OPTIONS, lines=12, count=32)
 
 
 def ids_of(vocabulary: Vocabulary, *speakers: str) -> NDArray[np.uint16]:
@@ -51,8 +52,21 @@ def test_newcomers_are_those_who_have_not_spoken_lately(word_vocabulary: Vocabul
     page = ["Jerry"] * 10 + ["ELAINE", "Jerry"] * 30 + ["Newman"] * 10 + ["Uncle Leo"] * 20
     habits = measure_turns(ids_of(word_vocabulary, *page, *page, "Jerry"), word_vocabulary)
     assert habits is not None
-    # By lines before: 0 and 1, 2 to 5, 6 to 14, 15 to 49, 50 and more; Newman, who has no token, is always new.
+    # By lines before: 0 and 1, 2 to 5, 6 to 14, 15 to 49, 50 and more. Newman has no token: always new.
     assert habits.newcomers == pytest.approx([1 / 2, 0, 1 / 9, 0, 11 / 50])
+
+
+def test_companions_are_those_on_one_page(word_vocabulary: Vocabulary) -> None:
+    apart = ["Jerry"] * 30 + ["ELAINE"] * 30 + ["Newman"] * 50 + ["Uncle Leo", "Jerry"] * 5
+    ids = ids_of(word_vocabulary, *apart)
+    habits = measure_turns(np.append(ids, [np.uint16(word_vocabulary.end)]), word_vocabulary)
+    other_script = measure_turns(
+        np.concatenate([ids, [np.uint16(word_vocabulary.end)], ids_of(word_vocabulary, "Cop 2")]),
+        word_vocabulary,
+    )
+    assert list(word_vocabulary.speakers) == ["Jerry", "ELAINE", "Uncle Leo", "Cop 2"]
+    assert habits is not None and other_script is not None
+    assert habits.companions == other_script.companions == [[1, 2], [], [], []]
 
 
 @pytest.mark.parametrize("speakers", [[], ["Jerry"] * 49, ["Newman"] * 80])
@@ -96,6 +110,20 @@ def test_as_few_are_new_as_in_the_training_text(word_vocabulary: Vocabulary, unt
     assert speakers(few.model_copy(update={"newcomers": None})) > 1.5 * speakers(few)
 
 
+def test_who_comes_knows_those_who_are_there(word_vocabulary: Vocabulary, untrained_model: Make) -> None:
+    model = untrained_model(word_vocabulary)
+    apart = TurnHabits(same_again=0.02, busiest=0.5, companions=[[1], [], [3], []])
+
+    def mixed(habits: TurnHabits) -> int:
+        """Count the pages with somebody of each pair."""
+        pages = [
+            set(page) for page in spoken(Generation(model, word_vocabulary, SHORT, habits=Habits(habits)))
+        ]
+        return sum(bool(page & {"Jerry", "ELAINE"}) and bool(page & {"Uncle Leo", "Cop 2"}) for page in pages)
+
+    assert mixed(apart.model_copy(update={"companions": None})) > 2 * mixed(apart)
+
+
 @pytest.mark.parametrize("cast", [("Jerry",), ("jerry", "Jerry", "JERRY (O.S.)")])
 def test_a_cast_of_one_speaks_all_the_same(
     word_vocabulary: Vocabulary, untrained_model: Make, cast: tuple[str, ...]
@@ -111,8 +139,9 @@ def test_a_cast_of_one_speaks_all_the_same(
 def test_a_saved_text_goes_on_as_if_it_had_not_stopped(
     word_vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path
 ) -> None:
-    model, habits = untrained_model(word_vocabulary), Habits(
-        TurnHabits(same_again=0.02, busiest=0.25, newcomers=[0.99, 0.3, 0.2, 0.1, 0.1])
+    model, habits = (
+        untrained_model(word_vocabulary),
+        Habits(TurnHabits(same_again=0.02, busiest=0.25, newcomers=[0.99, 0.3, 0.2, 0.1, 0.1])),
     )
     whole, first = (
         Generation(model, word_vocabulary, replace(OPTIONS, count=1, lines=lines), habits=habits)
