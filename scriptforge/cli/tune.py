@@ -19,7 +19,7 @@ from scriptforge.cli.signals import Interrupts
 from scriptforge.cli.tables import facts, table
 from scriptforge.cli.training_view import UseGPU, device_of, follow
 from scriptforge.errors import UsageError
-from scriptforge.options import DEFAULT_MINUTES, Pruner, TrainOptions
+from scriptforge.options import Pruner, TrainOptions
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from scriptforge.tuning.study import Study
 
 _ROWS = 12
+_NOT_BETTER = ", whose own settings won; or more trials with --trials"
+_FROM_BASE = (
+    "Trials start from the model of American plays in the package, as train does;"
+    " one of another level, architecture or size starts from scratch."
+)
 _SHORT = {
     "bpe_vocabulary_size": "vocabulary",
     "word_vocabulary_size": "vocabulary",
@@ -229,12 +234,12 @@ def tune(
     output = Output(as_json, quiet)
 
     from scriptforge.dataset import Dataset
+    from scriptforge.tracking.train import train
     from scriptforge.training.devices import choose_device, prepare_process
-    from scriptforge.training.trainer import start
     from scriptforge.tuning.results import draw_plots, require_matplotlib
     from scriptforge.tuning.search import outcome_of
     from scriptforge.tuning.space import DEFAULT_SPACE, Space
-    from scriptforge.tuning.study import Plan, copied_into_workspace, open_study
+    from scriptforge.tuning.study import Plan, copied_into_workspace, default_space, open_study
     from scriptforge.workspace import Workspace
 
     prepare_process()
@@ -243,16 +248,15 @@ def tune(
         return
     if not best and (epochs is not None or minutes is not None or run_name):
         raise UsageError("--epochs, --minutes and --name are for the run of --best.", "Add --best.")
-    length = _length(epochs, minutes)
+    length = TrainOptions(epochs=epochs, minutes=minutes, device=device_of(gpu), settings={"seed": seed})
     if plot:
         require_matplotlib()
     workspace = Workspace.find(workspace_path)
-    space = Space.read(space_file) if space_file else Space.default()
-    plan = Plan(trials, seconds, space, pruner, choose_device(device_of(gpu)), seed)
     dataset = Dataset(workspace.dataset(name))
-    if best:
-        free = workspace.new_run(run_name or workspace.free_run_name(dataset.name))
-        workspace.refuse_overwriting(free, force=False)
+    space = Space.read(space_file) if space_file else default_space(dataset)
+    plan = Plan(trials, seconds, space, pruner, choose_device(length.device), seed)
+    if run_name:
+        workspace.refuse_overwriting(workspace.new_run(run_name), force=False)
     folder = workspace.study(study_name or dataset.name)
     with Interrupts() as interrupts:
         with open_study(folder, storage, dataset, plan) as study:
@@ -264,8 +268,8 @@ def tune(
         document = _document(dataset.name, outcome)
         if best:
             copied = copied_into_workspace(outcome.dataset, workspace)
-            run = workspace.claim_run(run_name, dataset.name)
-            events = start(copied, outcome.settings_for(length), run, plan.accelerator, interrupts.requested)
+            options = outcome.options_for(length)
+            events = train(copied, options, workspace, name=run_name, should_stop=interrupts.requested)
             finished = follow(events, output, interrupts)
             document["run"] = finished.run
             document["trained"] = asdict(finished.best)
@@ -273,19 +277,13 @@ def tune(
     output.note(_next_step(dataset.name, outcome, document.get("run")))
 
 
-def _length(epochs: float | None, minutes: float | None) -> dict[str, float]:
-    """Return the settings for the length of the run of `--best`."""
-    asked = TrainOptions(epochs=epochs, minutes=minutes)  # raises a UsageError if both are given
-    if asked.epochs is not None:
-        return {"epochs": asked.epochs}
-    return {"minutes": DEFAULT_MINUTES if asked.minutes is None else asked.minutes}
-
-
 def _search(study: "Study", output: Output, interrupts: Interrupts) -> None:
     """Run the search to its end; exit if it is interrupted."""
     from scriptforge.tuning.results import records_of
     from scriptforge.tuning.search import search
 
+    if study.default_starts_from_base:
+        output.note(_FROM_BASE)
     with output.live() as live:
         records = records_of(study.backend)
         view = _Screen(live, records, study.plan.trials) if live else _Lines(output)
@@ -327,19 +325,15 @@ def _assignments(settings: Mapping[str, Any]) -> list[str]:
 
 def _next_step(dataset_name: str, outcome: "Outcome", run: str | None) -> str:
     """Return a note on what to do after a search."""
-    from scriptforge.tuning.space import training_settings
-
     if run:
         return f"Next: {command('generate', run)}"
-    if not outcome.is_better:
-        return f"Next: {command('train', dataset_name)}, whose own settings won; or more trials with --trials"
     if outcome.dataset.name != dataset_name:  # at another level, or with another vocabulary
         return (
             f"Next: the same command with --best trains a run on {outcome.dataset.name} with these choices."
         )
-    chosen = _assignments(training_settings(outcome.best.settings))
-    options = (word for each in chosen for word in ("--set", each))
-    return f"Next: {command('train', dataset_name, *options)}"
+    options = (word for each in _assignments(outcome.settings) for word in ("--set", each))
+    following = f"Next: {command('train', dataset_name, *options)}"
+    return f"{following}{'' if outcome.is_better else _NOT_BETTER}"
 
 
 def _facts(document: dict[str, Any], outcome: "Outcome") -> list[tuple[str, str]]:

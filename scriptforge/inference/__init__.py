@@ -25,6 +25,7 @@ from scriptforge.inference.configs import (
     check_settings_of_arch,
     config_from_json,
     config_from_settings,
+    foreign_settings,
 )
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "check_settings_of_arch",
     "config_from_json",
     "config_from_settings",
+    "foreign_settings",
     "new_inference",
 ]

@@ -348,6 +348,14 @@ def config_from_json(data: dict[str, Any]) -> ModelConfig:
     return config
 
 
+def foreign_settings(arch: str) -> set[str]:
+    """Return the names of the settings that only other architectures have."""
+    fields_by_arch = {
+        name: {field.name for field in fields(each.config_class())} for name, each in ARCHITECTURES.items()
+    }
+    return set().union(*fields_by_arch.values()) - fields_by_arch[arch]
+
+
 def check_settings_of_arch(arch: str, chosen: Iterable[str]) -> None:
     """Raise an error if a setting belongs to other architectures only.
 
@@ -358,10 +366,7 @@ def check_settings_of_arch(arch: str, chosen: Iterable[str]) -> None:
     Raises:
         UsageError: one of them does.
     """
-    fields_by_arch = {
-        name: {field.name for field in fields(each.config_class())} for name, each in ARCHITECTURES.items()
-    }
-    foreign = set().union(*fields_by_arch.values()) - fields_by_arch[arch]
+    foreign = foreign_settings(arch)
     for name in chosen:
         if name in foreign:
             raise UsageError(f"A model of the architecture {arch} has no {name}.", f"Leave {name} out.")

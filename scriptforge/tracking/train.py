@@ -109,7 +109,11 @@ class Chosen(NamedTuple):
 
 
 def choose_settings(
-    dataset: Dataset, options: TrainOptions, device: DeviceType, init_from: Run | None = None
+    dataset: Dataset,
+    options: TrainOptions,
+    device: DeviceType,
+    init_from: Run | None = None,
+    machine: Machine | None = None,
 ) -> Chosen:
     """Choose the settings of a new run; if it is limited by minutes, the machine is measured for this.
 
@@ -121,6 +125,7 @@ def choose_settings(
         options: the requested options.
         device: the type of device to train on.
         init_from: the run to start from.
+        machine: the machine, if it has been measured already.
 
     Raises:
         UsageError: the requested settings are incompatible with each other, with the architecture, with the
@@ -141,7 +146,7 @@ def choose_settings(
     check_settings_of_arch(requested.arch, chosen)
     check_precision(requested.arch, requested.precision, device)
     tokens = dataset.description.splits["train"].tokens
-    machine = machine_for(requested, device)
+    machine = machine or machine_for(requested, device)
     suggested = suggest_settings(
         tokens, dataset.vocabulary.size, machine, requested, is_pretrained=init_from is not None
     )

@@ -80,23 +80,16 @@ class TrainingState:
         self.history.append(validation)
         self.last_loss, self.loss_sum, self.loss_count = validation.training_nats_per_token, 0.0, 0
 
-    def is_out_of_patience(self, patience: int | None) -> bool:
-        """Return whether none of the last `patience` validations of this segment was a new best."""
-        were_best = [each.is_best for each in self.history if each.step > self.segment.first_step]
-        return patience is not None and len(were_best) > patience and not any(were_best[-patience:])
-
-    def keeps_rising(self) -> bool:
-        """Return whether the validation loss rose three times in a row, and is clearly above its best."""
-        losses = [each.nats_per_token for each in self.history if each.step > self.segment.first_step]
-        last = losses[-_RISES - 1 :]
-        is_rising = len(last) > _RISES and all(before < after for before, after in pairwise(last))
-        return is_rising and last[-1] > _NOTICEABLE * min(losses)
-
     def no_longer_improves(self, patience: int | None) -> bool:
-        """Return whether to stop early: by `patience`, or else because a time-limited run only gets worse."""
-        if patience is None and self.segment.last_second is not None:
-            return self.keeps_rising()
-        return self.is_out_of_patience(patience)
+        """Return whether to end the segment early.
+
+        With patience, that is after so many validations without a new best. Without it, a segment that pays
+        for its validations out of its time ends once its validation loss only rises.
+        """
+        own = [each for each in self.history if each.step > self.segment.first_step]
+        if patience is not None:
+            return len(own) > patience and not any(each.is_best for each in own[-patience:])
+        return self.segment.last_second is not None and _keeps_rising([each.nats_per_token for each in own])
 
     def diagnosis(self, run: str) -> str:
         """Return what the losses mean and what to try next; see `diagnose`."""
@@ -106,3 +99,10 @@ class TrainingState:
             run=run,
             ended_early=self.progress < 1,
         )
+
+
+def _keeps_rising(losses: Sequence[float]) -> bool:
+    """Return whether the last of some losses rose three times in a row, and are clearly above the lowest."""
+    last = losses[-_RISES - 1 :]
+    is_rising = len(last) > _RISES and all(before < after for before, after in pairwise(last))
+    return is_rising and last[-1] > _NOTICEABLE * min(losses)

@@ -112,11 +112,8 @@ def resume(
         trainer = Trainer.resume(dataset, folder, device, should_stop)
         if epochs is not None or minutes is not None:
             trainer.begin_segment(epochs, minutes)
-        elif trainer.has_finished():
-            raise RunError(
-                f"Run “{folder.name}” has finished.",
-                f"Train it for longer: {folder.command_to_resume('--epochs', 5)}",
-            )
+        else:
+            trainer.refuse_finished()
         return trainer
 
     return with_own_state(_run(folder, restored))
@@ -158,7 +155,7 @@ class Trainer:
         self._notes = tuple(notes)
         self._validator = Validator(stepper, dataset, self._settings.seed)
         self._saved_second = state.seconds
-        self._has_lost_patience = state.is_out_of_patience(self._settings.patience)
+        self._no_longer_improves = state.no_longer_improves(self._settings.patience)
 
     @classmethod
     def new(
@@ -213,15 +210,26 @@ class Trainer:
         settings = self._settings.model_copy(update=length)
         segment = TrainingSegment.of(settings, steps_per_epoch, state.step, state.seconds)
         state.segment = replace(segment, validation_share=share)
-        self._has_lost_patience = False
+        self._no_longer_improves = False
         self._save()  # first, so that the request survives a kill at any later moment
         if self._stepper.processes.is_first:
             self._writer.save_result(None)
         self._plan_validations(began)
 
-    def has_finished(self) -> bool:
-        """Return whether the run has reached its planned end and has a result."""
-        return self._is_over() and self._writer.description.result is not None
+    def refuse_finished(self) -> None:
+        """Raise an error if the run has a result, and has reached its planned end or ended early.
+
+        Raises:
+            RunError: it has.
+        """
+        if not self._is_over() or self._writer.description.result is None:
+            return
+        folder, unit = self._writer.folder, "--epochs" if self._settings.minutes is None else "--minutes"
+        why = ": its validation loss no longer improved" if self._state.progress < 1 else ""
+        raise RunError(
+            f"Run “{folder.name}” has finished{why}.",
+            f"Train it for longer: {folder.command_to_resume(unit, 5)}",
+        )
 
     def run(self) -> Iterator[TrainingEvent]:
         """Train to the end of the segment.
@@ -257,7 +265,7 @@ class Trainer:
     # The following methods are for all processes.
 
     def _is_over(self) -> bool:
-        return self._state.progress >= 1 or self._has_lost_patience
+        return self._state.progress >= 1 or self._no_longer_improves
 
     def _agree(self, seconds: float, should_stop: bool) -> bool:
         """Set the training time to that of the first process; return whether any process should stop."""
@@ -274,11 +282,11 @@ class Trainer:
         self._stepper.threads.after_step(seconds)
 
     def _close_validation(self, clock: Clock) -> None:
-        """Find out whether patience is lost, save a checkpoint, and record what the validation took."""
+        """Find out whether to end early, save a checkpoint, and record what the validation took."""
         began = self._state.seconds
-        # Only the first process has the history that tells whether patience is lost.
-        has_lost_patience = self._state.no_longer_improves(self._settings.patience)
-        self._has_lost_patience = self._agree(clock.seconds(), has_lost_patience)
+        # Only the first process has the history that tells.
+        no_longer_improves = self._state.no_longer_improves(self._settings.patience)
+        self._no_longer_improves = self._agree(clock.seconds(), no_longer_improves)
         self._save()
         seconds = self._state.seconds - began + self._validator.checkpoint_seconds
         self._validator.seconds.append(seconds)

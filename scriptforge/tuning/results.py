@@ -197,11 +197,6 @@ def counts_of(records: Sequence[TrialRecord]) -> tuple[int, int]:
     return sum(state not in ("running", "repeated") for state in states), states.count("running")
 
 
-def settings_of(study: "Study", record: TrialRecord) -> dict[str, Any]:
-    """Return all settings that a trial was trained with."""
-    return notes_of(study.get_trials(deepcopy=False)[record.number])["settings"]
-
-
 def importance_of(study: "Study") -> dict[str, float]:
     """Return how important each setting was for reaching the best quarter of trials: shares, largest first.
 

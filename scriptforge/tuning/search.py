@@ -9,13 +9,13 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from scriptforge.config import Settings, resolve
 from scriptforge.dataset import Dataset
 from scriptforge.errors import ScriptforgeError, TrainingError, UsageError
+from scriptforge.options import TrainOptions
 from scriptforge.training.events import Finished, Interrupted, StepsDone, TrainingEvent, Validated
 from scriptforge.training.trainer import start
 from scriptforge.tuning.results import (
@@ -30,9 +30,10 @@ from scriptforge.tuning.results import (
     counts_of,
     importance_of,
     note,
+    notes_of,
     records_of,
-    settings_of,
 )
+from scriptforge.tuning.space import training_settings
 from scriptforge.tuning.study import VALIDATIONS, Study
 
 if TYPE_CHECKING:
@@ -61,9 +62,10 @@ def _run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Cal
     folder = study.folder.trial(_folder_name(trial))
     try:
         dataset = study.dataset_for(chosen)
-        settings = study.settings(dataset, chosen)
+        init_from = study.init_from(dataset, chosen)
+        settings = study.settings(dataset, chosen, init_from)
         note(trial, settings=settings.model_dump())
-        events = start(dataset, settings, folder, study.plan.accelerator, should_stop)
+        events = start(dataset, settings, folder, study.plan.accelerator, should_stop, init_from)
         with closing(events):
             return _judge(events, trial, on_event)
     except (TrainingError, UsageError) as error:
@@ -79,12 +81,15 @@ def _run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Cal
 def _judge(events: "Generator[TrainingEvent, None, None]", trial: "Trial", on_event: OnEvent) -> float:
     """Return the bits per character of a training run.
 
+    The trial with which all others are compared, that of the default settings, is never pruned.
+
     Raises:
         TrialPruned: it is unpromising.
         StoppedError: it was interrupted.
     """
     from optuna import TrialPruned
 
+    is_default = "default" in notes_of(trial)
     bits: float | None = None
     validations = 0
     for event in events:
@@ -95,7 +100,7 @@ def _judge(events: "Generator[TrainingEvent, None, None]", trial: "Trial", on_ev
                 bits = event.validation.bits_per_character
                 validations += 1
                 trial.report(bits, validations)
-                if validations < VALIDATIONS and trial.should_prune():
+                if validations < VALIDATIONS and not is_default and trial.should_prune():
                     note(trial, seconds=event.validation.seconds)
                     raise TrialPruned
             case Finished():
@@ -227,7 +232,8 @@ class Outcome:
             none.
         importance: importance of each setting, largest first; empty after few trials.
         dataset: the dataset that the best trial was trained on.
-        settings: all settings of the best trial.
+        settings: the settings with which `train` does what the best trial did: all of its choices or, if they
+            are those that `train` would make, the ones that are fixed for every trial.
     """
 
     study: str
@@ -243,17 +249,11 @@ class Outcome:
         """Return whether the best trial beats the settings that `train` would choose."""
         return self.default is None or (not self.best.is_default and bits_of(self.best) < self.default)
 
-    def settings_for(self, length: Mapping[str, float]) -> Settings:
-        """Return the settings of the best trial for a training run of another length.
-
-        Args:
-            length: `epochs` or `minutes`.
-
-        Raises:
-            UsageError: the length is invalid.
-        """
-        kept = {key: value for key, value in self.settings.items() if key != "validations"}
-        return resolve(kept, length)
+    def options_for(self, length: TrainOptions) -> TrainOptions:
+        """Return the options of a training run of some length that does what the best trial did."""
+        without = "max_epochs" if length.epochs is not None else ""
+        settings = {name: value for name, value in self.settings.items() if name != without}
+        return replace(length, settings={**length.settings, **settings})
 
 
 def outcome_of(study: Study) -> Outcome:
@@ -270,7 +270,9 @@ def outcome_of(study: Study) -> Outcome:
             f"No trial of study “{study.name}” finished: {reason}",
             "Give trials more --seconds, or begin with a space of smaller models: --space FILE.toml",
         )
-    default = [record for record in records if record.is_default and record.state in ("complete", "pruned")]
+    default = [record for record in records if record.is_default and record.state == "complete"]
+    fixed = study.plan.space.fixed
+    chosen = {name: value for name, value in best.settings.items() if name in fixed or not best.is_default}
     return Outcome(
         study=study.name,
         records=tuple(records),
@@ -278,5 +280,5 @@ def outcome_of(study: Study) -> Outcome:
         default=default[0].bits_per_character if default else None,
         importance=importance_of(study.backend),
         dataset=study.dataset_for(best.settings),
-        settings=settings_of(study.backend, best),
+        settings=training_settings(chosen),
     )

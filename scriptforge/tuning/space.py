@@ -13,8 +13,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeAlias, get_args, get_origin
 
+from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import Settings, read_toml, resolve
 from scriptforge.errors import UsageError, unknown_name
+from scriptforge.inference import foreign_settings
 from scriptforge.vocabulary import Level
 from scriptforge.vocabulary.levels import LEVELS
 
@@ -131,7 +133,8 @@ DEFAULT_SPACE = """\
 #   hidden_size = 512                                            the same for every trial
 #
 # Every setting of `scriptforge train` can stand here but those of a training's length. One that does not is
-# left as `train` would have it.
+# left as `train` would have it. Without --space, and where `train` would start from the base model, level,
+# vocabulary, size and layers are left out: they are the base model's.
 
 level = {choices = ["bpe", "word", "char"]}
 bpe_vocabulary_size = {choices = [500, 1000, 2000, 4000]}
@@ -159,12 +162,14 @@ _OF_THE_STUDY = {
     "seed": "--seed is that of every trial.",
 }
 _VOCABULARY_SETTINGS = (LEVEL, *SIZES.values())
+ARCH, MEMBERS = "arch", "members"
 _ONLY_WITH: Mapping[str, tuple[str, Container[Any]]] = {
     **{size: (LEVEL, (level,)) for level, size in SIZES.items()},
     "dropout_between": ("layers", range(2, 1_000)),
     "matrix_learning_rate": ("optimizer", ("muon",)),
     "matrix_weight_decay": ("optimizer", ("muon",)),
     "momentum": ("optimizer", ("muon",)),
+    MEMBERS: (ARCH, [name for name, each in ARCHITECTURES.items() if each.suggestion.has_members]),
 }
 """Settings that have an effect only if another setting has one of some values."""
 
@@ -226,6 +231,11 @@ class Space:
         """Return the space in one line, equal for equal spaces."""
         return json.dumps({name: repr(entry) for name, entry in self.entries.items()}, sort_keys=True)
 
+    def without(self, held: Mapping[str, Any]) -> "Space":
+        """Return the space without some settings, whose values are given, and those without effect then."""
+        entries = self.entries.items()
+        return Space({name: entry for name, entry in entries if name not in held and has_effect(name, held)})
+
     def offered(self, choices: Mapping[str, Any]) -> dict[str, Any]:
         """Return those choices that a trial could draw."""
         return {
@@ -242,16 +252,19 @@ class Space:
             level: the level of the dataset, for a space without one.
         """
         chosen = {LEVEL: level, **self.fixed}
-        for name, entry in sorted(self.drawn.items(), key=lambda each: each[0] in _ONLY_WITH):
+        drawn = self.drawn
+        for name in sorted(drawn, key=lambda name: (name != ARCH, name in _ONLY_WITH)):
             if has_effect(name, chosen):
-                chosen[name] = entry.draw(name, trial)
+                chosen[name] = drawn[name].draw(name, trial)
         return {name: chosen[name] for name in self.entries if has_effect(name, chosen)}
 
 
 def has_effect(name: str, choices: Mapping[str, Any]) -> bool:
     """Return whether a setting has an effect with other choices, such as a vocabulary size at a level."""
     other, values = _ONLY_WITH.get(name, (name, ()))
-    return name not in _ONLY_WITH or other not in choices or choices[other] in values
+    if name in _ONLY_WITH and other in choices and choices[other] not in values:
+        return False
+    return ARCH not in choices or name not in foreign_settings(choices[ARCH])
 
 
 def training_settings(chosen: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """A study: its dataset, the settings that its trials try, and what happens to an interrupted trial.
 
-A trial trains from scratch, on a variant of the study's dataset with the level and vocabulary that were
-drawn. Settings that are not drawn are those that `train` would choose for its time, but with one member. A
-trial that is interrupted, by Ctrl-C or because its process died, is queued again, and only the repetition
-counts. A trial whose process dies twice counts as failed, since it may be what kills the process.
+A trial trains on a variant of the study's dataset with the level and vocabulary that were drawn, as `train`
+would with `--set` for its other choices: with the settings that `train` chooses for its time, and from the
+base model where `train` starts from it. So the first trial, which draws nothing, is what `train` does by
+itself; all others have as many members. A trial that is interrupted, by Ctrl-C or because its process died,
+is queued again, and only the repetition counts. A trial whose process dies twice counts as failed, since it
+may be what kills the process.
 """
 
 import math
@@ -18,15 +20,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import TypeAdapter
 
-from scriptforge.config import DeviceType, Settings, complete, resolve
+from scriptforge.config import DeviceType, Settings
 from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.options import Pruner
+from scriptforge.options import Pruner, TrainOptions
+from scriptforge.run.run import Run
+from scriptforge.tracking.train import choose_settings
+from scriptforge.training.base_model import base_model_for
 from scriptforge.training.machine import Machine, measure
-from scriptforge.training.settings import suggest_settings
+from scriptforge.training.transfer import transferred_settings
 from scriptforge.tuning.results import StudyNotes, TrialNotes, note, notes_of
-from scriptforge.tuning.space import LEVEL, SIZES, Space, has_effect, training_settings
+from scriptforge.tuning.space import LEVEL, MEMBERS, SIZES, Space, has_effect, training_settings
 from scriptforge.tuning.storage import Storage, quiet_optuna, require_optuna
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import DatasetFolder, StudyFolder, Workspace, atomic_folder
@@ -74,6 +79,20 @@ def copied_into_workspace(dataset: Dataset, workspace: Workspace) -> Dataset:
             f"Move data/{dataset.name} away, and run the same command again.",
         )
     return there
+
+
+def default_space(dataset: Dataset) -> Space:
+    """Return the default search space for a dataset.
+
+    Where `train` would start from the base model, level, vocabulary and sizes are not searched: they are the
+    dataset's and the base model's, since models that start from scratch would be no match for it.
+    """
+    space, base = Space.default(), base_model_for(dataset, {})
+    if base is None:
+        return space
+    about = dataset.description
+    sizes = transferred_settings(base.description, dataset, {})
+    return space.without({LEVEL: about.level, SIZES[about.level]: about.vocabulary_size, **sizes})
 
 
 @dataclass(frozen=True)
@@ -176,13 +195,29 @@ class Study:
                 )
 
     def _default(self) -> dict[str, Any]:
-        """Return the choices that `train` would make; as a trial, they keep the search from doing worse."""
+        """Return the choices that `train` would make; as a trial, they keep the search from doing worse.
+
+        If it would train several members, their number is a choice, too.
+        """
         space = self.plan.space
         dataset = self.dataset_for(space.fixed)
         about = dataset.description
         sizes = {SIZES[about.level]: about.vocabulary_size} if about.level in SIZES else {}
-        own = {**self.settings(dataset, space.fixed).model_dump(), LEVEL: about.level, **sizes}
-        return {name: own[name] for name in space.entries if has_effect(name, own)}
+        settings = self.settings(dataset, space.fixed, self.init_from(dataset, space.fixed))
+        own = {**settings.model_dump(), LEVEL: about.level, **sizes}
+        members = [MEMBERS] if settings.members > 1 and MEMBERS not in space.entries else []
+        return {name: own[name] for name in (*space.entries, *members) if has_effect(name, own)}
+
+    @property
+    def default(self) -> dict[str, Any]:
+        """Return the choices of the first trial, which are those that `train` would make."""
+        notes = map(notes_of, self.backend.get_trials(deepcopy=False))
+        return next(each["default"] for each in notes if "default" in each)
+
+    @property
+    def default_starts_from_base(self) -> bool:
+        """Return whether the first trial starts from the base model."""
+        return self.init_from(self.dataset_for(self.default), self.default) is not None
 
     def queue_like_default(self) -> None:
         """Queue one of the first trials, if none is waiting: most choices are those of the very first one.
@@ -195,8 +230,7 @@ class Study:
         waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
         if waiting or len(trials) > _TRIALS_LIKE_DEFAULT:
             return
-        default = next(notes["default"] for notes in map(notes_of, trials) if "default" in notes)
-        offered = self.plan.space.offered(default)
+        offered = self.plan.space.offered(self.default)
         rng = random.Random(self.plan.seed + len(trials))
         kept = {name: value for name, value in offered.items() if rng.random() < _SHARE_KEPT}
         self.backend.enqueue_trial(kept)
@@ -222,28 +256,33 @@ class Study:
                 retokenize(self.dataset, level, size, folder)
         return Dataset(folder)
 
-    def settings(self, dataset: Dataset, chosen: Mapping[str, Any]) -> Settings:
-        """Return the settings of one trial.
+    def init_from(self, dataset: Dataset, chosen: Mapping[str, Any]) -> Run | None:
+        """Return the base model if a trial with some choices starts from it, on its dataset, else None."""
+        return base_model_for(dataset, training_settings(chosen))
+
+    def settings(self, dataset: Dataset, chosen: Mapping[str, Any], init_from: Run | None) -> Settings:
+        """Return the settings of one trial, which are those that `train` would choose beside its choices.
 
         Args:
             dataset: the dataset that it trains on.
             chosen: its choices, or those that are the same for all trials.
+            init_from: the run that it starts from.
 
         Raises:
             UsageError: the choices are incompatible.
         """
-        same = {"minutes": self.plan.seconds / 60, "validations": VALIDATIONS, "seed": self.plan.seed}
-        asked = {**same, "members": 1}, training_settings(chosen)
-        tokens = dataset.description.splits["train"].tokens
-        suggested = suggest_settings(tokens, dataset.vocabulary.size, self.machine, resolve(*asked))
-        return complete(suggested, *asked)
+        same = {"validations": VALIDATIONS, "seed": self.plan.seed}
+        options = TrainOptions(minutes=self.plan.seconds / 60, settings=same | training_settings(chosen))
+        return choose_settings(dataset, options, self.plan.accelerator, init_from, self.machine).settings
 
     def choose(self, trial: "optuna.Trial") -> dict[str, Any]:
         """Return the choices of a trial; the first one has those of `train`, even outside the space."""
         space = self.plan.space
         default = notes_of(trial).get("default")
         if default is None:
-            return space.draw(trial, self.dataset.description.level)
+            drawn = space.draw(trial, self.dataset.description.level)
+            members = self.default.get(MEMBERS)
+            return {MEMBERS: members, **drawn} if members and has_effect(MEMBERS, drawn) else drawn
         for name in space.offered(default):
             space.drawn[name].draw(name, trial)
         return default

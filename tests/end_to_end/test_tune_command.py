@@ -11,6 +11,7 @@ import pytest
 from support import postgresql, skips
 from support.command import TrainedWorkspace, begin, end, scriptforge, wait_until
 from support.spaces import SMALL_SPACE
+from support.tiny import prepared
 
 from scriptforge.cli.app import run
 
@@ -87,8 +88,27 @@ def test_a_search_that_finds_nothing_better_says_so(place: Path) -> None:
     assert re.search(r"^train by itself +[\d.]+ bits/char; no trial was better$", done.stdout, re.MULTILINE)
     assert "less" not in done.stdout
     assert done.stderr.splitlines()[-1] == (
-        "Next: scriptforge train harbour, whose own settings won; or more trials with --trials"
+        "Next: scriptforge train harbour --set embedding_size=8 --set tied=false --set batch_size=4"
+        " --set sequence_length=16 --set precision=fp32, whose own settings won; or more trials with --trials"
     )
+
+
+@pytest.mark.slow
+def test_little_text_is_tuned_and_trained_from_the_base_model(place: Path) -> None:
+    (place / "play.txt").write_text(
+        "ANNA: I told you that we could not go there, because my sister is coming.\n\n"
+        "BEN: Then we must stay at home and wait for her. What else can we do?\n\n" * 60
+    )
+    (place / "data").unlink()
+    prepared(place / "play.txt", place / "data" / "play", level="bpe")
+    words = ("tune", "--trials", "1", "--seconds", "0.2", "--best", "--epochs", "0.1")
+    done = scriptforge(*words, workspace=place)
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.splitlines()
+    assert said[0].startswith("Trials start from the model of American plays in the package, as train does")
+    assert said[-1] == "Next: scriptforge generate play"
+    config = json.loads((place / "runs" / "play" / "config.json").read_text())
+    assert config["init_from"]["name"] == "american-plays"
 
 
 @pytest.mark.slow

@@ -227,8 +227,35 @@ def test_patience_ends_a_training_that_gets_no_better(tiny_dataset: Dataset, fol
     validations = validations_of(tiny_dataset, folder, hopeless)
     assert len(validations) < 40
     assert [validation.is_best for validation in validations[-2:]] == [False, False]
+    with pytest.raises(RunError, match="finished: its validation loss no longer improved") as caught:
+        list(resume(tiny_dataset, folder, "cpu"))
+    assert "--resume play --epochs" in caught.value.hint
     more = list(resume(tiny_dataset, folder, "cpu", epochs=2))
     assert len(validated(more)) > 2
+
+
+@pytest.mark.usefixtures("ticking_clock")
+def test_minutes_end_early_where_validation_only_gets_worse(tmp_path: Path, folder: RunFolder) -> None:
+    (tmp_path / "play.txt").write_text(comedy(8))
+    dataset = prepared(tmp_path / "play.txt", tmp_path / "data", validation=0.2, test=0)
+    learnt_by_heart = small(
+        hidden_size=64,
+        embedding_size=32,
+        dropout_input=0,
+        dropout_output=0,
+        reset_probability=0,
+        learning_rate=0.03,
+        minutes=0.5,
+        validations=100,
+    )
+    context = StartContext(time.perf_counter())
+    finished = finish(start(dataset, learnt_by_heart, folder, "cpu", context=context))
+    assert finished.diagnosis.startswith("Ended early") and finished.seconds < 25
+    with pytest.raises(RunError, match="finished: its validation loss no longer improved") as caught:
+        list(resume(dataset, folder, "cpu"))
+    assert "--resume play --minutes" in caught.value.hint
+    first, *_ = resume(dataset, folder, "cpu", epochs=1)
+    assert isinstance(first, Started) and first.step > finished.step
 
 
 class TestDivergence:

@@ -75,7 +75,7 @@ def test_a_share_that_is_settled_stays() -> None:
 
 
 def history(*losses: float) -> TrainingState:
-    state = TrainingState(TrainingSegment(0, 0.0, None, 60.0))
+    state = TrainingState(TrainingSegment(0, 0.0, None, 60.0, seconds_at_end=1.0))
     for step, loss in enumerate(losses, start=1):
         best = loss < min((each.nats_per_token for each in state.history), default=9.0)
         state.add_validation(Validation(step, 0.0, 0.0, 1.0, loss, 1.0, 1.0, 1.0, best))
@@ -95,4 +95,4 @@ def history(*losses: float) -> TrainingState:
 def test_three_rises_in_a_row_clearly_above_the_best_are_hopeless(
     losses: list[float], is_hopeless: bool
 ) -> None:
-    assert history(*losses).keeps_rising() == is_hopeless
+    assert history(*losses).no_longer_improves(None) == is_hopeless

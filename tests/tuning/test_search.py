@@ -15,8 +15,13 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from support.spaces import SMALL_SPACE
 from support.tiny import prepared
 
+from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import StudyError, TrainingError, UsageError
+from scriptforge.options import TrainOptions
+from scriptforge.run.run import Run
+from scriptforge.tracking.train import choose_settings
+from scriptforge.training.base_model import base_model_for
 from scriptforge.tuning.results import (
     TrialEnded,
     TrialPrepared,
@@ -24,12 +29,12 @@ from scriptforge.tuning.results import (
     TuningEvent,
     counts_of,
     draw_plots,
+    notes_of,
     records_of,
-    settings_of,
 )
 from scriptforge.tuning.search import outcome_of, search
 from scriptforge.tuning.space import Space
-from scriptforge.tuning.study import Plan, Study, copied_into_workspace, open_study
+from scriptforge.tuning.study import Plan, Study, copied_into_workspace, default_space, open_study
 from scriptforge.workspace import StudyFolder, Workspace
 
 pytestmark = pytest.mark.usefixtures("ticking_clock")
@@ -57,6 +62,16 @@ def heard(study: Study, should_stop: Callable[[], bool] = lambda: False) -> list
     return reports
 
 
+def trained_with(study: Study, number: int) -> Settings:
+    return Settings.model_validate(notes_of(study.backend.get_trials()[number])["settings"])
+
+
+def as_train_does(study: Study, init_from: Run | None = None, **asked: float) -> Settings:
+    """Return the settings that `train` chooses for the time of a trial, but for the number of validations."""
+    options = TrainOptions(minutes=study.plan.seconds / 60, settings={"validations": 5, **asked})
+    return choose_settings(study.dataset, options, "cpu", init_from, study.machine).settings
+
+
 def set_heartbeat(folder: StudyFolder, trial: FrozenTrial, moment: str) -> None:
     with closing(sqlite3.connect(folder.database)) as database, database:
         change = "UPDATE trial_heartbeats SET heartbeat = ? WHERE trial_id = ?"
@@ -70,14 +85,14 @@ class TestTrials:
         with open_study(folder, None, tiny_dataset, plan) as study:
             reports = heard(study)
             outcome = outcome_of(study)
-            first = settings_of(study.backend, outcome.records[0])
+            first = trained_with(study, 0)
         assert [type(report) for report in reports if not isinstance(report, TrialTrained)] == [
             TrialPrepared,
             TrialEnded,
         ] * 3
         assert [record.is_default for record in outcome.records] == [True, False, False]
-        assert first["hidden_size"] == outcome.records[0].settings["hidden_size"] == 256, "though not offered"
-        assert first["embedding_size"] == 8, "what is fixed holds for it, too"
+        assert first.hidden_size == outcome.records[0].settings["hidden_size"] == 256, "though not offered"
+        assert first.embedding_size == 8, "what is fixed holds for it, too"
         figures = [record.bits_per_character for record in outcome.records]
         assert outcome.best.bits_per_character == min(figure for figure in figures if figure is not None)
         assert outcome.default == figures[0]
@@ -167,6 +182,92 @@ class TestTrials:
             "history.svg", "history.png", "importance.svg", "importance.png"
         ]  # fmt: skip
         assert all(path.stat().st_size > 1000 for path in plots)
+
+
+class TestLikeTrain:
+    @pytest.fixture
+    def english(self, tmp_path: Path) -> Dataset:
+        """A text from whose amount and language on `train` starts from the base model."""
+        lines = (
+            "ANNA: I told you that we could not go there, because my sister is coming.\n\n"
+            "BEN: Then we must stay at home and wait for her. What else can we do?\n\n"
+        )
+        (tmp_path / "play.txt").write_text(lines * 60)
+        return prepared(tmp_path / "play.txt", tmp_path / "data" / "play", level="bpe")
+
+    def test_trials_start_from_the_base_model_where_train_does(
+        self, folder: StudyFolder, english: Dataset, plan: Plan
+    ) -> None:
+        slow = {"learning_rate": 1e-6, "matrix_learning_rate": 1e-6}
+        space = Space.parsed({**slow, "dropout_output": {"choices": [0.2, 0.3]}})
+        with open_study(folder, None, english, replace(plan, space=space, trials=2)) as study:
+            assert study.default_starts_from_base
+            heard(study)
+            settings = [trained_with(study, number) for number in range(2)]
+            figures = [record.bits_per_character for record in records_of(study.backend)]
+            expected = as_train_does(study, base_model_for(english, {}), **slow)
+        assert settings[0] == expected and expected.max_epochs == 8
+        assert settings[1] == expected.model_copy(update={"dropout_output": settings[1].dropout_output})
+        assert all(figure is not None and figure < 2.3 for figure in figures), "though they learnt nothing"
+
+    def test_trials_of_another_size_start_from_scratch(
+        self, folder: StudyFolder, english: Dataset, plan: Plan
+    ) -> None:
+        slow = with_space(plan, "learning_rate = 1e-6\nmatrix_learning_rate = 1e-6\nlayers = {choices = [1]}")
+        with open_study(folder, None, english, replace(slow, trials=1)) as study:
+            assert not study.default_starts_from_base
+            heard(study)
+            [record] = records_of(study.backend)
+        assert record.bits_per_character is not None and record.bits_per_character > 2.5
+
+    def test_what_the_base_model_decides_is_not_searched_by_default(
+        self, english: Dataset, tiny_dataset: Dataset
+    ) -> None:
+        assert default_space(tiny_dataset) == Space.default()
+        assert list(default_space(english).entries) == [
+            "batch_size", "sequence_length", "learning_rate", "matrix_learning_rate",
+            "dropout_input", "dropout_recurrent", "dropout_output",
+        ]  # fmt: skip
+
+    @pytest.mark.filterwarnings("ignore:Heartbeat of storage")
+    def test_trials_have_as_many_members_as_train_would(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan
+    ) -> None:
+        space = Space.parsed({"hidden_size": {"choices": [64, 128]}})
+        with open_study(folder, None, tiny_dataset, replace(plan, space=space, seconds=1e6)) as study:
+            expected = as_train_does(study)
+            first, second = (study.choose(study.backend.ask()) for _ in range(2))
+            settings = [study.settings(tiny_dataset, chosen, None) for chosen in (first, second)]
+        assert settings[0] == expected and expected.members == 2
+        assert first == {"hidden_size": expected.hidden_size, "members": 2}
+        assert second == {"hidden_size": settings[1].hidden_size, "members": 2}
+        assert settings[1].hidden_size in (64, 128) and settings[1].members == 2
+
+    def test_the_trial_to_compare_with_is_never_pruned(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan
+    ) -> None:
+        found = replace(plan, trials=6, pruner="median", seconds=0.1)
+        with open_study(folder, None, tiny_dataset, found) as study:
+            better = create_trial(value=0.1, intermediate_values=dict.fromkeys(range(1, 6), 0.1))
+            study.backend.add_trials([better] * 5)
+            heard(study)
+            [first] = [record for record in records_of(study.backend) if record.is_default]
+        assert first.state == "complete"
+
+    def test_the_best_trial_is_trained_again_with_its_choices(
+        self, folder: StudyFolder, tiny_dataset: Dataset, plan: Plan
+    ) -> None:
+        limited = with_space(plan, "max_epochs = 3\nlayers = {choices = [1]}", trials=2)
+        with open_study(folder, None, tiny_dataset, limited) as study:
+            heard(study)
+            outcome = outcome_of(study)
+        drawn = [] if outcome.best.is_default else ["hidden_size", "learning_rate", "layers"]
+        fixed = ["embedding_size", "tied", "batch_size", "sequence_length", "precision", "max_epochs"]
+        assert outcome.settings == {name: outcome.best.settings[name] for name in (*drawn, *fixed)}
+        again = outcome.options_for(TrainOptions(epochs=2, settings={"seed": 5}))
+        assert again.settings["seed"] == 5 and again.settings["batch_size"] == 4
+        assert "max_epochs" not in again.settings, "which is for minutes"
+        assert outcome.options_for(TrainOptions()).settings["max_epochs"] == 3
 
 
 class TestGoingOn:

@@ -63,6 +63,21 @@ class TestDrawing:
         space = parsed("dropout_between = {low = 0.0, high = 0.5}\nlayers = {choices = [1, 2]}")
         assert space.draw(First(), "bpe") == {"layers": 1}
 
+    @pytest.mark.parametrize(
+        ("arch", "others"),
+        [
+            ("transformer", {"heads": 4}),
+            ("lstm", {"dropout_recurrent": 0.0, "members": 2}),
+            ("lstm-attention", {"dropout_recurrent": 0.0}),
+        ],
+    )
+    def test_only_what_the_architecture_has_is_drawn(self, arch: str, others: dict[str, Any]) -> None:
+        space = parsed(
+            "dropout_recurrent = {low = 0.0, high = 0.5}\nheads = 4\nmembers = {choices = [2]}\n"
+            f'arch = {{choices = ["{arch}"]}}'
+        )
+        assert space.draw(First(), "bpe") == {"arch": arch, **others}
+
     @pytest.mark.parametrize("name", ["heads", "threads"])
     def test_a_setting_that_may_be_left_out_has_a_range(self, name: str) -> None:
         space = parsed(f"{name} = {{low = 2, high = 8}}")
