@@ -62,9 +62,10 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
+    """Report the packages that scriptforge needs everywhere: those that are required without a condition."""
     yield _package(_DISTRIBUTION)
     for requirement in requires(_DISTRIBUTION) or []:
-        if "extra ==" not in requirement:
+        if ";" not in requirement:
             yield _package(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
 
 

@@ -19,6 +19,22 @@ def test_the_machine_that_runs_the_tests_is_usable(workspace_path: Path) -> None
     assert all(finding.remedy for finding in findings.values() if finding.state != "ok")
 
 
+def test_what_is_needed_elsewhere_is_not_missing_here(
+    workspace_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conditions = ("", '; python_version < "3"', '; sys_platform == "amiga"', "; extra=='docs'")
+    names = [f"no-such-package-{number}" for number in range(len(conditions))]
+    required = [f"Requires-Dist: {name}>=1{each}" for name, each in zip(names, conditions, strict=True)]
+    metadata = ["Metadata-Version: 2.4", "Name: scriptforge-lm", "Version: 9", *required, ""]
+    (tmp_path / "site" / "scriptforge_lm-9.dist-info").mkdir(parents=True)
+    (tmp_path / "site" / "scriptforge_lm-9.dist-info" / "METADATA").write_text("\n".join(metadata))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    findings = found(workspace_path)
+    assert findings["scriptforge-lm"].found == "9"
+    assert [name for name in names if name in findings] == names[:1]
+    assert findings[names[0]].state == "unusable"
+
+
 @pytest.mark.parametrize(("load", "number"), [(0.2, 4), (1.9, 2), (9.0, 1)])
 def test_how_many_threads_a_training_would_begin_with_and_why(
     workspace_path: Path, monkeypatch: pytest.MonkeyPatch, load: float, number: int

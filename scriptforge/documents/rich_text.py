@@ -10,6 +10,7 @@ prescribes. Pictures, notes, headers, footers and deleted text are skipped.
 """
 
 import re
+import sys
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
@@ -21,7 +22,7 @@ from scriptforge.screenplay.format import BrokenScript, is_name
 from scriptforge.screenplay.paragraphs import Paragraph, kind_of
 
 _TOKEN = re.compile(
-    rb"\\(?P<word>[a-zA-Z]{1,32})(?P<number>-?\d{1,10})? ?|\\'(?P<hex>[0-9a-fA-F]{2})|\\(?P<sign>[^a-zA-Z'])"
+    rb"\\(?P<word>[a-zA-Z]{1,32})(?P<number>-?\d{1,10})? ?|\\'(?P<hex>[0-9a-fA-F]{2})|\\(?P<sign>[^a-zA-Z])"
     rb"|(?P<brace>[{}])|[\r\n]+|(?P<text>[^\\{}\r\n]+)",
     re.DOTALL,
 )
@@ -45,7 +46,7 @@ _MEASURES = {"li": "indent", "lin": "indent", "fi": "first", "sb": "above", "sa"
 _ALIGNMENTS = {"ql": 0, "qj": 0, "qc": 22, "qr": 45}
 """The columns for aligned text: centred text gets that of a cue, right-aligned text that of a transition."""
 
-_NUMBERS = {"u": 1, "uc": 1, "deleted": 1, "v": 1}
+_NUMBERS = {"uc": 1, "deleted": 1, "v": 1}
 """The numbers of control words that come without one; that of all others is 0."""
 
 _TWIPS_PER_COLUMN = 144
@@ -151,10 +152,18 @@ class _Decoder:
         self.encoded += rest
         return before
 
-    def add_unit(self, unit: int, fallback: int, font: int) -> str:
-        """Add a code unit with so many fallback characters; return the text that was waiting before it."""
+    def add_unicode(self, number: int, fallback: int, font: int) -> str:
+        """Add a code unit, or a code point above 0xFFFF, with so many fallback characters.
+
+        Returns:
+            The text that was waiting before it.
+        """
         before = self._decode_bytes(font)
-        self.units.append(unit)
+        if 0xFFFF < number <= sys.maxunicode:  # the standard has 16 bits, with a sign
+            packed = chr(number).encode("utf-16-le")
+            self.units += [int.from_bytes(packed[:2], "little"), int.from_bytes(packed[2:], "little")]
+        else:
+            self.units.append(number % (1 << 16))
         self.to_skip = fallback
         return before
 
@@ -260,8 +269,8 @@ class _Reader:
     def _word(self, word: str, digits: bytes | None, is_first: bool) -> None:
         number = int(digits) if digits else _NUMBERS.get(word, 0)
         group = self.group
-        if word == "u":
-            self._add(self.decoder.add_unit(number % (1 << 16), group.after_unicode, group.font))
+        if word == "u" and digits:
+            self._add(self.decoder.add_unicode(number, group.after_unicode, group.font))
             return
         self._flush()
         if word in _BREAKS:
@@ -338,7 +347,7 @@ def _changed(group: _Group, word: str, number: int) -> _Group:
         case "f":
             return group._replace(font=number)
         case "uc":
-            return group._replace(after_unicode=min(number, _MAX_FALLBACK))
+            return group._replace(after_unicode=min(max(number, 0), _MAX_FALLBACK))
         case "deleted" | "v":
             return group._replace(is_hidden=number != 0)
         case "pard":

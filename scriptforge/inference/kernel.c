@@ -1126,6 +1126,8 @@ EXPORT void remember(const Recent *recent, int64_t stop, const int32_t *own, con
                 longest = matches[place] > longest ? matches[place] : longest;
             }
         }
+        if (start) /* nothing before the window matches, not even if `stop` is set back later */
+            matches[start - 1] = 0;
         ids[stop] = id > APART ? id : APART;
         double decay = id == NOTHING ? 1 : recent->decay;
         for (int64_t i = 0; i < LENGTHS; i++) {

@@ -63,6 +63,8 @@ _QUOTES = "\"'“‘„«"
 _BRACKETS = frozenset(
     {("(", ")"), ("[", "]"), ("{", "}"), ("（", "）"), ("【", "】"), ("*", "*"), ("♪", "♪")}
 )
+_CLOSING = dict(_BRACKETS)
+_OPENING = {closing: opening for opening, closing in _BRACKETS}
 _LONGEST_BLOCK = 1_000_000
 """In characters. A longer block is split, so that a text without blank lines never fills the memory."""
 _SENTENCE_WORDS = frozenset({
@@ -141,6 +143,18 @@ def is_bracketed(line: str) -> bool:
     """Return whether a stripped line is in brackets as a whole: `(he leaves)`, `[applause].`, `*sighs*`."""
     bare = line.rstrip(".") or line
     return len(bare) > 1 and (bare[0], bare[-1]) in _BRACKETS
+
+
+def in_brackets(text: str) -> str:
+    """Return a stripped text in brackets, adding only those that it lacks: `softly`, `(softly`, `[low`."""
+    if is_bracketed(text):
+        return text
+    first, last = text[:1], text[-1:]
+    if text.count(first) > text.count(closing := _CLOSING.get(first, first)):
+        return text + closing
+    if text.count(last) > text.count(opening := _OPENING.get(last, last)):
+        return opening + text
+    return f"({text})"
 
 
 def split_cue_extension(text: str) -> tuple[str, str]:

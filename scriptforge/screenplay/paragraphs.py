@@ -19,7 +19,7 @@ from typing import NamedTuple
 from scriptforge.screenplay.format import (
     Parsed,
     Part,
-    is_bracketed,
+    in_brackets,
     join_speech,
     split_at_parentheticals,
     split_cue_extension,
@@ -94,8 +94,9 @@ def _parse_run(run: Sequence[Paragraph]) -> Parsed:
     if spoken:
         parts = (part for part in map(_part, spoken) if part.text)
         return Parsed(Element("dialogue", join_speech(parts), first.text))
-    kind = _ELEMENTS.get(first.kind)
-    return Parsed(Element(kind or "action", first.text), recognised=kind is not None)
+    if kind := _ELEMENTS.get(first.kind):
+        return Parsed(Element(kind, first.text))
+    return Parsed(Element("action", _part(first).text), recognised=False)
 
 
 def _part(paragraph: Paragraph) -> Part:
@@ -103,8 +104,7 @@ def _part(paragraph: Paragraph) -> Part:
     text = paragraph.text.strip()
     is_parenthetical = paragraph.kind == PARENTHETICAL
     if is_parenthetical and text:
-        text = " ".join(text.split())
-        text = text if is_bracketed(text) else f"({text})"
+        text = in_brackets(" ".join(text.split()))
         text = "" if _PAGE_ARTEFACT.fullmatch(text) else text
     return Part(text, is_parenthetical)
 

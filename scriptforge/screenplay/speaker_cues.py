@@ -210,7 +210,8 @@ def _split_emphasis(line: str) -> _Emphasis | None:
 def _split_marked(line: str) -> Cue | None:
     """Split a name in marks and the text after it: `**name:** text`, `**name** (00:05) text`.
 
-    A colon, full stop, dash or time beside it, or nothing after it, tells a name from emphasised text.
+    A colon, full stop, dash or time beside it, or nothing after it, tells a name from emphasised text. A time
+    may be the whole rest of the line, `**name** 00:05`, and the speech below.
     """
     emphasis = _split_emphasis(_TOGETHER.sub(r" \2 ", _without_stamp(line)))
     if not emphasis:
@@ -218,22 +219,26 @@ def _split_marked(line: str) -> Cue | None:
     stamp = stamp_before(emphasis.inside)
     printed = emphasis.inside[stamp.end :] if stamp else emphasis.inside
     # A time may stand in brackets behind the name, so it is removed before an aside is looked for.
-    name, aside = _split_aside(without_stamp_behind(printed.rstrip(":： ")))
-    is_stamp_behind = is_stamp(emphasis.asides)
+    bare = printed.rstrip(":： ")
+    inside = without_stamp_behind(bare)
+    behind = _without_stamps(emphasis.asides)
+    name, aside = _split_aside(inside)
     has_separator = printed[-1:] in ":：." or emphasis.separator != ""
+    is_header = is_stamp(emphasis.text) and not has_separator
     is_bold_alone = not emphasis.text and len(emphasis.mark) > 1 and emphasis.mark.startswith(("*", "'", "<"))
     is_sentence_alone = printed[-1:] == "." and not emphasis.separator and not emphasis.text
     is_named = (
         has_separator
         or is_bold_alone
+        or is_header
         or stamp is not None
-        or is_stamp_behind
-        or name != _split_aside(printed)[0]  # A time was removed.
+        or inside != bare
+        or behind != emphasis.asides
     )
     if is_sentence_alone or not is_named:
         return None
-    asides = (aside, "" if is_stamp_behind else emphasis.asides)
-    return _cue(name, " ".join(filter(None, asides)), _without_stamp(emphasis.text))
+    asides = " ".join(filter(None, (_without_stamps(aside), behind)))
+    return _cue(name, asides, "" if is_header else _without_stamp(emphasis.text))
 
 
 def _split_aside(printed: str) -> tuple[str, str]:
@@ -246,6 +251,11 @@ def _without_stamp(text: str) -> str:
     """Return a text without a time in brackets at its beginning."""
     stamp = stamp_before(text)
     return text[stamp.end :] if stamp and stamp.is_bracketed else text
+
+
+def _without_stamps(asides: str) -> str:
+    """Return the brackets behind a name without a time at their beginning or end."""
+    return without_stamp_behind(_without_stamp(asides))
 
 
 def _splitter(

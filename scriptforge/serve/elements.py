@@ -16,7 +16,13 @@ from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
-from scriptforge.screenplay.format import Part, join_speech, split_at_parentheticals, split_cue_extension
+from scriptforge.screenplay.format import (
+    Part,
+    in_brackets,
+    join_speech,
+    split_at_parentheticals,
+    split_cue_extension,
+)
 from scriptforge.screenplay.script import Element, normalise
 
 PageKind: TypeAlias = Literal["heading", "action", "character", "parenthetical", "dialogue", "transition"]
@@ -163,11 +169,7 @@ def _part(each: Line | PageElement) -> Part:
     if each.kind == "dialogue":
         return Part(each.text, is_parenthetical=False)
     text = each.text.strip()
-    if text and not text.startswith(("(", "[")):
-        text = f"({text}"
-    if text and not text.endswith((")", "]")):
-        text = f"{text})"
-    return Part(text, is_parenthetical=True)
+    return Part(text and in_brackets(text), is_parenthetical=True)
 
 
 def to_page(elements: Iterable[Element]) -> list[dict[str, str]]:
@@ -222,12 +224,12 @@ def _open_end(page: Sequence[Line]) -> tuple[Sequence[Line], OpenLine | None]:
 
 def _context_in_speech(above: Sequence[Line], line: OpenLine) -> Context:
     """Return the context of a part of a speech: if the speech has a cue, the parts above belong to it."""
-    place = _place_of_cue(above)
-    if place is None:
-        return Context(to_elements(above), _open_speech([], line.text, line.speaker or ""))
     text = line.text
     if line.kind == "parenthetical":
         text = f"({text.lstrip().removeprefix('(').removesuffix(')')}"
+    place = _place_of_cue(above)
+    if place is None:
+        return Context(to_elements(above), _open_speech([], text, line.speaker or ""))
     cue, *parts = above[place:]
     speech = _open_speech(list(map(_part, parts)), text, line.speaker or cue.text)
     return Context(to_elements(above[:place]), speech)

@@ -150,6 +150,27 @@ def test_rtf_has_letters_in_three_ways(tmp_path: Path, read: Read) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (r"\uc-1 caf\u233 rain", "caférain"),
+        (r"\uc0 caf\u233 rain", "caférain"),
+        (r"\uc2 caf\u233 e'rain", "caférain"),
+        (r"\u128512?rain", "😀rain"),
+        (r"caf\u rain", "cafrain"),
+        (r"\'zz rain", "zz rain"),
+        (r"\li-9999999999\f-3\bin-5 rain", "rain"),
+    ],
+)
+def test_rtf_with_unusual_numbers(tmp_path: Path, read: Read, said: str, text: str) -> None:
+    content = rf"{{\rtf1\ansi Nora: Is that the roof?\par Bo: {said}\par Nora: No.\par}}"
+    assert elements(read, tmp_path, content.encode(), "a.rtf") == [
+        Element("dialogue", "Is that the roof?", "Nora"),
+        Element("dialogue", text, "Bo"),
+        Element("dialogue", "No.", "Nora"),
+    ]
+
+
 def test_a_part_of_an_rtf_title_may_be_bold(tmp_path: Path, read: Read) -> None:
     text = rb"{\rtf1{\info{\title Tin {\b Roof}}}Nora: Tea?\par Bo: No.}"
     _, rows = read(write(tmp_path, "a.rtf", text))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
+from safetensors.numpy import load_file, save_file
 from support.browser import Desk, Site, chromium, needs_chromium
 from support.tiny import SPEAKERS, comedy, finish, mixed, prepared, small
 
@@ -129,6 +130,39 @@ def test_voices_are_strengthened_as_on_the_server(browser: Browser, site: Site, 
     plain, *shown = written(browser, site, run, {"lines": 5, "next": FIRST}, *wishes)
     assert shown == [suggested(run, **wish) for wish in wishes]
     assert shown[0] != plain
+
+
+def test_a_scene_without_a_heading_begins_as_in_python(
+    browser: Browser, site: Site, tiny_run: RunFolder, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_run.path, folder := tmp_path / "hasty")
+    run = Run(RunFolder(folder))
+    weights = load_file(run.folder.weights)
+    weights["head.bias"][: run.vocabulary.layout_size] += (
+        9  # lines end, and scenes begin, as soon as they may
+    )
+    save_file(weights, run.folder.weights)
+    run = Run(RunFolder(folder))
+    page = [{"kind": "character", "text": "BO"}, {"kind": "dialogue", "text": "The ferryman lost a bell."}]
+    wishes: list[dict[str, Any]] = [
+        {"lines": 4, "elements": page, "next": {"kind": "heading"}},
+        {"lines": 4, "elements": [*page, {"kind": "heading", "text": ""}, *page]},
+    ]
+    shown = written(browser, site, run, *wishes)
+    assert shown == [suggested(run, **wish) for wish in wishes]
+    assert shown[0][0] == "" and all(len(lines) == 4 for lines in shown)
+
+
+@pytest.mark.parametrize("kind", ["parenthetical", "dialogue"])
+def test_a_part_of_a_speech_that_nobody_says_is_continued_as_on_the_server(
+    browser: Browser, site: Site, tiny_run: RunFolder, kind: str
+) -> None:
+    wish = {
+        "lines": 2,
+        "open": {"kind": kind, "text": "( The mayor" if kind == "parenthetical" else "The mayor"},
+    }
+    run = Run(tiny_run)
+    assert written(browser, site, run, wish) == [suggested(run, **wish)]
 
 
 @pytest.mark.parametrize("level", ["bpe", "char"])

@@ -19,7 +19,7 @@ from scriptforge.generation.voice import strengthened
 from scriptforge.inference.kernel import Kernel
 from scriptforge.inference.scores import Guidance
 from scriptforge.options import GenerateOptions
-from scriptforge.run.echoes import EchoHabits
+from scriptforge.run.echoes import WINDOWS, EchoHabits
 from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.run.turns import TurnHabits
 from scriptforge.vocabulary import Vocabulary
@@ -211,3 +211,23 @@ def test_echoes_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     assert (expected != logits_BV).any()
     for loaded in all_kernels():
         np.testing.assert_allclose(in_turn(loaded, work), expected, atol=1e-4)
+
+
+def test_what_lies_beyond_the_window_is_no_echo_for_a_text_that_waited(words: Vocabulary) -> None:
+    """A text that waits is cut back to where it stood, and so is the window."""
+    first = words.layout_size
+    scores_BV = np.zeros((1, words.size), np.float32)
+    text_logsumexp_B1 = np.log(np.full((1, 1), words.size - first))
+
+    def work() -> NDArray[np.float32]:
+        memory, weighed_BV = Echoes(HABITS, words, 1), scores_BV.copy()
+        for step in range(WINDOWS["word"] + 9):
+            memory.take([first + step % 4])
+        memory.take([-1])
+        memory.copy(0)
+        memory.penalise(weighed_BV, text_logsumexp_B1)
+        return weighed_BV
+
+    expected = in_turn(None, work)
+    for loaded in all_kernels():
+        np.testing.assert_allclose(in_turn(loaded, work), expected, atol=1e-5)

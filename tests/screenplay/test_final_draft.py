@@ -241,11 +241,31 @@ def test_parentheticals_are_joined_by_spaces_and_dialogue_keeps_its_lines(
     assert elements(paragraph("Character", "ANNA") + content) == [Element("dialogue", text, "ANNA")]
 
 
-def test_a_parenthetical_has_brackets_even_where_the_file_has_none() -> None:
-    content = (
-        paragraph("Character", "ANNA") + paragraph("Parenthetical", "softly") + paragraph("Dialogue", "Tea?")
-    )
-    assert elements(content) == [Element("dialogue", "(softly) Tea?", "ANNA")]
+@pytest.mark.parametrize(
+    ("printed", "text"),
+    [
+        ("softly", "(softly)"),
+        ("(softly", "(softly)"),
+        ("softly)", "(softly)"),
+        ("[softly", "[softly]"),
+        ("(low) or (loud", "(low) or (loud)"),
+        ("(low) or loud", "((low) or loud)"),
+    ],
+)
+def test_a_parenthetical_has_brackets_even_where_the_file_has_none_or_half(printed: str, text: str) -> None:
+    content = paragraph("Parenthetical", printed) + paragraph("Dialogue", "Tea?")
+    spoken = elements(paragraph("Character", "ANNA") + content)
+    assert spoken == [Element("dialogue", f"{text} Tea?", "ANNA")]
+    assert elements(content) == [Element("action", text), Element("action", "Tea?")]
+    for read_so in (spoken, elements(content)):
+        document = write(Script.from_elements("", read_so), "fdx")
+        assert list(read(document.splitlines(), format="fdx")) == read_so
+
+
+def test_a_page_mark_without_a_cue_is_dropped() -> None:
+    assert elements(paragraph("Parenthetical", "(MORE)") + paragraph("Action", "Rain.")) == [
+        Element("action", "Rain.")
+    ]
 
 
 def test_whatever_is_in_a_file_named_fdx_is_held_to_it() -> None:

@@ -2,7 +2,7 @@
 // afterwards. And texts: what is pasted is understood, and Fountain read back.
 async () => {
   const { apply, merged, rebased, recorded, emptyHistory, undone } = await import("/document.js");
-  const { elementsOf, fountain, speechParts, modelElements } = await import("/screenplay.js");
+  const { elementsOf, fountain, speechParts, modelElements, openElement } = await import("/screenplay.js");
   const failures = [];
   const check = (isTrue, what) => isTrue || failures.push(what);
   let state = 7;
@@ -51,6 +51,14 @@ async () => {
   const plain = (elements) => elements.map(({ kind, text }) => [kind, text]);
   check(same(plain(again), plain(script)), "Fountain is read back");
   check(modelElements(script)[2].text === "(low) Go. Now.", "a speech is one to the model");
+  const made = (kind, text) => ({ kind, text });
+  const half = [made("parenthetical", "(low"), made("heading", ""), made("character", "BO"), made("parenthetical", "up)"), made("dialogue", "Go.")];
+  const read = [["action", "", "(low)"], ["heading", "", ""], ["dialogue", "BO", "(up) Go."]];
+  check(same(modelElements(half).map((each) => Object.values(each)), read), "brackets are whole, and scenes begin");
+  check(fountain("A", half) === "Title: A\n\n(low)\n\nBO\n(up)\nGo.\n", "brackets are written whole");
+  const opened = [made("parenthetical", "so"), { ...made("parenthetical", "(so)"), speaker: "BO" }, made("dialogue", "So")];
+  const openAs = [["action", "", "(so"], ["dialogue", "BO", "(so"], ["action", "", "So"]];
+  check(same(opened.map((each) => Object.values(openElement(each))), openAs), "what nobody says is action");
   const { Habits } = await import("/habits.js");
   const tokens = ["<cue>", "<says>", "bo", "ann", "(", ")", "go", "(("];
   const about = { layout: 2, cue: 0, level: "word", tokens, names: [[2, 1], [3, 2, 1]], marks: { closed: ["()"], longest: 3 } };

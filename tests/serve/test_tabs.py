@@ -86,6 +86,51 @@ def test_a_title_that_is_being_typed_is_left_alone(browser: Browser, room: Serve
     context.close()
 
 
+HOLD_LOCKS = """() => {
+  const query = navigator.locks.query.bind(navigator.locks);
+  navigator.locks.query = async () => {
+    await new Promise((resolve) => (window.release = resolve));
+    return query();
+  };
+}"""
+HOLD_DRAFT = """(id) => {
+  const fetch = window.fetch.bind(window);
+  window.fetch = async (address, ...more) => {
+    const isHeld = String(address).endsWith(id) && !window.release;
+    if (isHeld) await new Promise((resolve) => (window.release = resolve));
+    return fetch(address, ...more);
+  };
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hold", [HOLD_LOCKS, HOLD_DRAFT], ids=["locks", "draft"])
+def test_what_is_typed_while_another_draft_is_opened_is_not_of_that_one(
+    desk: Desk, room: ServedRoom, hold: str
+) -> None:
+    first = desk.page.url.partition("draft=")[2].partition("#")[0]
+    other = room.draft("Fog.", title="Other", run="harbour")["id"]
+    button = f"#drafts .open[data-id='{other}']"
+    desk.press("Alt+d")
+    desk.until(f'document.querySelector("{button}")')
+    desk.ask(hold, other)
+    desk.ask("(name) => document.querySelector(name).click()", button)
+    desk.until("Boolean(window.release)")
+    desk.press("Escape")
+    desk.until("document.activeElement.id === 'script'")
+    desk.type("Late.")
+    slide(desk, 1.2)
+    desk.ask("() => window.release()")
+    desk.until("document.getElementById('title').value === 'Other'")
+    desk.saved()
+    assert desk.lines() == [("action", "Fog.")]
+    end = time.monotonic() + _PATIENCE
+    while room.texts(first) != ["Late."] or temperature_of(room, first) != 1.2:
+        desk.page.wait_for_timeout(20)
+        assert time.monotonic() < end, (room.texts(first), temperature_of(room, first))
+    assert room.texts(other) == ["Fog."] and temperature_of(room, other) != 1.2
+
+
 @pytest.mark.slow
 def test_a_draft_is_made_once_and_only_the_open_one_is_followed(desk: Desk, room: ServedRoom) -> None:
     first, second = (room.draft(text, title=text, run="harbour")["id"] for text in ("A.", "B."))

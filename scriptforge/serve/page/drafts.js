@@ -52,11 +52,14 @@ export class DraftSaver {
   async #open(id) {
     await this.flush();
     const draft = await this.engine.draft(id);
+    const alive = await locksHeld();
+    await this.flush(); // what was typed meanwhile belongs to the draft that is left
+    if (this.id) this.#endChanges(); // so does what came since; until the other is shown, nothing is awaited
     this.watching?.abort();
     this.id = draft.id;
     this.unsent = nothingUnsent(draft.revision);
     this.typed = this.problem = this.shownWithout = null;
-    const left = await leftUnsent(id, this.tab);
+    const left = leftUnsent(id, alive, this.tab);
     this.unsent.described = left.described ?? this.unsent.described;
     const isOlder = left.changes.length > 0 && left.base < draft.revision;
     let script = { elements: draft.elements, branches: draft.branches ?? [] };
@@ -153,6 +156,7 @@ export class DraftSaver {
     }
     this.isSending = false;
     this.#settle();
+    if (id !== this.id) await this.#send();
   }
 
   #markSent(change, revision) {
@@ -295,11 +299,16 @@ export class DraftSaver {
     return this.#describe({ settings: this.room.settings });
   }
 
+  /** Sends what is being typed or set now. */
+  #endChanges() {
+    this.#endTyping();
+    if (this.describingTimer) this.#describeSettings();
+  }
+
   /** Waits until all is sent, or cannot be. */
   async flush() {
     if (!this.id) return;
-    this.#endTyping();
-    if (this.describingTimer) this.#describeSettings();
+    this.#endChanges();
     if (this.isSending) await new Promise((resolve) => this.settled.push(resolve));
   }
 
@@ -330,10 +339,14 @@ function stateAfter({ status, message }, isOwn, isFull) {
   return ["local", "kept in this browser: the server does not answer"];
 }
 
-/** Finds what was left unsent in this tab, and in tabs that were closed; `keys` are those of localStorage. */
-async function leftUnsent(id, ownTab) {
+/** The names of the locks that tabs hold as long as they are open. */
+async function locksHeld() {
   const locks = await navigator.locks?.query();
-  const alive = new Set((locks?.held ?? []).map(({ name }) => name));
+  return new Set((locks?.held ?? []).map(({ name }) => name));
+}
+
+/** Finds what was left unsent in this tab, and in tabs that were closed; `keys` are those of localStorage. */
+function leftUnsent(id, alive, ownTab) {
   const left = { base: null, changes: [], described: null, keys: [] };
   for (const key of Object.keys(localStorage)) {
     if (!key.startsWith(`${BOX} ${id} `)) continue;

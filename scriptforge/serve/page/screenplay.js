@@ -47,29 +47,53 @@ export function pageElements({ kind, speaker, text }, origin) {
   return [newElement("character", speaker, origin), ...speechParts(text).map((part) => newElement(part.kind, part.text, origin))];
 }
 
+const CLOSING = { "(": ")", "[": "]" }, OPENING = { ")": "(", "]": "[" };
+
+/** A parenthetical in brackets, of which only those are added that it lacks. */
+export function inBrackets(text) {
+  const count = (sign) => text.split(sign).length - 1;
+  const first = text[0], last = text.at(-1), closing = CLOSING[first], opening = OPENING[last];
+  if (closing && last === closing) return text;
+  if (closing && count(first) > count(closing)) return text + closing;
+  if (opening && count(last) > count(opening)) return opening + text;
+  return `(${text})`;
+}
+
 const nameOf = (cue) => cue.replace(/\s*\([^)]*\)\s*$/g, "").trim();
 
 /** The speaker that a character element names, without `(V.O.)` and the like. */
 export const speakerOf = ({ text }) => nameOf(text);
 
-/** Elements of the page as a model reads them: [{kind, speaker, text}], the parts of a speech joined. */
+/**
+ * Elements of the page as a model reads them: [{kind, speaker, text}], the parts of a speech joined.
+ *
+ * What nobody says is action. A heading without text is kept: a new scene begins there.
+ */
 export function modelElements(elements) {
   const heard = [];
   let speech = null;
   for (const element of elements) {
-    if (isBlank(element)) continue;
-    if (element.kind === "character") {
+    const { kind } = element, text = element.text.trim();
+    if (isBlank(element) && kind !== "heading") continue;
+    if (kind === "character") {
       speech = { kind: "dialogue", speaker: speakerOf(element), text: "" };
       heard.push(speech);
-    } else if (speech && isSpoken(element)) {
-      speech.text = `${speech.text} ${element.text}`.trim();
+    } else if (isSpoken(element)) {
+      if (!speech) heard.push(speech = { kind: "action", speaker: "", text: "" });
+      speech.text = `${speech.text} ${kind === "parenthetical" ? inBrackets(text) : text}`.trim();
     } else {
       speech = null;
-      const kind = element.kind === "heading" || element.kind === "transition" ? element.kind : "action";
-      heard.push({ kind, speaker: "", text: element.text });
+      heard.push({ kind, speaker: "", text });
     }
   }
-  return heard.filter(({ text }) => text);
+  return heard.filter(({ kind, text }) => text || kind === "heading");
+}
+
+/** An element to be continued as a model reads it; a parenthetical stays open, and what nobody says is action. */
+export function openElement({ kind, speaker = "", text }) {
+  if (!isSpoken({ kind })) return { kind, speaker, text };
+  const said = kind === "parenthetical" ? `(${text.trimStart().replace(/^\(/, "").replace(/\)$/, "")}` : text;
+  return { kind: speaker ? "dialogue" : "action", speaker, text: said };
 }
 
 /** Parses pasted or imported text: Fountain, a typed screenplay, or lines of `Name: what they say`. */
@@ -117,7 +141,7 @@ const FOUNTAIN = {
   heading: (text) => (HEADING.test(text) && !/^scene/i.test(text) ? text : `.${text}`),
   action: (text) => (/^[!.@>~=#(]/.test(text) || CUE.test(text) || HEADING.test(text) || TRANSITION.test(text) ? `!${text}` : text),
   character: (text) => (CUE.test(text.toUpperCase()) && text === text.toUpperCase() ? text : `@${text}`),
-  parenthetical: (text) => text,
+  parenthetical: inBrackets,
   dialogue: (text) => text,
   transition: (text) => `> ${text}`,
 };
@@ -135,7 +159,7 @@ function* linesOf(elements, form) {
 
 /** Returns a script as Fountain. */
 export function fountain(title, elements) {
-  const lines = linesOf(elements, ({ kind, text }) => FOUNTAIN[kind](text.replace(/\s*\n\s*/g, " ")));
+  const lines = linesOf(elements, ({ kind, text }) => FOUNTAIN[kind](text.trim().replace(/\s*\n\s*/g, " ")));
   return `Title: ${title}\n\n${[...lines].join("\n")}\n`;
 }
 
@@ -155,7 +179,7 @@ function wrapped(text, width) {
 /** Returns a script as plain text with the margins of a typed screenplay. */
 export function typed(title, elements) {
   const form = ({ kind, text }) => {
-    const words = LOUD.has(kind) ? text.toUpperCase() : text;
+    const words = kind === "parenthetical" ? inBrackets(text.trim()) : LOUD.has(kind) ? text.toUpperCase() : text;
     return wrapped(words, WIDTH[kind]).map((line) => " ".repeat(INDENT[kind]) + line).join("\n");
   };
   return `${title.toUpperCase()}\n\n${[...linesOf(elements, form)].join("\n")}\n`;

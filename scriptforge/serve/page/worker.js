@@ -1,7 +1,7 @@
 // The worker that runs the model: reads the script so far, caches its states, and posts what it writes.
 
 import { LSTM, readTensors } from "./model.js";
-import { modelElements } from "./screenplay.js";
+import { modelElements, openElement } from "./screenplay.js";
 import { Vocabulary } from "./vocabulary.js";
 import { idsOf, sourceIn, suggest } from "./writer.js";
 
@@ -44,7 +44,7 @@ async function write(loaded, { request, count, elements, seed, ...wish }) {
   const model = reading(loaded, ids);
   const first = seed ?? crypto.getRandomValues(new Uint32Array(1))[0] % SEEDS;
   const takes = Array.from({ length: count }, (_, n) => {
-    const own = { ...wish, source, seed: (first + n) >>> 0 };
+    const own = { ...wish, open: wish.open && openElement(wish.open), source, seed: (first + n) >>> 0 };
     return { n, lines: suggest(space, vocabulary, { model: model.fork(), ids, lines: heard.length }, own) };
   });
   running.set(request, takes);

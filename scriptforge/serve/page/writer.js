@@ -321,7 +321,7 @@ class Writing {
     return cast.includes(this.names.get(id)) || id === this.about.says;
   }
 
-  /** Draws a token; returns the element that it ends, or null if it ends none with text. */
+  /** Draws a token; returns the element that it ends, or null. */
   step() {
     const { about, due } = this;
     const isDue = (id) => due === ANY || (id >= about.layout && (due === TEXT || !isSet(this.continuing, id)));
@@ -373,7 +373,7 @@ class Writing {
     this.echoes?.take(id);
   }
 
-  /** Takes a token; returns the element that it ends, or null if it ends none with text. */
+  /** Takes a token; returns the element that it ends, which only as a heading may be empty, or else null. */
   take(id, isGiven = false) {
     this.read(id, isGiven);
     if (id >= this.about.layout) {
@@ -386,7 +386,8 @@ class Writing {
       return null;
     }
     const text = this.text();
-    const finished = this.element && text ? { ...this.element, text } : null;
+    const isWhole = text || this.element?.kind === "heading";
+    const finished = this.element && isWhole ? { ...this.element, text } : null;
     this.element = this.opening(id);
     this.ids = [];
     return finished;
