@@ -31,6 +31,9 @@ from scriptforge.screenplay.format import (
 )
 from scriptforge.screenplay.script import Element, speaker_key
 
+LONGEST_CAPTION = 10_000
+"""Characters of a caption, about; the lines of a longer one are divided among several."""
+
 _TIME = r"(?:\d{1,3}:)?\d{1,2}:\d{1,2}[.,]\d{1,3}"
 _TIMING = re.compile(rf"\s*({_TIME})(?:\s*-->\s*|,(?=\d+:\d\d:))({_TIME})(?!\d)")
 _EVENT = re.compile(rf"Dialogue: ?[^,]*,({_TIME}),({_TIME}),[^,]*,([^,]*),[^,]*,[^,]*,[^,]*,[^,]*,(.*)")
@@ -50,7 +53,6 @@ _TAGGED = re.compile(r"\[(?P<name>[^\[\]:]{1,40})\]\s+(?P<text>[^\s\[].*)")
 _ENDS = (".", "!", "?", "…", "♪", ")", "]", "。", "！", "？")
 _CLOSING = "\"'”’»"
 _SIGNATURES = ("WEBVTT", "[Script Info]")
-_LONGEST_CAPTION = 10_000
 _LONGEST_SPEECH = 100_000
 _LONGEST_ACTION = 500
 _MANY_NAMES = 0.2
@@ -212,7 +214,7 @@ def _captions(lines: Iterable[str]) -> Iterator[Caption]:
         else:
             caption.lines.append(line)
             size += len(line)
-            if size > _LONGEST_CAPTION:
+            if size > LONGEST_CAPTION:
                 yield from _finished(caption)
                 caption, size = caption._replace(lines=[]), 0
     yield from _finished(caption)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element as Node
 
 from scriptforge.screenplay.format import HEAD_LINES, BrokenScript, Evidence, Format, Parsed, peek
-from scriptforge.screenplay.subtitles import Caption, parse_captions
+from scriptforge.screenplay.subtitles import LONGEST_CAPTION, Caption, parse_captions
 from scriptforge.screenplay.xml_stream import attribute, pull, root, root_attributes
 
 _ROOT = "tt"
@@ -107,7 +107,7 @@ def _captions(lines: Iterable[str], rates: _Rates) -> Iterator[Caption]:
             names[attribute(node, "id")] = _name(node)
         elif node.tag == "p" and (shown := _lines(node, names)):
             begin, ended = _times(node, rates, ended)
-            yield Caption(begin, ended, shown)
+            yield from (Caption(begin, ended, lines) for lines in _divided(shown))
 
 
 def _name(agent: Node) -> str:
@@ -119,8 +119,8 @@ def _name(agent: Node) -> str:
 
 def _times(caption: Node, rates: _Rates, above: float) -> tuple[float, float]:
     """Return when a caption begins and ends, by itself or by the spans in it; else twice the time above."""
-    spans = list(caption.iter())
-    begins, ends = ([rates.seconds(attribute(each, name)) for each in spans] for name in ("begin", "end"))
+    timed = [caption, *caption.iter("span")]
+    begins, ends = ([rates.seconds(attribute(each, name)) for each in timed] for name in ("begin", "end"))
     begin = next((time for time in begins if time is not None), above)
     duration = rates.seconds(attribute(caption, "dur")) or 0.0
     return begin, max([time for time in ends if time is not None], default=begin + duration)
@@ -139,6 +139,20 @@ def _lines(caption: Node, names: Mapping[str, str]) -> list[str]:
             heard = speaker
         lines[-1] += escape(text, quote=False)
     return [line.strip() for line in lines if line.strip()]
+
+
+def _divided(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Yield lines in groups, one group if they are not longer than a caption can be."""
+    group: list[str] = []
+    size = 0
+    for line in lines:
+        group.append(line)
+        size += len(line)
+        if size > LONGEST_CAPTION:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _texts(node: Node, speaker: str, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
