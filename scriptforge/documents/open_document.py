@@ -14,7 +14,7 @@ An `.odt` is a ZIP archive of XML files, and a `.fodt` is one XML file. Both are
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree.ElementTree import Element as Node
@@ -77,8 +77,8 @@ class _Style(NamedTuple):
 class _Styles:
     """The styles of paragraphs, and what a paragraph in each of them looks like, by identifier."""
 
-    known: dict[str, _Style]
-    looks: dict[str, Block]
+    known: dict[str, _Style] = field(default_factory=dict)
+    looks: dict[str, Block] = field(default_factory=dict)
 
     def add(self, node: Node, is_automatic: bool) -> None:
         """Add a style of paragraphs; any other one is ignored.
@@ -157,13 +157,11 @@ def read(path: Path, encoding: str | None) -> Document:
     with open_archive(path, "ODT") as archive:
         if _MANIFEST in archive.names and _ENCRYPTION in archive.content(_MANIFEST):
             raise encrypted("ODT")
-        names = [name for name in _BEFORE_CONTENT if name in archive.names]
-        title, blocks = "", list[Block]()
-        styles = _Styles({}, {})
-        for name in [*names, _CONTENT]:
-            found, body = _read(archive.markup(name), None, styles)
-            title, blocks = title or found, body
-    return _document(title, blocks)
+        styles = _Styles()
+        before = [name for name in _BEFORE_CONTENT if name in archive.names]
+        titles = [_read(archive.markup(name), None, styles)[0] for name in before]
+        _, blocks = _read(archive.markup(_CONTENT), None, styles)
+    return _document("".join(titles), blocks)
 
 
 def read_flat(path: Path, encoding: str | None) -> Document:
@@ -174,7 +172,7 @@ def read_flat(path: Path, encoding: str | None) -> Document:
     """
     content = content_of(path)
     check_tags(content.count(b"<"), "flat ODT")
-    return _document(*_read(content, encoding, _Styles({}, {})))
+    return _document(*_read(content, encoding, _Styles()))
 
 
 def _document(title: str, blocks: list[Block]) -> Document:
