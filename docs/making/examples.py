@@ -115,6 +115,15 @@ EXAMPLES = {
         </Content>
         </FinalDraft>
         """,
+    "ttml": """\
+        <tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttm="http://www.w3.org/ns/ttml#metadata">
+        <head><metadata><ttm:agent xml:id="dee"><ttm:name>Dee</ttm:name></ttm:agent></metadata></head>
+        <body><div>
+        <p begin="00:00:01.000" end="00:00:03.000">WALT: Any cars<br/>at all?</p>
+        <p begin="00:00:05.000" end="00:00:06.000" ttm:agent="dee">Not one.</p>
+        </div></body>
+        </tt>
+        """,
     "xml-play": """\
         <PLAY>
         <TITLE>The Bridge</TITLE>

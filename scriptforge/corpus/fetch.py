@@ -30,6 +30,7 @@ from scriptforge.corpus.order import name_order
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.text_encoding import examine
 from scriptforge.dataset import Origin, OriginFile
+from scriptforge.documents.chat_archive import may_be_chat
 from scriptforge.documents.kinds import kind_of_file
 from scriptforge.errors import CorpusError, ScriptforgeError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress, sha256_of
@@ -57,7 +58,7 @@ _NO_SCRIPT_SUFFIXES = frozenset({
     ".tiff", ".toml", ".ts", ".tsx", ".ttf", ".url", ".wav", ".webm", ".webp", ".woff", ".woff2",
     ".xsd", ".xsl", ".xslt", ".yaml", ".yml", ".zip",
 })  # fmt: skip
-"""Suffixes of files in a folder that are never scripts: code, settings, media, archives."""
+"""Suffixes of files in a folder that are never scripts: code, settings, media, archives except of chats."""
 
 _NAMES_SHOWN = 10
 
@@ -326,7 +327,16 @@ def _refuse_leading_out(found: _Found, folder: str) -> None:
 
 def _is_no_script(path: Path) -> bool:
     name, *_ = path.name.casefold().split(".")
-    return path.suffix.lower() in _NO_SCRIPT_SUFFIXES or name in _NO_SCRIPT_NAMES
+    suffix = path.suffix.lower()
+    is_left_out = suffix in _NO_SCRIPT_SUFFIXES and not (suffix == ".zip" and _may_be_chat(path))
+    return is_left_out or name in _NO_SCRIPT_NAMES
+
+
+def _may_be_chat(path: Path) -> bool:
+    try:
+        return path.is_file() and may_be_chat(path)
+    except OSError:
+        return True  # `_open` says why it cannot be read
 
 
 def _is_log_of_program(opened: _Opened) -> bool:

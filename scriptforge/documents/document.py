@@ -14,11 +14,12 @@ from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile
 from zlib import error as ZlibError
 
+from scriptforge.documents.laid_out import Block, laid_out
 from scriptforge.errors import UsageError
 from scriptforge.screenplay import indented, paragraphs
 from scriptforge.screenplay.format import HEAD_LINES, BrokenScript
 from scriptforge.screenplay.formats import Reading, read
-from scriptforge.screenplay.paragraphs import CUE, DIALOGUE, Paragraph
+from scriptforge.screenplay.paragraphs import CUE, DIALOGUE, Paragraph, kind_of
 
 MAX_FILE = 200 << 20
 """Bytes of a document; that of a long film with pictures has a few tens of millions."""
@@ -32,6 +33,12 @@ _MAX_DIRECTORY = 2 << 20
 """Bytes of an archive's central directory, in which each member takes about a hundred."""
 
 _MAX_MEMBERS = 10_000
+
+_MAX_TAGS = 2_000_000
+"""Tags in a document, at most; that of a long film has about a hundred thousand."""
+
+_WITH_AN = ("HTML", "RTF", "O", "o")
+"""How the names of documents begin that are said with “an”."""
 
 _DAMAGE = (BadZipFile, ZlibError, LZMAError, EOFError, RuntimeError, struct.error, OSError, ValueError)
 """Exceptions that reading an archive may raise if it is damaged, or compressed in an unsupported way."""
@@ -100,7 +107,24 @@ def typed(title: str, found: Sequence[Paragraph], place: str) -> Document:
     return Document(title, found, lines, place)
 
 
-def has_reliable_kinds(found: Sequence[Paragraph]) -> bool:
+def from_blocks(blocks: Sequence[Block], place: str, title: str = "") -> Document:
+    """Return the document that a word processor's paragraphs are: by their styles, or else laid out.
+
+    Args:
+        blocks: the paragraphs; those in the style `Title` are the title, and subtitles are left out.
+        place: as in `Document`.
+        title: the title in the document's properties, for one that shows none.
+    """
+    titles = [block.text for block in blocks if block.style.lower() == "title"]
+    body = [block for block in blocks if block.style.lower() not in ("title", "subtitle")]
+    title = " ".join(" ".join(titles).split()) or title
+    kinds = [Paragraph(kind_of(block.style), block.text) for block in body]
+    if _are_reliable(kinds):
+        return typed(title, kinds, place)
+    return Document(title, (), laid_out(body), place, has_margins=True)
+
+
+def _are_reliable(found: Sequence[Paragraph]) -> bool:
     """Return whether the kinds are reliable: there are both cues and dialogue, or all paragraphs have one."""
     kinds = {each.kind for each in found if each.text.strip() or each.kind == "heading"}
     return {CUE, DIALOGUE} <= kinds or (bool(kinds) and "" not in kinds)
@@ -112,6 +136,7 @@ class Archive:
     def __init__(self, archive: ZipFile, kind: str) -> None:
         self._archive = archive
         self._kind = kind
+        self._tags = 0
         self.names = archive.namelist()
 
     def find(self, *endings: str) -> str:
@@ -134,12 +159,31 @@ class Archive:
             BrokenScript: it is missing or too large.
         """
         if name not in self.names:
-            raise BrokenScript(
-                f"is a {self._kind} document without the script in it", "Save or export it anew."
-            )
+            raise BrokenScript(f"{_is_a(self._kind)} without the script in it", "Save or export it anew.")
         if self._archive.getinfo(name).file_size > _MAX_MEMBER:
             raise too_large(f"unpacks to more than {_MAX_MEMBER >> 20} MB")
         return self._archive.read(name)
+
+    def markup(self, name: str) -> bytes:
+        """Return a member that is XML, as bytes.
+
+        Raises:
+            BrokenScript: it is missing or too large, or has far too many tags, with those returned before.
+        """
+        content = self.content(name)
+        self._tags += content.count(b"<")
+        check_tags(self._tags, self._kind)
+        return content
+
+
+def check_tags(count: int, kind: str) -> None:
+    """Check that a document of a kind may have so many tags, since a tree of them takes far more memory.
+
+    Raises:
+        BrokenScript: there are far more than a script needs.
+    """
+    if count > _MAX_TAGS:
+        raise too_large(f"{_is_a(kind)} with more than {_MAX_TAGS:,} tags")
 
 
 def content_of(path: Path) -> bytes:
@@ -165,7 +209,7 @@ def text_lines(path: Path, encoding: str | None) -> list[str]:
 
 
 @contextmanager
-def open_archive(path: Path, kind: str) -> Iterator[Archive]:
+def open_archive(path: Path, kind: str, has_media: bool = False) -> Iterator[Archive]:
     """Open a ZIP archive after checking its sizes and the names of its members.
 
     Errors within the block that mean a damaged archive are raised as `BrokenScript`, too.
@@ -173,15 +217,20 @@ def open_archive(path: Path, kind: str) -> Iterator[Archive]:
     Args:
         path: the path of the file.
         kind: the kind of document, for messages: "Word".
+        has_media: whether films and the like may be in it, which are not read, so that it may have any size.
 
     Raises:
         BrokenScript: it is not an archive, is truncated, damaged or encrypted, or looks malicious: it has far
             too many members, unpacks to far too much, or has a member whose name leads out of its folder.
     """
     try:
+        if not has_media and path.stat().st_size > MAX_FILE:
+            raise too_large(f"has more than {MAX_FILE >> 20} MB")
         _check_directory(path)
         with ZipFile(path) as archive:
             _check_members(archive, kind)
+            if not has_media and sum(member.file_size for member in archive.infolist()) > _MAX_CONTENT:
+                raise too_large(f"unpacks to more than {_MAX_CONTENT >> 20} MB")
             yield Archive(archive, kind)
     except _DAMAGE as error:
         if isinstance(error, FileNotFoundError):
@@ -191,16 +240,12 @@ def open_archive(path: Path, kind: str) -> Iterator[Archive]:
 
 def damaged(kind: str) -> BrokenScript:
     """Return the error for a document that is truncated, corrupted, or not of the kind that it seems."""
-    return BrokenScript(
-        f"is a {kind} document that is damaged or cut off", "Save, export or download it anew."
-    )
+    return BrokenScript(f"{_is_a(kind)} that is damaged or cut off", "Save, export or download it anew.")
 
 
 def encrypted(kind: str) -> BrokenScript:
     """Return the error for a document that is protected by a password."""
-    return BrokenScript(
-        f"is a {kind} document that is encrypted with a password", "Save a copy without a password."
-    )
+    return BrokenScript(f"{_is_a(kind)} that is encrypted with a password", "Save a copy without a password.")
 
 
 def too_large(what: str) -> BrokenScript:
@@ -210,7 +255,7 @@ def too_large(what: str) -> BrokenScript:
 
 def unreadable(kind: str) -> BrokenScript:
     """Return the error for a document whose reader needs a library that is not installed."""
-    return BrokenScript(f"is a {kind} document, which needs libraries that are not installed", _INSTALL)
+    return BrokenScript(f"{_is_a(kind)}, which needs libraries that are not installed", _INSTALL)
 
 
 def unwritable(kind: str) -> UsageError:
@@ -218,13 +263,14 @@ def unwritable(kind: str) -> UsageError:
     return UsageError(f"Writing a {kind} document needs libraries that are not installed.", _INSTALL)
 
 
+def _is_a(kind: str) -> str:
+    return f"is {'an' if kind.startswith(_WITH_AN) else 'a'} {kind} document"
+
+
 def _check_directory(path: Path) -> None:
-    """Raise an error if the file or its central directory is too large, before `ZipFile` reads the latter."""
-    size = path.stat().st_size
-    if size > MAX_FILE:
-        raise too_large(f"has more than {MAX_FILE >> 20} MB")
+    """Raise an error if the central directory is missing or too large, before `ZipFile` reads it."""
     with path.open("rb") as file:
-        file.seek(max(0, size - _LONGEST_END))
+        file.seek(max(0, path.stat().st_size - _LONGEST_END))
         tail = file.read()
     end = tail.rfind(_END_OF_DIRECTORY)
     if end < 0 or len(tail) - end < 22:
@@ -239,12 +285,11 @@ def _check_members(archive: ZipFile, kind: str) -> None:
         raise too_large(f"is an archive with {len(members):,} members")
     for member in members:
         parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-        if ".." in parts or member.filename.startswith(("/", "\\")) or ":" in (parts[0] if parts else ""):
+        is_on_drive = bool(parts) and parts[0][1:2] == ":"
+        if ".." in parts or member.filename.startswith(("/", "\\")) or is_on_drive:
             raise BrokenScript(
                 "is an archive with a member whose name leads out of it, which may hide an attack",
                 "Do not open it elsewhere; ask for another copy.",
             )
         if member.flag_bits & 1:
             raise encrypted(kind)
-    if sum(member.file_size for member in members) > _MAX_CONTENT:
-        raise too_large(f"unpacks to more than {_MAX_CONTENT >> 20} MB")

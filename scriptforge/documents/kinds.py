@@ -9,7 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scriptforge.documents import pdf, pdf_writer, rich_text, web_page, word, writing_programs
+from scriptforge.documents import (
+    chat_archive,
+    open_document,
+    pdf,
+    pdf_writer,
+    rich_text,
+    web_page,
+    word,
+    writing_programs,
+)
 from scriptforge.documents.document import Document, open_archive
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.screenplay.format import BrokenScript
@@ -38,6 +47,13 @@ class DocumentKind:
 WORD = DocumentKind(
     "docx", "Word's documents, by their styles or their layout", (".docx", ".docm", ".dotx"), word.read
 )
+ODT = DocumentKind(
+    "odt",
+    "OpenDocument texts, as of LibreOffice, by their styles or their layout",
+    (".odt", ".ott"),
+    open_document.read,
+)
+FLAT_ODT = DocumentKind("fodt", "OpenDocument texts in one XML file", (".fodt",), open_document.read_flat)
 PDF = DocumentKind("pdf", "PDFs with text in them, by where it stands on the page", (".pdf",), pdf.read)
 RICH_TEXT = DocumentKind("rtf", "Rich Text Format, by styles or layout", (".rtf",), rich_text.read)
 WEB_PAGE = DocumentKind(
@@ -50,7 +66,16 @@ OPEN_SCREENPLAY = DocumentKind(
 )
 CELTX = DocumentKind("celtx", "projects of Celtx on the desktop", (".celtx",), writing_programs.read_celtx)
 TRELBY = DocumentKind("trelby", "documents of Trelby", (".trelby",), writing_programs.read_trelby)
-KINDS = (WORD, PDF, RICH_TEXT, WEB_PAGE, HIGHLAND, FADE_IN, OPEN_SCREENPLAY, CELTX, TRELBY)
+WHATSAPP = DocumentKind(
+    "whatsapp",
+    "a chat that WhatsApp exported with media: `_chat.txt`, or the one text with “WhatsApp” in its name",
+    (".zip",),
+    chat_archive.read,
+)
+KINDS = (
+    WORD, ODT, FLAT_ODT, PDF, RICH_TEXT, WEB_PAGE, HIGHLAND, FADE_IN, OPEN_SCREENPLAY, CELTX, TRELBY,
+    WHATSAPP,
+)  # fmt: skip
 """All kinds that can be read, in the order in which they are listed."""
 
 _OLD = DocumentKind("doc", "office documents of the time before .docx", (".doc",), word.refuse_old)
@@ -77,6 +102,7 @@ _CLOSING = re.compile(
     rb"</(?:html|head|body|pre|p|b|strong|table|td|font|h[1-6]|div|span|title|dt|li|center)>", re.IGNORECASE
 )
 _PLAY = re.compile(rb"<(?:sp|speech|speaker|TEI)\b", re.IGNORECASE)
+_FLAT_ODT = re.compile(rb"<office:document\s")
 _OPEN_SCREENPLAY = re.compile(rb"<document\b[^>]*Open Screenplay Format", re.IGNORECASE | re.DOTALL)
 
 
@@ -99,6 +125,8 @@ def kind_of_file(path: Path) -> DocumentKind | None:
         return PDF
     if start.startswith(b"{\\rtf"):
         return RICH_TEXT
+    if _FLAT_ODT.search(head):
+        return FLAT_ODT
     if _OPEN_SCREENPLAY.search(head):
         return OPEN_SCREENPLAY
     if start.startswith(b"#Version ") and (
@@ -107,7 +135,7 @@ def kind_of_file(path: Path) -> DocumentKind | None:
         return TRELBY
     if _is_web_page(start, suffix):
         return WEB_PAGE
-    promised = next((kind for kind in KINDS if suffix in kind.suffixes), None)
+    promised = _promised(suffix)
     if promised and start and promised is not WEB_PAGE:
         raise BrokenScript(
             f"is not what its name says, {promised.description}",
@@ -118,8 +146,13 @@ def kind_of_file(path: Path) -> DocumentKind | None:
 
 def _kind_of_archive(path: Path, suffix: str) -> DocumentKind | None:
     """Return the kind of document that an archive is, by its members; None if it is no known kind."""
-    promised = next((kind for kind in KINDS if suffix in kind.suffixes), None)
-    with open_archive(path, _called(promised)) as archive:
+    promised = _promised(suffix)
+    called = promised.name if promised else "zipped"
+    if chat_archive.is_chat(path, called):
+        return WHATSAPP
+    with open_archive(path, called) as archive:
+        if open_document.is_text(archive) or (promised is ODT and archive.find("content.xml")):
+            return ODT
         for kind, ending in _MEMBERS:
             if archive.find(ending):
                 return kind
@@ -138,8 +171,9 @@ _MEMBERS = (
 """For each kind of archive, the ending of a member's name that identifies it; the first that matches wins."""
 
 
-def _called(kind: DocumentKind | None) -> str:
-    return kind.name if kind else "zipped"
+def _promised(suffix: str) -> DocumentKind | None:
+    """Return the kind of document that a file must be to have a suffix; None if it may be anything."""
+    return next((kind for kind in KINDS if suffix in kind.suffixes and kind is not WHATSAPP), None)
 
 
 def _is_web_page(start: bytes, suffix: str) -> bool:

@@ -10,6 +10,9 @@ from itertools import pairwise
 
 from scriptforge.screenplay.format import is_in_capitals, is_name, is_scene_heading, is_transition
 
+CENTRED, RIGHT_ALIGNED = 22, 45
+"""Columns for centred and right-aligned text: those of cues and transitions."""
+
 _WIDEST_INDENT = 200
 _MIN_SPACE = 0.25
 """Extra space above the smallest gap, in lines, from which a gap becomes a blank line."""
@@ -31,6 +34,14 @@ class Block:
     column: int = 0
     above: float = 0.0
     below: float = 0.0
+
+
+def table_row(cells: Sequence[str]) -> Block:
+    """Return a row of a table as a paragraph: dialogue, if a name is in the first of its two cells."""
+    texts = [" ".join(cell.split()) for cell in cells]
+    if len(texts) == 2 and is_name(texts[0].rstrip(":")) and texts[1]:
+        return Block(f"{texts[0].rstrip(':')}: {texts[1]}")
+    return Block("    ".join(filter(None, texts)))
 
 
 def laid_out(blocks: Sequence[Block]) -> list[str]:

@@ -16,10 +16,9 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
-from scriptforge.documents.document import Document, content_of, damaged, has_reliable_kinds, typed
-from scriptforge.documents.laid_out import Block, laid_out
+from scriptforge.documents.document import Document, content_of, damaged, from_blocks
+from scriptforge.documents.laid_out import CENTRED, RIGHT_ALIGNED, Block
 from scriptforge.screenplay.format import BrokenScript, is_name
-from scriptforge.screenplay.paragraphs import Paragraph, kind_of
 
 _TOKEN = re.compile(
     rb"\\(?P<word>[a-zA-Z]{1,32})(?P<number>-?\d{1,10})? ?|\\'(?P<hex>[0-9a-fA-F]{2})|\\(?P<sign>[^a-zA-Z])"
@@ -43,9 +42,7 @@ _CHARSETS = {
     177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250",
 }  # fmt: skip
 _MEASURES = {"li": "indent", "lin": "indent", "fi": "first", "sb": "above", "sa": "below", "s": "style"}
-_ALIGNMENTS = {"ql": 0, "qj": 0, "qc": 22, "qr": 45}
-"""The columns for aligned text: centred text gets that of a cue, right-aligned text that of a transition."""
-
+_ALIGNMENTS = {"ql": 0, "qj": 0, "qc": CENTRED, "qr": RIGHT_ALIGNED}
 _NUMBERS = {"uc": 1, "deleted": 1, "v": 1}
 """The numbers of control words that come without one; that of all others is 0."""
 
@@ -384,7 +381,4 @@ def read(path: Path, encoding: str | None) -> Document:
     """
     reader = _Reader(_Decoder(encoding or "cp1252"))
     reader.read(content_of(path))
-    kinds = [Paragraph(kind_of(block.style), block.text) for block in reader.blocks]
-    if has_reliable_kinds(kinds):
-        return typed(reader.title, kinds, "in an RTF document")
-    return Document(reader.title, (), laid_out(reader.blocks), "in an RTF document", has_margins=True)
+    return from_blocks(reader.blocks, "in an RTF document", reader.title)

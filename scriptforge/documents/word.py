@@ -25,17 +25,14 @@ from scriptforge.documents.document import (
     content_of,
     damaged,
     encrypted,
-    has_reliable_kinds,
+    from_blocks,
     open_archive,
-    too_large,
-    typed,
     unreadable,
     unwritable,
 )
-from scriptforge.documents.laid_out import Block, laid_out
+from scriptforge.documents.laid_out import CENTRED, RIGHT_ALIGNED, Block, table_row
 from scriptforge.screenplay import paragraphs
-from scriptforge.screenplay.format import BrokenScript, is_name
-from scriptforge.screenplay.paragraphs import Paragraph, kind_of
+from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.script import Script, strip_lines
 
 if TYPE_CHECKING:
@@ -49,11 +46,6 @@ _NOT_READ = frozenset(
 _EMU_PER_COLUMN = 91_440
 _EMU_PER_LINE = 152_400
 _MAX_BASES = 20
-_MAX_TAGS = 2_000_000
-"""Tags in a document, at most; that of a long film has about a hundred thousand."""
-
-_CENTRE, _RIGHT = 22, 45
-"""Columns for centred and right-aligned text: those of cues and transitions."""
 
 _STYLES: dict[str, tuple[str, float, float, int]] = {
     "heading": ("Scene Heading", 0.0, 0.0, 2),
@@ -73,14 +65,7 @@ def read(path: Path, encoding: str | None) -> Document:
         BrokenScript: it is damaged, encrypted or far too large, or the libraries for documents are not
             installed.
     """
-    blocks = _read_blocks(path)
-    titles = [block.text.strip() for block in blocks if block.style.lower() == "title"]
-    body = [block for block in blocks if block.style.lower() not in ("title", "subtitle")]
-    kinds = [Paragraph(kind_of(block.style), block.text) for block in body]
-    title = " ".join(" ".join(titles).split())
-    if has_reliable_kinds(kinds):
-        return typed(title, kinds, "in a Word document")
-    return Document(title, (), laid_out(body), "in a Word document", has_margins=True)
+    return from_blocks(_read_blocks(path), "in a Word document")
 
 
 def refuse_old(path: Path, encoding: str | None) -> Document:
@@ -120,14 +105,10 @@ def _markup(archive: Archive) -> io.BytesIO:
         BrokenScript: it has far more markup than a script needs.
     """
     copy = io.BytesIO()
-    tags = 0
     with ZipFile(copy, "w") as zipped:
         for name in dict.fromkeys(archive.names):
-            content = archive.content(name) if name.lower().endswith((".xml", ".rels")) else b""
-            tags += content.count(b"<")
-            if tags > _MAX_TAGS:
-                raise too_large(f"is a Word document with more than {_MAX_TAGS:,} tags")
-            zipped.writestr(name, content)
+            is_markup = name.lower().endswith((".xml", ".rels"))
+            zipped.writestr(name, archive.markup(name) if is_markup else b"")
     copy.seek(0)
     return copy
 
@@ -143,11 +124,7 @@ def _blocks(document: "WordDocument") -> Iterator[Block]:
     usual = next((name for name, style in styles.items() if style.name == "Normal"), "")
     for node in _nodes(document.element.body):
         if node.tag == qn("w:tr"):
-            cells = [" ".join(_text(cell).split()) for cell in node.iterchildren(qn("w:tc"))]
-            is_speech = len(cells) == 2 and is_name(cells[0].rstrip(":")) and cells[1]
-            yield Block(
-                f"{cells[0].rstrip(':')}: {cells[1]}" if is_speech else "    ".join(filter(None, cells))
-            )
+            yield table_row([_text(cell) for cell in node.iterchildren(qn("w:tc"))])
             continue
         style = node.style or usual
         if node.pPr is not None and len(node.pPr) > 1:
@@ -205,7 +182,7 @@ def _column(formats: Sequence[Any]) -> int:
     """Return the column at which a paragraph begins; centred and right-aligned ones have fixed columns."""
     alignment = _first(formats, "alignment")
     if alignment is not None and alignment.name in ("CENTER", "RIGHT"):
-        return _CENTRE if alignment.name == "CENTER" else _RIGHT
+        return CENTRED if alignment.name == "CENTER" else RIGHT_ALIGNED
     inches = _length(formats, "left_indent") + _length(formats, "first_line_indent")
     return max(0, round(inches / _EMU_PER_COLUMN))
 

@@ -23,7 +23,7 @@ from scriptforge.documents.document import Document, content_of, open_archive, t
 from scriptforge.screenplay import paragraphs
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.paragraphs import Paragraph, kind_of
-from scriptforge.screenplay.xml_stream import pull
+from scriptforge.screenplay.xml_stream import attribute, pull
 
 _TRELBY_KINDS = {
     "\\": "heading", "@": "heading", ".": "action", "=": "action", "_": paragraphs.CUE,
@@ -71,7 +71,7 @@ def _open_screenplay(lines: Iterable[str], place: str) -> Document:
     found: list[Paragraph] = []
     for around, node in pull(lines, {"para", "info"}):
         if node.tag == "info":
-            titles.append(_attribute(node, "title"))
+            titles.append(attribute(node, "title"))
         elif "titlepage" in around:
             titles.append(_text(node))
         elif "paragraphs" in around:
@@ -89,12 +89,8 @@ def _kind(paragraph: Node) -> str:
     style = paragraph.find("style")
     if style is None:
         return ""
-    names = (_attribute(style, key) for key in ("basestylename", "basestyle", "name"))
+    names = (attribute(style, key) for key in ("basestylename", "basestyle", "name"))
     return next(filter(None, map(kind_of, names)), "")
-
-
-def _attribute(node: Node, name: str) -> str:
-    return next((value for key, value in node.items() if key.lower() == name), "")
 
 
 def _text(paragraph: Node) -> str:

@@ -116,4 +116,4 @@ def _render(text: str, attributes: str) -> list[str]:
     return f"    <Paragraph {attributes}><Text>{escape(text)}</Text></Paragraph>".split("\n")
 
 
-FORMAT = Format("fdx", "Final Draft's XML", recognise, parse, title, TITLE_WITHIN, ".fdx")
+FORMAT = Format("fdx", "Final Draft's XML", recognise, parse, title, TITLE_WITHIN, (".fdx",))

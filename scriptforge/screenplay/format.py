@@ -295,7 +295,7 @@ class Format:
             as XML, raises `BrokenScript` at an error; any other keeps text that it has no rule for as action.
         title: returns the script's title, found in the first lines; empty if there is none.
         title_within: number of first lines that `title` is given; they are held in memory.
-        suffix: the suffix of its files, if every file with that suffix must be in this format.
+        suffixes: the suffixes of its files, if every file with one of them must be in this format.
     """
 
     name: str
@@ -304,7 +304,7 @@ class Format:
     parse: Callable[[Iterable[str]], Iterator[Parsed]]
     title: Callable[[Sequence[str]], str] = lambda head: ""
     title_within: int = HEAD_LINES
-    suffix: str = ""
+    suffixes: tuple[str, ...] = ()
 
 
 def peek(lines: Iterable[str], count: int = HEAD_LINES) -> tuple[list[str], Iterator[str]]:

@@ -19,6 +19,7 @@ from scriptforge.screenplay import (
     plain_layouts,
     subtitles,
     transcript,
+    ttml,
     xml_play,
 )
 from scriptforge.screenplay.format import HEAD_LINES, LONG_HEAD_LINES, Format, LinePart, Parsed, peek
@@ -27,6 +28,7 @@ from scriptforge.screenplay.script import Element, Script, normalise, speaker_ke
 
 FORMATS: tuple[Format, ...] = (
     final_draft.FORMAT,
+    ttml.FORMAT,
     xml_play.FORMAT,
     subtitles.FORMAT,
     chat_log.FORMAT,
@@ -68,7 +70,9 @@ ONE_SCRIPT_FORMATS = frozenset({"fdx"})
 
 _EXAMPLES = 3
 _MAX_SPEAKERS_NOTED = 10_000
-_UNAMBIGUOUS = frozenset({final_draft.FORMAT.name, xml_play.FORMAT.name, subtitles.FORMAT.name})
+_UNAMBIGUOUS = frozenset(
+    {final_draft.FORMAT.name, ttml.FORMAT.name, xml_play.FORMAT.name, subtitles.FORMAT.name}
+)
 
 
 class Reading:
@@ -169,8 +173,8 @@ def _choose(head: Sequence[str], name: str | None, suffix: str) -> tuple[Format,
             raise unknown_name("format", name, by_name)
         return by_name[name], "the format was asked for"
     for each in FORMATS:
-        if each.suffix and each.suffix == suffix.lower():
-            return each, f"the file's name ends in {each.suffix}"
+        if suffix.lower() in each.suffixes:
+            return each, f"the file's name ends in {suffix.lower()}"
     # max keeps the first of equal scores.
     evidence, best = max(((each.recognise(head), each) for each in FORMATS), key=lambda pair: pair[0].score)
     return best, evidence.reason

@@ -256,7 +256,12 @@ def _without_scene_number(heading: str) -> str:
 
 
 FORMAT = Format(
-    "fountain", "Fountain, the plain-text markup of screenplays", recognise, parse, title, suffix=".fountain"
+    "fountain",
+    "Fountain, the plain-text markup of screenplays",
+    recognise,
+    parse,
+    title,
+    suffixes=(".fountain",),
 )
 
 

@@ -31,6 +31,9 @@ from scriptforge.screenplay.format import (
 )
 from scriptforge.screenplay.script import Element, speaker_key
 
+LONGEST_CAPTION = 10_000
+"""Characters of a caption, about; the lines of a longer one are divided among several."""
+
 _TIME = r"(?:\d{1,3}:)?\d{1,2}:\d{1,2}[.,]\d{1,3}"
 _TIMING = re.compile(rf"\s*({_TIME})(?:\s*-->\s*|,(?=\d+:\d\d:))({_TIME})(?!\d)")
 _EVENT = re.compile(rf"Dialogue: ?[^,]*,({_TIME}),({_TIME}),[^,]*,([^,]*),[^,]*,[^,]*,[^,]*,[^,]*,(.*)")
@@ -50,7 +53,6 @@ _TAGGED = re.compile(r"\[(?P<name>[^\[\]:]{1,40})\]\s+(?P<text>[^\s\[].*)")
 _ENDS = (".", "!", "?", "…", "♪", ")", "]", "。", "！", "？")
 _CLOSING = "\"'”’»"
 _SIGNATURES = ("WEBVTT", "[Script Info]")
-_LONGEST_CAPTION = 10_000
 _LONGEST_SPEECH = 100_000
 _LONGEST_ACTION = 500
 _MANY_NAMES = 0.2
@@ -60,8 +62,11 @@ _SOME_NAMES = 0.05
 """Minimum share of captions with a name for giving captions without one to the speaker above."""
 
 
-class _Caption(NamedTuple):
-    """The lines shown between two times in seconds; `end` is -1 for text outside of all captions."""
+class Caption(NamedTuple):
+    """What is shown between two times in seconds: lines in the markup of WebVTT.
+
+    The end is -1 for text outside of all captions.
+    """
 
     start: float
     end: float
@@ -120,8 +125,12 @@ def recognise(head: Sequence[str]) -> Evidence:
 def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     """Yield a speech for each speaker in turn, and captions without a speaker as action."""
     head, lines = peek(lines)
-    style = _find_style([caption for caption in _captions(head) if caption.end >= 0])
-    captions = _captions(lines)
+    yield from parse_captions([caption for caption in _captions(head) if caption.end >= 0], _captions(lines))
+
+
+def parse_captions(first: Sequence[Caption], captions: Iterable[Caption]) -> Iterator[Parsed]:
+    """Yield the speeches and actions in captions; their `first` ones show how speakers are named."""
+    style = _find_style(first)
     speaker, open_piece, ended = "", _Piece("", ""), 0.0
     for caption in _unrolled(captions, style.rolls):
         if caption.end < 0:
@@ -171,13 +180,13 @@ def _timed(line: str) -> re.Match[str] | None:
     return _TIMING.match(line) or _EVENT.match(line)
 
 
-def _captions(lines: Iterable[str]) -> Iterator[_Caption]:
+def _captions(lines: Iterable[str]) -> Iterator[Caption]:
     """Yield captions, and the text outside of them as captions with the end -1.
 
     The line right above a time is dropped as the label of its caption if it is a number, or in WebVTT also
     if it stands alone.
     """
-    caption = _Caption(0, -1, [])
+    caption = Caption(0, -1, [])
     is_vtt = is_ssa = is_skipped = False
     size = 0
     for number, line in enumerate(lines):
@@ -192,38 +201,38 @@ def _captions(lines: Iterable[str]) -> Iterator[_Caption]:
             begin, end = (
                 (_seconds(timing[1]), _seconds(timing[2])) if timing else (caption.start, caption.end)
             )
-            caption = _Caption(begin, end, _text_of_event(timing) if timing else [])
+            caption = Caption(begin, end, _text_of_event(timing) if timing else [])
             is_skipped, size = False, 0
         elif is_blank:
             is_skipped = False
             caption.lines.append("")
             if caption.end < 0:
                 yield from _finished(caption)
-                caption = _Caption(0, -1, [])
+                caption = Caption(0, -1, [])
         elif is_ssa or is_skipped or (is_vtt and (number == 0 or _opens_remark(line, caption))):
             is_skipped = True
         else:
             caption.lines.append(line)
             size += len(line)
-            if size > _LONGEST_CAPTION:
+            if size > LONGEST_CAPTION:
                 yield from _finished(caption)
                 caption, size = caption._replace(lines=[]), 0
     yield from _finished(caption)
 
 
-def _opens_remark(line: str, caption: _Caption) -> bool:
+def _opens_remark(line: str, caption: Caption) -> bool:
     """Return whether a line opens a WebVTT block that is not a caption, to be skipped up to a blank line."""
     return _BLOCK_OF_VTT.match(line) is not None and not (caption.lines and caption.lines[-1])
 
 
-def _is_label_of_next(caption: _Caption, is_vtt: bool) -> bool:
+def _is_label_of_next(caption: Caption, is_vtt: bool) -> bool:
     """Return whether the last line of a caption, right above a time, is the label of the next caption."""
     *above, last = caption.lines
     is_alone = not above[-1] if above else caption.end < 0
     return _NUMBER.fullmatch(last) is not None or (is_vtt and is_alone and bool(last))
 
 
-def _finished(caption: _Caption) -> Iterator[_Caption]:
+def _finished(caption: Caption) -> Iterator[Caption]:
     """Yield a caption without its blank lines, unless it has no others."""
     lines = [line for line in caption.lines if line]
     if lines:
@@ -250,7 +259,7 @@ def _without_tags(text: str) -> str:
     return " ".join(unescape(_TAG.sub("", text)).split())
 
 
-def _unrolled(captions: Iterable[_Caption], rolls: bool) -> Iterator[_Caption]:
+def _unrolled(captions: Iterable[Caption], rolls: bool) -> Iterator[Caption]:
     """Yield captions without the words that they repeat of the one before, if they roll or overlap in time.
 
     Of a caption that grows, only the addition is yielded.
@@ -269,7 +278,7 @@ def _unrolled(captions: Iterable[_Caption], rolls: bool) -> Iterator[_Caption]:
         above, ended = words, caption.end
 
 
-def _words(caption: _Caption) -> tuple[list[str], set[int]]:
+def _words(caption: Caption) -> tuple[list[str], set[int]]:
     """Return the words of a caption without tags, and the numbers of words after which its lines end."""
     words: list[str] = []
     ends: set[int] = set()
@@ -308,14 +317,14 @@ def _extend_match(count: int, word: str, words: Sequence[str], borders: Sequence
     return count + 1 if count < len(words) and words[count] == word else 0
 
 
-def _rolls(captions: Sequence[_Caption]) -> bool:
+def _rolls(captions: Sequence[Caption]) -> bool:
     """Return whether most captions that immediately follow another repeat some of it."""
     following = [(a, b) for a, b in pairwise(captions) if b.start - a.end < 0.2]
     repeating = sum(_repeated(_words(a)[0], *_words(b)) > 0 for a, b in following)
     return 2 * repeating > len(following) > 0 and repeating > 1
 
 
-def _find_style(captions: Sequence[_Caption]) -> _Style:
+def _find_style(captions: Sequence[Caption]) -> _Style:
     """Infer from the first captions how speakers are named."""
     every = [_without_tags(line) for caption in captions for line in caption.lines]
     lines = list(map(_bare, every))
@@ -339,7 +348,7 @@ def _find_style(captions: Sequence[_Caption]) -> _Style:
     return _Style(is_named, is_tagged, 2 * heads > count, carries, _rolls(captions))
 
 
-def _is_headed(caption: _Caption) -> bool:
+def _is_headed(caption: Caption) -> bool:
     return (
         len(caption.lines) > 1 and _is_titled(caption.lines[0].strip()) and len(caption.lines[0].split()) < 5
     )
@@ -362,7 +371,7 @@ def _is_titled(words: str) -> bool:
     )
 
 
-def _pieces(caption: _Caption, style: _Style) -> Iterator[_Piece]:
+def _pieces(caption: Caption, style: _Style) -> Iterator[_Piece]:
     """Yield the parts of a caption, the lines of one speaker joined."""
     above = _Piece("", "")
     lines = caption.lines

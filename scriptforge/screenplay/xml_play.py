@@ -60,7 +60,7 @@ def title(head: Sequence[str]) -> str:
     try:
         for path, node in pull(head, {"title"}):
             words = _words(node)
-            if words and path and path[-1] in _AROUND_TITLES:
+            if words and node.tag == "title" and path and path[-1] in _AROUND_TITLES:
                 return words
     except BrokenScript:
         pass  # `parse` reports errors; and the first lines are not a whole document

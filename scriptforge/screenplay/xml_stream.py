@@ -75,12 +75,31 @@ def pull(lines: Iterable[str], wanted: Container[str], ignored: Container[str] =
 
 def root(lines: Iterable[str]) -> str:
     """Return the name of the root element; empty if the text does not begin as XML does."""
+    return _begun(lines).root
+
+
+def root_attributes(lines: Iterable[str]) -> dict[str, str]:
+    """Return the attributes of the root element by name, without namespaces and in lower case."""
+    return {_plain(key): value for key, value in _begun(lines).root_attributes.items()}
+
+
+def attribute(element: Element, name: str) -> str:
+    """Return an attribute by its name, without a namespace and in lower case; empty if there is none."""
+    return next((value for key, value in element.items() if _plain(key) == name), "")
+
+
+def _plain(name: str) -> str:
+    return name.rpartition("}")[2].lower()
+
+
+def _begun(lines: Iterable[str]) -> "_Builder":
+    """Return a builder that has been given the text up to its root element, if there is one."""
     builder = _Builder((), ())
     parser = _Parser(builder)
     for text in chain(_chunks(lines, builder), [None]):
         if parser.feed(text) or builder.root:
             break
-    return builder.root
+    return builder
 
 
 def _chunks(lines: Iterable[str], builder: "_Builder") -> Iterator[str]:
@@ -108,6 +127,7 @@ class _Builder:
 
     def __init__(self, wanted: Container[str], ignored: Container[str]) -> None:
         self.root = ""
+        self.root_attributes: dict[str, str] = {}
         self.open: list[str] = []
         self.events = 0
         self._wanted = wanted
@@ -128,7 +148,8 @@ class _Builder:
         self._end_loose_text()
         printed = tag.rpartition("}")[2]
         name = printed.lower()
-        self.root = self.root or name
+        if not self.root:
+            self.root, self.root_attributes = name, attributes
         self.open.append(printed)
         if len(self.open) > DEEPEST:
             raise _TooDeepError

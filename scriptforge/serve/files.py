@@ -50,6 +50,8 @@ _TEXTS = (
     ".fdx",
     ".srt",
     ".vtt",
+    ".ttml",
+    ".dfxp",
     ".xml",
     ".csv",
     ".tsv",

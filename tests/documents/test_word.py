@@ -171,6 +171,12 @@ def test_rtf_with_unusual_numbers(tmp_path: Path, read: Read, said: str, text: s
     ]
 
 
+def test_a_paragraph_in_the_style_of_a_title_is_the_title_in_rtf_too(tmp_path: Path, read: Read) -> None:
+    text = rb"{\rtf1{\stylesheet{\s1 Title;}}\pard\s1 Tin Roof\par\pard Nora: Tea?\par Bo: No.}"
+    _, rows = read(write(tmp_path, "a.rtf", text))
+    assert [(row.title, row.speaker) for row in rows] == [("Tin Roof", "Nora"), ("Tin Roof", "Bo")]
+
+
 def test_a_part_of_an_rtf_title_may_be_bold(tmp_path: Path, read: Read) -> None:
     text = rb"{\rtf1{\info{\title Tin {\b Roof}}}Nora: Tea?\par Bo: No.}"
     _, rows = read(write(tmp_path, "a.rtf", text))

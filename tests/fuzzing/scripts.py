@@ -34,7 +34,7 @@ def script_targets() -> Iterator[Target]:
     """Yield every target that reads a script."""
     yield Target("text", _texts, partial(_opened, suffix=".txt"))
     for each in FORMATS:
-        suffix = each.suffix or ".txt"
+        suffix = next(iter(each.suffixes), ".txt")
         yield Target(
             each.name, partial(_texts_in, each.name), partial(_opened, suffix=suffix, format=each.name)
         )
@@ -119,6 +119,9 @@ _DOCUMENTS: dict[str, Callable[[], list[bytes]]] = {
     ".docx": _word,
     ".pdf": _pdf,
     ".html": _html,
+    ".odt": lambda: [tin_roof.open_document()],
+    ".fodt": lambda: [tin_roof.flat_open_document().encode()],
+    ".zip": lambda: [tin_roof.zipped({"_chat.txt": (_CASES / "whatsapp-iphone.txt").read_bytes()})],
     ".rtf": lambda: [tin_roof.rich_text(has_styles=styles).encode() for styles in (True, False)],
     ".highland": lambda: [tin_roof.zipped({"a.textbundle/text.fountain": tin_roof.FOUNTAIN})],
     ".fadein": lambda: [tin_roof.zipped({"document.xml": tin_roof.open_screenplay()})],
@@ -131,6 +134,8 @@ _DOCUMENTS: dict[str, Callable[[], list[bytes]]] = {
 _MEMBERS = (
     (".docx", "word/document.xml"),
     (".docx", "word/styles.xml"),
+    (".odt", "content.xml"),
+    (".odt", "styles.xml"),
     (".fadein", "document.xml"),
     (".celtx", "script-aB3.html"),
 )

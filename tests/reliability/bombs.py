@@ -163,6 +163,15 @@ BOMBS: Mapping[str, Bomb] = {
     "a text of .odt that unpacks to 300 MB": Bomb(
         "a.odt", lambda size: zipped({"mimetype": "a", "content.xml": b" " * int(size * 300 * _MB)})
     ),
+    "one with 60 MB of empty paragraphs in its text": Bomb(
+        "a.odt", lambda size: zipped({"mimetype": "a", "content.xml": b"<p/>" * int(size * 15 * _MB)})
+    ),
+    "subtitles with a caption of 500,000 lines": Bomb(
+        "a.ttml", _around("<tt><p>", "a<br/>", 500_000, "</p></tt>")
+    ),
+    "a chat that unpacks to 300 MB": Bomb(
+        "a.zip", lambda size: zipped({"_chat.txt": b"[1/1/21, 9:14:05] A: B\n" * int(size * 12 * _MB)})
+    ),
     "a project of Celtx with 60 MB of text": Bomb(
         "a.celtx",
         lambda size: zipped({"project.rdf": "", "script.html": b"<p>" + b"a" * int(size * 60 * _MB)}),

@@ -24,6 +24,7 @@ _MAX_REPEATED, _LONGEST_REPEATED = 10_000, 200
 _SUFFIXES = (
     ".txt", ".md", ".log", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".fdx", ".fountain", ".xml", ".srt",
     ".vtt", ".html", ".rtf", ".docx", ".pdf", ".highland", ".fadein", ".osf", ".celtx", ".trelby", ".odt",
+    ".fodt", ".zip", ".ttml",
 )  # fmt: skip
 _ENCODINGS = (
     "utf-16",
@@ -129,8 +130,10 @@ def _documents() -> dict[str, bytes]:
         "a.osf": tin_roof.open_screenplay().encode(),
         "a.celtx": tin_roof.celtx(),
         "a.trelby": tin_roof.trelby().encode(),
-        "a.odt": tin_roof.zipped(
-            {"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": "<a/>"}
+        "a.odt": tin_roof.open_document(),
+        "a.fodt": tin_roof.flat_open_document(has_styles=False).encode(),
+        "a.zip": tin_roof.zipped(
+            {"_chat.txt": (_TESTS / "corpus" / "cases" / "whatsapp-iphone.txt").read_bytes()}
         ),
         "a.epub": tin_roof.zipped({"mimetype": "application/epub+zip", "a.xhtml": "<p>NORA: Yes.</p>"}),
     }

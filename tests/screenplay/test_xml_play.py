@@ -165,6 +165,12 @@ def test_teis_markup() -> None:
     assert reading.unparsed_examples == ["Here a page is missing."]
 
 
+def test_what_stands_above_a_title_is_none() -> None:
+    header = "<titleStmt><author>Nobody</author><title>The Kettle</title></titleStmt>"
+    play = f"<TEI><teiHeader>{header}</teiHeader><sp><speaker>A</speaker><p>No.</p></sp></TEI>"
+    assert read([play]).title == "The Kettle"
+
+
 def test_a_prefix_for_the_namespace_does_not_matter() -> None:
     lines = [
         '<t:TEI xmlns:t="http://www.tei-c.org/ns/1.0"><t:text><t:body><t:sp>',

@@ -151,6 +151,83 @@ def rich_text(paragraphs: Iterable[tuple[str, str]] = PARAGRAPHS, has_styles: bo
     )
 
 
+_NAMESPACES = " ".join(
+    f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for prefix, name in {
+        "office": "office", "style": "style", "text": "text", "table": "table", "draw": "drawing",
+        "fo": "xsl-fo-compatible", "meta": "meta", "manifest": "manifest",
+    }.items()
+) + ' xmlns:dc="http://purl.org/dc/elements/1.1/"'  # fmt: skip
+_TEXT_DOCUMENT = "application/vnd.oasis.opendocument.text"
+MANIFEST = f"<manifest:manifest {_NAMESPACES}><manifest:file-entry manifest:full-path='content.xml'/>"
+
+
+def open_document(body: str = "", has_styles: bool = True) -> bytes:
+    """Return an OpenDocument text as LibreOffice saves it, of the script or of another body in its markup."""
+    styles, automatic = _open_styles(has_styles)
+    automatic = f"<office:automatic-styles>{automatic}</office:automatic-styles>"
+    body = f"<office:body><office:text>{body or _open_body()}</office:text></office:body>"
+    title = "<office:meta><dc:title>Tin Roof</dc:title></office:meta>"
+    parts = {"styles": styles, "content": automatic + body, "meta": title}
+    return zipped(
+        {
+            "mimetype": _TEXT_DOCUMENT,
+            **{f"{name}.xml": _open_part(f"document-{name}", part) for name, part in parts.items()},
+            "META-INF/manifest.xml": f"{MANIFEST}</manifest:manifest>",
+        }
+    )
+
+
+def flat_open_document(body: str = "", has_styles: bool = True) -> str:
+    """Return the same as one XML file."""
+    with zipfile.ZipFile(io.BytesIO(open_document(body, has_styles))) as archive:
+        parts = [archive.read(name).decode() for name in ("meta.xml", "styles.xml", "content.xml")]
+    inner = "".join(part.partition(">")[2].partition(">")[2].rpartition("</")[0] for part in parts)
+    return _open_part("document", inner, f' office:mimetype="{_TEXT_DOCUMENT}"')
+
+
+def _open_part(root: str, inner: str, attribute: str = "") -> str:
+    declared = '<?xml version="1.0" encoding="UTF-8"?>'
+    return f"{declared}\n<office:{root} {_NAMESPACES}{attribute}>{inner}</office:{root}>"
+
+
+def _open_styles(has_styles: bool) -> tuple[str, str]:
+    """Return the named styles, and those of paragraphs that were formatted by hand."""
+    indents = {"Character": "5.59cm", "Dialogue": "1in", "Parenthetical": "1.6in", "Transition": "324pt"}
+    named = automatic = ""
+    for number, kind in enumerate(dict.fromkeys(kind for kind, _ in PARAGRAPHS), start=1):
+        identifier = kind.replace(" ", "_20_")
+        above = "0cm" if kind in ("Dialogue", "Parenthetical") else "0.423cm"
+        layout = (
+            f'<style:paragraph-properties fo:margin-left="{indents.get(kind, "0cm")}" '
+            f'fo:margin-top="{above}" fo:text-indent="0cm"/>'
+        )
+        named += (
+            f'<style:style style:name="{identifier}" style:display-name="{kind}" style:family="paragraph" '
+            f'style:parent-style-name="Standard">{layout}</style:style>'
+        )
+        parent = identifier if has_styles else "Standard"
+        automatic += (
+            f'<style:style style:name="P{number}" style:family="paragraph" '
+            f'style:parent-style-name="{parent}">{layout}</style:style>'
+        )
+    standard = '<style:style style:name="Standard" style:family="paragraph" style:class="text"/>'
+    footer = "<style:footer><text:p>page 1</text:p></style:footer>"
+    masters = f"<office:master-styles><style:master-page>{footer}</style:master-page></office:master-styles>"
+    return f"<office:styles>{standard}{named if has_styles else ''}</office:styles>{masters}", automatic
+
+
+def _open_body() -> str:
+    """Return the script in styles `P1` to `P6`, with what LibreOffice writes between and into paragraphs."""
+    kinds = list(dict.fromkeys(kind for kind, _ in PARAGRAPHS))
+    body = "<text:sequence-decls><text:sequence-decl/></text:sequence-decls>"
+    for kind, text in PARAGRAPHS:
+        first, space, rest = text.partition(" ")
+        parts = f"<text:span>{escape(first)}</text:span>{space}<text:soft-page-break/>{escape(rest)}"
+        body += f'<text:p text:style-name="P{kinds.index(kind) + 1}">{parts}</text:p>'
+    return body
+
+
 def write(folder: Path, name: str, content: str | bytes) -> Path:
     """Write a file and return its path."""
     path = folder / name
