@@ -53,8 +53,8 @@ _LENGTH = re.compile(r"(-?\d{0,6}(?:\.\d{1,12})?)(in|cm|mm|pt|pc|px)")
 _TO_AN_INCH = {"in": 1.0, "cm": 2.54, "mm": 25.4, "pt": 72.0, "pc": 6.0, "px": 96.0}
 _ALIGNMENTS = {"center": CENTRED, "end": RIGHT_ALIGNED, "right": RIGHT_ALIGNED}
 _COLUMNS_AN_INCH, _LINES_AN_INCH = 10, 6
-_MOST_SPACES = 80
-"""Spaces, at most, that one tag stands for."""
+_MAX_SPACES = 80
+"""Maximum number of spaces that one tag stands for."""
 
 _MAX_BASES = 20
 
@@ -214,7 +214,7 @@ def _texts(node: Node) -> Iterator[str]:
     for child in node:
         if child.tag == "s":
             count = attribute(child, "c")
-            yield " " * (min(int(count), _MOST_SPACES) if re.fullmatch("[0-9]{1,4}", count) else 1)
+            yield " " * (min(int(count), _MAX_SPACES) if re.fullmatch("[0-9]{1,4}", count) else 1)
         elif child.tag in _SIGNS:
             yield _SIGNS[child.tag]
         else:
