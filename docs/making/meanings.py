@@ -83,10 +83,10 @@ CONFIG = {
     "dataset.alphabet": "different characters in its training split",
     "dataset.cast[]": "everybody who speaks in it, most lines first",
     "dataset.turns": "habits of its training split: `same_again`, the share of the lines directly after "
-    "another one that the same speaker says; `busiest`, the share of the busiest speaker among 50 lines; and "
-    "`newcomers`, the shares of the lines whose speaker has none of the 50 lines before, by how many lines came "
-    "before; and `companions`, for each speaker with a token the numbers of the later ones who have a line within "
-    "50 lines of theirs; null if unknown",
+    "another one that the same speaker says; `busiest`, the share of the busiest speaker among 50 lines; "
+    "`newcomers`, the shares of the lines whose speaker has none of the 50 lines before, by how many lines "
+    "came before; and `companions`, for each speaker with a token the numbers of the later ones who have a "
+    "line within 50 lines of theirs; null if unknown",
     "dataset.echoes": "how often people say again what was said before, by how much of a page came before: "
     "`runs`, shares of the tokens that end a run of some length, and `lines`; null if unknown",
     "dataset.frequencies": "how often tokens of text are used there: the `ids` of the most frequent, "

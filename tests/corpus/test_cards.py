@@ -103,7 +103,7 @@ def test_a_folder_of_own_cards_need_not_exist(tmp_path: Path) -> None:
         (CARD.replace('"bpe"', '"bytes"') + SOURCE, 6, "“level”: must be 'word', 'bpe' or 'char'"),
         (CARD + 'vocabulary_size = "2000"\n' + SOURCE, 7, "“vocabulary_size”"),
         (CARD + "vocab = 2000\n" + SOURCE, 7, "“vocab”: a card has no such key"),
-        (CARD + 'format = "opera"\n' + SOURCE, 7, "there is no format “opera”; known are fdx, xml"),
+        (CARD + 'format = "opera"\n' + SOURCE, 7, "there is no format “opera”; known are fdx, ttml, xml"),
         (CARD + 'name = "other"\n' + SOURCE, 7, "“name” is not a key"),
         (CARD + 'cast = ["A", 3]\n' + SOURCE, 7, "“cast.2”"),
         (CARD, 1, "“source”: it is missing"),

@@ -22,7 +22,7 @@ SCREENPLAY = [
 FOUNTAIN = ["INT. KITCHEN", "", "Steam.", "", "ANNA", "Tea?", "", "BEN", "No."]
 NOVEL = ["It rained.", "It went on raining.", "", "Then it stopped."]
 
-OF_MARKUP = {"fdx", "xml-play"}  # these refuse what is not in them
+OF_MARKUP = {"fdx", "ttml", "xml-play"}  # these refuse what is not in them
 names = [format.name for format in FORMATS if format.name not in OF_MARKUP]
 scraps = [
     "anna: tea?", "ANNA", "ANNA:", "          ANNA (O.S.)", "      Tea?", "INT. KITCHEN", "CUT TO:", "", "  ",
