@@ -146,7 +146,9 @@ class TurnTaking:
             return 0.0
         lines_R = np.array(list(spoken.values()), np.float32)
         companions_S = self._are_companions_SS[:, [id_ - self._first for id_ in spoken]] @ lines_R
-        return _STRANGER_POWER * np.log(np.maximum(companions_S / lines_R.sum(), _LEAST_COMPANY))
+        shares_S = np.maximum(companions_S / lines_R.sum(), _LEAST_COMPANY)
+        offsets_S: NDArray[np.floating[Any]] = _STRANGER_POWER * np.log(shares_S)
+        return offsets_S
 
     def _weigh(self, logits_BV: Numbers) -> Numbers:
         """Return scores with the cues of speakers beyond the rates lowered, and all other cues raised.
