@@ -6,7 +6,7 @@ likely, the more so the further beyond, and the other cues gain what is taken fr
 
     training text                        so far                      made less likely
     the same speaker goes on: 3 %        2 of the last 20 lines      that speaker's cue    × 0.10
-    lines of the busiest speaker: 28 %   18 of the last 40 lines     that speaker's cue    × 0.04
+    lines of the busiest speaker: 28 %   18 of the last 40 lines     that speaker's cue    × 0.002
     lines of newcomers: 11 %             9 of the last 50 lines      cues of all others    × 0.02
 
 Whoever is new should know those who are there: the fewer of the latest 50 lines are of speakers who are
@@ -40,7 +40,7 @@ from scriptforge.vocabulary import Vocabulary
 _PSEUDOCOUNT = 10
 """Pseudo-count of lines at the rates of the training text, since few lines say little about rates."""
 
-_SAME_POWER, _BUSIEST_POWER, _NEWCOMER_POWER = 2, 8, 8
+_SAME_POWER, _BUSIEST_POWER, _NEWCOMER_POWER = 2, 16, 8
 
 _BUSIEST_OF_FEW = 1.3
 """Factor by which the busiest of a few speakers may exceed an even share of the lines."""

@@ -4,7 +4,7 @@
 const WINDOW = 50;          // lines of dialogue over which shares are measured
 const PSEUDOCOUNT = 10;        // weight of people's shares, in lines before the first one
 const PLACE_BOUNDS = [2, 6, 15, WINDOW]; // after how many lines each place but the first begins
-const SAME_POWER = 2, BUSIEST_POWER = 8, NEWCOMER_POWER = 8;
+const SAME_POWER = 2, BUSIEST_POWER = 16, NEWCOMER_POWER = 8;
 const BUSIEST_OF_FEW = 1.3; // limit on the busiest speaker of a small cast, as a multiple of an even share
 const NEXT = 0.5;           // lines that are counted in advance, so that even the first line too many counts
 const LEAST = 1e-3;         // lower limit of an expected number of lines
