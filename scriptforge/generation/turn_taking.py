@@ -145,8 +145,8 @@ class TurnTaking:
         if not spoken:
             return 0.0
         lines_R = np.array(list(spoken.values()), np.float32)
-        companions_S = self._are_companions_SS[:, [id_ - self._first for id_ in spoken]] @ lines_R
-        shares_S = np.maximum(companions_S / lines_R.sum(), _LEAST_COMPANY)
+        companions_S = lines_R @ self._are_companions_SS[[id_ - self._first for id_ in spoken]]
+        shares_S = np.maximum(companions_S / sum(spoken.values()), _LEAST_COMPANY)
         offsets_S: NDArray[np.floating[Any]] = _STRANGER_POWER * np.log(shares_S)
         return offsets_S
 
@@ -185,28 +185,29 @@ class _Line(NamedTuple):
 
 
 class _Turns:
-    """The latest lines of dialogue of a sequence."""
+    """The latest lines of dialogue of a sequence.
+
+    Attributes:
+        spoken: how many of them each speaker with a token says.
+    """
 
     SIZE = 2 + len(_Line._fields) * WINDOW
     """Number of numbers that the state is saved as."""
 
     def __init__(self) -> None:
-        self._lines: deque[_Line] = deque(maxlen=WINDOW)
+        self.spoken: Counter[int] = Counter()
+        self._lines: deque[_Line] = deque()
+        self._going_on = self._newcomers = 0  # number of the lines that go on, and of newcomers' lines
         self._current = 0
         self._count = 0  # number of lines so far, but no more than matter
 
     def take(self, speaker: int, *, is_line: bool) -> None:
         """Take the opening of an element; `is_line` says whether it is dialogue."""
         if is_line:
-            is_new = speaker == 0 or all(line.speaker != speaker for line in self._lines)
-            self._lines.append(_Line(speaker, speaker > 0 and speaker == self._current, is_new))
+            goes_on = speaker > 0 and speaker == self._current
+            self._append(_Line(speaker, goes_on, is_new=speaker not in self.spoken))
             self._count = min(self._count + 1, 2 * WINDOW)
         self._current = speaker
-
-    @property
-    def spoken(self) -> Counter[int]:
-        """Return the number of lines of each speaker with a token."""
-        return Counter(line.speaker for line in self._lines if line.speaker)
 
     def offsets(
         self, habits: TurnHabits, expected_newcomers: Sequence[float]
@@ -228,11 +229,9 @@ class _Turns:
             for speaker, count in self.spoken.items()
         }
         if self._current in found:
-            again = sum(line.goes_on for line in self._lines) + _NEXT
-            found[self._current] += _SAME_POWER * _excess(habits.same_again, again, lines)
-        newcomers = sum(line.is_new for line in self._lines) + _NEXT
+            found[self._current] += _SAME_POWER * _excess(habits.same_again, self._going_on + _NEXT, lines)
         expected = expected_newcomers[self._count] / lines
-        return found, _NEWCOMER_POWER * _excess(expected, newcomers, lines)
+        return found, _NEWCOMER_POWER * _excess(expected, self._newcomers + _NEXT, lines)
 
     def numbers(self) -> list[int]:
         """Return the state as a list of `SIZE` numbers."""
@@ -245,13 +244,30 @@ class _Turns:
         ]
 
     def restore(self, numbers: Sequence[int]) -> None:
-        """Continue from a state, before anything is taken."""
+        """Continue from a state."""
+        self.spoken.clear()
+        self._lines.clear()
+        self._going_on = self._newcomers = 0
         self._count, self._current, *rest = numbers
         columns = [rest[start : start + WINDOW] for start in range(0, len(rest), WINDOW)]
-        self._lines.clear()
         for speaker, goes_on, is_new in zip(*columns, strict=True):
             if speaker >= 0:
-                self._lines.append(_Line(speaker, bool(goes_on), bool(is_new)))
+                self._append(_Line(speaker, bool(goes_on), bool(is_new)))
+
+    def _append(self, line: _Line) -> None:
+        """Append a line, and forget the first one of more than `WINDOW`."""
+        self._lines.append(line)
+        self._add(line, 1)
+        if len(self._lines) > WINDOW:
+            self._add(self._lines.popleft(), -1)
+
+    def _add(self, line: _Line, lines: int) -> None:
+        self._going_on += lines * line.goes_on
+        self._newcomers += lines * line.is_new
+        if line.speaker:
+            self.spoken[line.speaker] += lines
+            if not self.spoken[line.speaker]:
+                del self.spoken[line.speaker]
 
 
 def _companion_matrix(habits: TurnHabits, speakers: int) -> NDArray[np.float32]:
