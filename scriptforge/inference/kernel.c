@@ -998,21 +998,25 @@ EXPORT int pick(const Rule *rule, const float *scores, const double *text, const
 
 /* ---- Shifting probability ---- */
 
-/* Adds offsets to the scores of some tokens, and a constant that keeps their total probability. */
-static void shift(float *scores, const int32_t *ids, const float *offsets, int64_t count, float *weights)
+/* Adds offsets to the scores of some tokens, and a constant that keeps their total probability. room: (2, S). */
+static void shift(float *scores, const int32_t *ids, const float *offsets, int64_t count, float *room)
 {
-    float best = -INFINITY;
-    for (int64_t i = 0; i < count; i++)
+    float *weights = room, *factors = room + count, best = -INFINITY, top = -INFINITY;
+    for (int64_t i = 0; i < count; i++) {
         best = scores[ids[i]] > best ? scores[ids[i]] : best;
-    for (int64_t i = 0; i < count; i++)
+        top = offsets[i] > top ? offsets[i] : top;
+    }
+    for (int64_t i = 0; i < count; i++) {
         weights[i] = scores[ids[i]] - best;
-    exponentials(weights, weights, count);
+        factors[i] = offsets[i] - top;
+    }
+    exponentials(room, room, 2 * count);
     double before = 0, after = 0;
     for (int64_t i = 0; i < count; i++) {
         before += weights[i];
-        after += offsets[i] != 0 ? weights[i] * exp(offsets[i]) : weights[i];
+        after += (double)weights[i] * factors[i];
     }
-    double change = log(before / after);
+    double change = log(before / after) - top;
     for (int64_t i = 0; i < count; i++)
         scores[ids[i]] += (float)(offsets[i] + change);
 }
@@ -1021,12 +1025,12 @@ static void shift(float *scores, const int32_t *ids, const float *offsets, int64
 Returns 0, or 1 if out of memory. */
 EXPORT int lower(float *scores, int64_t rows, int64_t size, const int32_t *ids, int64_t count, const float *offsets)
 {
-    float *weights = malloc((size_t)count * sizeof(float) + 1);
-    for (int64_t row = 0; weights && row < rows; row++)
+    float *room = malloc(2 * (size_t)count * sizeof(float) + 1);
+    for (int64_t row = 0; room && row < rows; row++)
         if (largest(offsets + row * count, count) > 0)
-            shift(scores + row * size, ids, offsets + row * count, count, weights);
-    free(weights);
-    return !weights;
+            shift(scores + row * size, ids, offsets + row * count, count, room);
+    free(room);
+    return !room;
 }
 
 INLINE float inner_product(const float *left, const float *right, int64_t count)
@@ -1051,8 +1055,8 @@ weights: (V, E), of the head; differences: (B, E), inputs of the head minus the 
 EXPORT int strengthen(float *scores, int64_t rows, int64_t size, int64_t layout, float distance, const float *weights, int64_t width, const float *differences, const float *strengths)
 {
     int32_t *ids = malloc((size_t)size * sizeof(int32_t) + 1);
-    float *offsets = malloc((size_t)size * sizeof(float) + 1), *shares = malloc((size_t)size * sizeof(float) + 1);
-    int is_done = ids && offsets && shares;
+    float *offsets = malloc((size_t)size * sizeof(float) + 1), *room = malloc(2 * (size_t)size * sizeof(float) + 1);
+    int is_done = ids && offsets && room;
     for (int64_t row = 0; is_done && row < rows; row++, scores += size, differences += width) {
         float best = highest(scores + layout, size - layout, -INFINITY);
         int64_t count = 0;
@@ -1062,11 +1066,11 @@ EXPORT int strengthen(float *scores, int64_t rows, int64_t size, int64_t layout,
                     offsets[count] = inner_product(weights + id * width, differences, width) * strengths[row];
                     ids[count++] = (int32_t)id;
                 }
-        shift(scores, ids, offsets, count, shares);
+        shift(scores, ids, offsets, count, room);
     }
     free(ids);
     free(offsets);
-    free(shares);
+    free(room);
     return !is_done;
 }
 
