@@ -68,8 +68,10 @@ def title(head: Sequence[str]) -> str:
     """Return the title in the head; empty if there is none in the first lines."""
     try:
         for path, node in pull(head, {"title"}):
+            if "body" in path:
+                break
             words = " ".join("".join(node.itertext()).split())
-            if words and node.tag == "title" and "head" in path:
+            if words and node.tag == "title":
                 return words
     except BrokenScript:
         pass  # `parse` reports errors; and the first lines are not a whole document
