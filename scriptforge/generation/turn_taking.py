@@ -80,7 +80,7 @@ class TurnTaking:
         self._cue, self._says = vocabulary.cue, vocabulary.says
         self._cues = np.array([*range(self._first, self._layout_size), self._cue])
         self._habits, self._newcomers = habits, _expected_newcomers(habits)
-        self._are_companions_SS = _companion_matrix(habits, len(vocabulary.speaker_tokens))
+        self._are_companions_SS = _companion_matrix(habits, vocabulary)
         self._turns = [_Turns() for _ in range(batch_size)]
         self._offsets_BS = np.zeros((batch_size, len(self._cues)), np.float32)
         self._factors_BS = np.ones_like(self._offsets_BS)
@@ -114,8 +114,10 @@ class TurnTaking:
         """See `Decoder.restore`."""
         self._decoder.restore(state)
         turns_BN = state["turns"]
-        if turns_BN.shape != (len(self._turns), _Turns.SIZE) or turns_BN.max() >= self._layout_size:
-            raise ValueError("the state has other turns than a text of this model")
+        if turns_BN.shape != (len(self._turns), _Turns.SIZE):
+            raise ValueError("the state has the turns of other texts")
+        if turns_BN[:, _Turns.SPEAKERS].max() >= self._layout_size:
+            raise ValueError("the state has speakers that this model does not know")
         for row, numbers in enumerate(turns_BN.tolist()):
             self._turns[row].restore(numbers)
             self._note(row)
@@ -194,6 +196,9 @@ class _Turns:
     SIZE = 2 + len(_Line._fields) * WINDOW
     """Number of numbers that the state is saved as."""
 
+    SPEAKERS = slice(1, 2 + WINDOW)
+    """Which of them are speakers: the current one, and that of each line."""
+
     def __init__(self) -> None:
         self.spoken: Counter[int] = Counter()
         self._lines: deque[_Line] = deque()
@@ -270,14 +275,20 @@ class _Turns:
                 del self.spoken[line.speaker]
 
 
-def _companion_matrix(habits: TurnHabits, speakers: int) -> NDArray[np.float32]:
-    """Return 1 for each two speakers who are companions in the training text, else 0; all 1 if unknown."""
+def _companion_matrix(habits: TurnHabits, vocabulary: Vocabulary) -> NDArray[np.float32]:
+    """Return 1 for each two speakers who are companions in the training text, else 0; all 1 if unknown.
+
+    In a mix, it is 1 for speakers of different sources, too: the grammar keeps them apart.
+    """
+    sources_S = np.array([str(token.source) for token in vocabulary.speaker_tokens])
+    speakers = len(sources_S)
     if habits.companions is None or len(habits.companions) != speakers:
         return np.ones((speakers, speakers), np.float32)
-    matrix_SS = np.eye(speakers, dtype=np.float32)
+    matrix_SS = (sources_S[:, None] != sources_S) | np.eye(speakers, dtype=np.bool_)
     for speaker, others in enumerate(habits.companions):
-        matrix_SS[speaker, [each for each in others if each < speakers]] = 1
-    return np.maximum(matrix_SS, matrix_SS.T)
+        matrix_SS[speaker, [each for each in others if each < speakers]] = True
+    both_SS: NDArray[np.float32] = np.maximum(matrix_SS, matrix_SS.T).astype(np.float32)
+    return both_SS
 
 
 def _expected_newcomers(habits: TurnHabits) -> list[float]:

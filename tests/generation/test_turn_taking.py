@@ -145,11 +145,11 @@ def test_a_saved_text_goes_on_as_if_it_had_not_stopped(
     )
     whole, first = (
         Generation(model, word_vocabulary, replace(OPTIONS, count=1, lines=lines), habits=habits)
-        for lines in (30, 12)
+        for lines in (80, 40)
     )
     text = first.write()[0].text
     save_state(first.pause(), tmp_path / "s", weights="w", seed=1)
     state, _ = load_state(tmp_path / "s", weights="w")
-    options = replace(OPTIONS, count=1, lines=18, seed=None)
+    options = replace(OPTIONS, count=1, lines=40, seed=None)
     second = Generation(model, word_vocabulary, options, after=state, habits=habits)
     assert text + second.write()[0].text == whole.write()[0].text

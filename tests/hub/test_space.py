@@ -191,17 +191,23 @@ def test_people_take_turns_and_echo_as_python_lets_them(
     shutil.copytree(tiny_run.path, folder := tmp_path / "strict")
     description = json.loads((folder / "config.json").read_text("utf-8"))
     strict = {
-        "turns": {"same_again": 0.0, "busiest": 0.2},
+        "turns": {
+            "same_again": 0.0,
+            "busiest": 0.2,
+            "newcomers": [0.9, 0.4, 0.2, 0.1, 0.05],
+            "companions": [[1], [], []],
+        },
         "echoes": {"runs": [[0.0] * 5] * 3, "lines": [0.0] * 5},
         "frequencies": {"ids": [30, 31, 32], "shares": [0.01, 0.01, 0.01]},
     }
     described = {**description, "dataset": {**description["dataset"], **strict}}
     (folder / "config.json").write_text(json.dumps(described), encoding="utf-8")
-    wish = {"lines": 40, "next": FIRST}
+    wish = {"lines": 30, "next": FIRST}
     (loose,) = written(browser, site, Run(tiny_run), wish)
     (shown,) = written(browser, site, run := Run(RunFolder(folder)), wish)
-    (text,) = Session(run, GenerateOptions(prime=f"{SPEAKERS[0]}:", lines=40, temperature=0)).write()
-    assert shown == text.text.splitlines()
+    (text,) = Session(run, GenerateOptions(prime=f"{SPEAKERS[0]}:", lines=30, temperature=0)).write()
+    lines = [f"{each.speaker}: {each.text}" if each.speaker else each.text for each in text.elements]
+    assert [line.split() for line in shown] == [line.split() for line in lines]
     assert len(set(shown)) > len(set(loose))
 
 

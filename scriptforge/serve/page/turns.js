@@ -22,6 +22,7 @@ export class Turns {
     this.newcomers = (!members && newcomers) || PLACE_BOUNDS.concat(0).map(() => Infinity);
     const areKnown = !members && companions?.length === voices.length;
     this.companions = areKnown ? companions.map((others) => new Set(others)) : null;
+    this.sources = voices.map(({ source }) => source);
     this.lines = [];        // the latest lines: {speaker, wentOn, isNew}; 0 is a speaker without a cue of their own
     this.expected = [];     // for each of them, how likely it is a newcomer's
     this.current = 0;
@@ -81,7 +82,8 @@ export class Turns {
     for (const [speaker, count] of counts) {
       const [one, other] = [id - this.first, speaker - this.first].sort((a, b) => a - b);
       all += count;
-      if (this.companions[one].has(other)) near += count;
+      // In a mix, the grammar keeps the speakers of different sources apart.
+      if (this.companions[one].has(other) || this.sources[one] !== this.sources[other]) near += count;
     }
     return all ? STRANGER_POWER * Math.log(Math.max(near / all, LEAST_COMPANY)) : 0;
   }
