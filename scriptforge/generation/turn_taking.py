@@ -116,8 +116,10 @@ class TurnTaking:
         turns_BN = state["turns"]
         if turns_BN.shape != (len(self._turns), _Turns.SIZE):
             raise ValueError("the state has the turns of other texts")
-        if turns_BN[:, _Turns.SPEAKERS].max() >= self._layout_size:
-            raise ValueError("the state has speakers that this model does not know")
+        speakers_BN = turns_BN[:, _Turns.SPEAKERS]
+        is_known_BN = (speakers_BN <= 0) | ((speakers_BN >= self._first) & (speakers_BN < self._layout_size))
+        if not is_known_BN.all() or np.any(turns_BN[:, 0] % (2 * WINDOW + 1) != turns_BN[:, 0]):
+            raise ValueError("the state has turns that no text of this model can have")
         for row, numbers in enumerate(turns_BN.tolist()):
             self._turns[row].restore(numbers)
             self._note(row)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from scriptforge.errors import RunError
 from scriptforge.generation.decoding import load_state, save_state
 from scriptforge.generation.generate import Generation
 from scriptforge.models.layers import HeadedModel
@@ -153,3 +154,19 @@ def test_a_saved_text_goes_on_as_if_it_had_not_stopped(
     options = replace(OPTIONS, count=1, lines=40, seed=None)
     second = Generation(model, word_vocabulary, options, after=state, habits=habits)
     assert text + second.write()[0].text == whole.write()[0].text
+
+
+@pytest.mark.parametrize(("place", "number"), [(0, 101), (0, -1), (1, 3), (2, 10), (51, 3)])
+def test_a_damaged_state_is_refused(
+    word_vocabulary: Vocabulary, untrained_model: Make, tmp_path: Path, place: int, number: int
+) -> None:
+    model, habits = untrained_model(word_vocabulary), Habits(TurnHabits(same_again=0.02, busiest=0.25))
+    begun = Generation(model, word_vocabulary, replace(OPTIONS, count=1, lines=60), habits=habits)
+    begun.write()
+    state = begun.pause()
+    state.decoder["turns"][0, place] = number
+    save_state(state, tmp_path / "s", weights="w", seed=1)
+    damaged, _ = load_state(tmp_path / "s", weights="w")
+    options = replace(OPTIONS, count=1, seed=None)
+    with pytest.raises(RunError):
+        Generation(model, word_vocabulary, options, after=damaged, habits=habits).write()
