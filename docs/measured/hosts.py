@@ -187,7 +187,9 @@ def page(rows: list[list[str]], load: float) -> str:
             f"torch {torch.__version__}, on {os.cpu_count()} cores, whose load was {load:.1f} when it began.",
             "",
             "```",
-            f"PYTHONPATH=tests python docs/measured/hosts.py {' '.join([Path(sys.argv[1]).name, *sys.argv[2:]])}",
+            " ".join(
+                ["PYTHONPATH=tests python docs/measured/hosts.py", Path(sys.argv[1]).name, *sys.argv[2:]]
+            ),
             "```",
             "",
             f"{STEPS} steps each, one thread a process. The hosts are two network "
