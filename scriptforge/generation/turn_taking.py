@@ -83,7 +83,6 @@ class TurnTaking:
         self._are_companions_SS = _companion_matrix(habits, vocabulary)
         self._turns = [_Turns() for _ in range(batch_size)]
         self._offsets_BS = np.zeros((batch_size, len(self._cues)), np.float32)
-        self._factors_BS = np.ones_like(self._offsets_BS)
         self._lowers = False
         loaded = kernel()
         self._lowering = Lowering(loaded, self._cues, self._offsets_BS) if loaded is not None else None
@@ -102,7 +101,6 @@ class TurnTaking:
         for row, source in copies.items():
             self._turns[row] = deepcopy(self._turns[source])
             self._offsets_BS[row] = self._offsets_BS[source]
-            self._factors_BS[row] = self._factors_BS[source]
         self._lowers = bool(self._offsets_BS.any())
 
     def state(self) -> Saved:
@@ -141,7 +139,6 @@ class TurnTaking:
         self._offsets_BS[row, :-1] += self._offsets_of_strangers(turns.spoken)
         for id_, offset in offsets.items():
             self._offsets_BS[row, id_ - self._first] = offset
-        self._factors_BS[row] = np.exp(self._offsets_BS[row])
         self._lowers = bool(self._offsets_BS.any())
 
     def _offsets_of_strangers(self, spoken: Mapping[int, int]) -> NDArray[np.floating[Any]] | float:
@@ -169,7 +166,7 @@ class TurnTaking:
         with np.errstate(all="ignore"):  # a diverged model gives infinite or NaN scores
             weights_BS = np.exp(scores_BS - scores_BS.max(-1, keepdims=True))
             before_B1 = weights_BS.sum(-1, keepdims=True, dtype=np.float64)
-            after_B1 = (weights_BS * self._factors_BS).sum(-1, keepdims=True)
+            after_B1 = (weights_BS * np.exp(self._offsets_BS)).sum(-1, keepdims=True)
             scores_BV[:, self._cues] = scores_BS + (self._offsets_BS + np.log(before_B1 / after_B1))
         return scores_BV
 

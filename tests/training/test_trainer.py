@@ -27,6 +27,16 @@ from scriptforge.training.trainer import resume, start
 from scriptforge.workspace import RunFolder
 from scriptforge.workspace.entries import remove, rename
 
+BY_HEART = {
+    "hidden_size": 64,
+    "embedding_size": 32,
+    "dropout_input": 0,
+    "dropout_output": 0,
+    "reset_probability": 0,
+    "learning_rate": 0.03,
+}
+"""Settings that learn a short text by heart."""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
@@ -84,15 +94,7 @@ def test_a_text_can_be_learnt_by_heart(tmp_path: Path, folder: RunFolder) -> Non
     text = tmp_path / "play.txt"
     text.write_text(comedy(8))
     dataset = prepared(text, tmp_path / "data", validation=0.2, test=0)
-    settings = small(
-        hidden_size=64,
-        embedding_size=32,
-        dropout_input=0,
-        dropout_output=0,
-        reset_probability=0,
-        learning_rate=0.03,
-        epochs=200,
-    )
+    settings = small(**BY_HEART, epochs=200)
     finished = finish(start(dataset, settings, folder, "cpu"))
     assert finished.training_nats_per_token < 0.05
     assert finished.diagnosis.startswith("Overfitting")
@@ -238,18 +240,9 @@ def test_patience_ends_a_training_that_gets_no_better(tiny_dataset: Dataset, fol
 def test_minutes_end_early_where_validation_only_gets_worse(tmp_path: Path, folder: RunFolder) -> None:
     (tmp_path / "play.txt").write_text(comedy(8))
     dataset = prepared(tmp_path / "play.txt", tmp_path / "data", validation=0.2, test=0)
-    learnt_by_heart = small(
-        hidden_size=64,
-        embedding_size=32,
-        dropout_input=0,
-        dropout_output=0,
-        reset_probability=0,
-        learning_rate=0.03,
-        minutes=0.5,
-        validations=100,
-    )
+    settings = small(**BY_HEART, minutes=0.5, validations=100)
     context = StartContext(time.perf_counter())
-    finished = finish(start(dataset, learnt_by_heart, folder, "cpu", context=context))
+    finished = finish(start(dataset, settings, folder, "cpu", context=context))
     assert finished.diagnosis.startswith("Ended early") and finished.seconds < 25
     with pytest.raises(RunError, match="finished: its validation loss no longer improved") as caught:
         list(resume(dataset, folder, "cpu"))
