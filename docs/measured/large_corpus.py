@@ -1,11 +1,11 @@
-"""Makes a corpus of any size out of a small one, prepares it, and writes large-corpus.md beside this file.
+"""Makes a large corpus out of small ones, prepares it, and writes large-corpus.md beside this file.
 
-    python docs/measured/large_corpus.py CORPUS FOLDER --gigabytes 10
+    python docs/measured/large_corpus.py FOLDER CORPUS… --gigabytes 10
 
 CORPUS is a folder or file with scenes, such as `amdracor`; the scripts go into FOLDER, which needs twice the
 room that is asked for. Each is put together of scenes drawn at random, so that the same seed makes the same
-corpus. Then `prepare` reads it with one process and with two, and a tenth of it with one, so that what grows
-with the text and what does not can be told apart. Nothing else should run on the machine meanwhile.
+corpus. `prepare` reads a tenth of it with one process and with two, and all of it with two, so that one can
+tell what grows with the text. Nothing else should run on the machine meanwhile.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import attrgetter
 from pathlib import Path
 from textwrap import fill
@@ -33,9 +33,10 @@ from scriptforge.workspace import Workspace
 
 PAGE = Path(__file__).with_name("large-corpus.md")
 FORMAT = "fountain"
-SCENES_IN_SCRIPT = (8, 24)
-SHORTEST_SCENE = 200
-"""Characters. What is shorter is a stage direction more often than a scene."""
+SCENES_IN_SCRIPT = (24, 72)
+SHORTEST_SCENE, LONGEST_SCENE = 200, 3000
+"""Characters. What is shorter is a stage direction more often than a scene. What is longer is cut, so that
+two scripts have little in common: no real collection has the same long scene in hundreds of its scripts."""
 
 FILES_IN_FOLDER = 1000
 GIGABYTE = 1_000_000_000
@@ -106,8 +107,8 @@ class Preparation:
 def main() -> None:
     """Make the corpus, prepare it three times, and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("corpus")
     parser.add_argument("folder", type=Path)
+    parser.add_argument("corpora", nargs="+")
     parser.add_argument("--gigabytes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--page", type=Path, default=PAGE)
@@ -118,11 +119,12 @@ def main() -> None:
     if free < 2 * size:
         sys.exit(f"{asked.folder} has {free / GIGABYTE:.1f} GB free, {2 * size / GIGABYTE:.1f} are needed.")
     whole, tenth = asked.folder / "whole", asked.folder / "tenth"
-    scenes = scenes_of(asked.corpus)
+    scenes = [scene for corpus in asked.corpora for scene in scenes_of(corpus)]
     write_scripts(scenes, tenth, size // 10, asked.seed + 1)
     write_scripts(scenes, whole, size, asked.seed)
-    rows = [prepared(tenth, 1), prepared(whole, 1), prepared(whole, 2)]
-    asked.page.write_text(page(rows, Path(asked.corpus).name, len(scenes)), encoding="utf-8")
+    rows = [prepared(tenth, 1), prepared(tenth, 2), prepared(whole, 2)]
+    names = [Path(corpus).name for corpus in asked.corpora]
+    asked.page.write_text(page(rows, names, len(scenes)), encoding="utf-8")
 
 
 def scenes_of(corpus: str) -> list[str]:
@@ -132,11 +134,19 @@ def scenes_of(corpus: str) -> list[str]:
     found = []
     for _, document in groupby(rows, key=attrgetter("document")):
         for scene in Script.from_elements("", (row.element for row in document)).scenes:
-            script = Script("", (Scene(scene.heading or "A ROOM", scene.elements),))
-            text = "\n".join(WRITERS[FORMAT](script))
-            if len(text) >= SHORTEST_SCENE:
-                found.append(f"{text.strip()}\n\n")
+            for part in parts(scene):
+                text = "\n".join(WRITERS[FORMAT](Script("", (part,))))
+                if len(text) >= SHORTEST_SCENE:
+                    found.append(f"{text.strip()}\n\n")
     return found
+
+
+def parts(scene: Scene) -> Iterator[Scene]:
+    """Yield the parts of a scene, all with its heading."""
+    ends = accumulate(len(element.text) for element in scene.elements)
+    of_part = groupby(zip(ends, scene.elements, strict=True), key=lambda each: each[0] // LONGEST_SCENE)
+    for _, elements in of_part:
+        yield Scene(scene.heading or "A ROOM", tuple(element for _, element in elements))
 
 
 def write_scripts(scenes: Sequence[str], folder: Path, size: int, seed: int) -> None:
@@ -173,50 +183,51 @@ def prepared(folder: Path, workers: int) -> Preparation:
     )
 
 
-def page(rows: Sequence[Preparation], corpus: str, scenes: int) -> str:
+def page(rows: Sequence[Preparation], corpora: Sequence[str], scenes: int) -> str:
     """The page, in Markdown."""
-    tenth, one, two = rows
+    one, two, whole = rows
     same = "the same" if one.fingerprint == two.fingerprint else "**other ones**"
     paragraphs = [
         f"Measured on {datetime.now(UTC):%Y-%m-%d} with scriptforge {__version__}, by",
-        f"    python docs/measured/large_corpus.py {corpus} FOLDER --gigabytes {one.gigabytes:.3g}",
+        f"    python docs/measured/large_corpus.py FOLDER {' '.join(corpora)}"
+        f" --gigabytes {whole.gigabytes:.3g}",
         f"Scripts of {SCENES_IN_SCRIPT[0]} to {SCENES_IN_SCRIPT[1]} scenes, drawn from the {scenes} of "
-        f"{corpus}, in Fountain, are prepared at the bpe level: a tenth of them by one process, and "
-        f"all by one and by two. The tokens of one process and of two are {same}.",
+        f"{', '.join(corpora)}, in Fountain, are prepared at the bpe level: a tenth of them by one process "
+        f"and by two, and all by two. The tokens of one process and of two are {same}.",
         table(
             ["GB", "processes", "seconds a GB", "of a processor, collecting", "most memory, collecting"],
             [figures(row) for row in rows],
         ),
         f"*Collecting* is the process that puts the dataset together. Two processes take "
-        f"{100 * two.seconds / one.seconds:.0f} % of the time of one. {memory(tenth, one, 1)}",
+        f"{100 * two.seconds / one.seconds:.0f} % of the time of one. {memory(two, whole, 1)}",
         "Seconds a GB by stage, and in brackets those of a processor in the process that collects:",
-        table(["processes", *map(str.lower, STAGES)], [stages(row) for row in (one, two)]),
+        table(["GB", "processes", *map(str.lower, STAGES)], [stages(row) for row in rows]),
         "## On paper: 1 TB on 100 machines",
-        on_paper(tenth, one, two),
+        on_paper(one, two, whole),
     ]
     head = "# Preparing a large corpus\n\n<!-- Written by docs/measured/large_corpus.py. -->\n"
     return "\n\n".join([head.rstrip("\n"), *map(wrapped, paragraphs)]) + "\n"
 
 
-def on_paper(tenth: Preparation, one: Preparation, two: Preparation) -> str:
+def on_paper(one: Preparation, two: Preparation, whole: Preparation) -> str:
     """What a terabyte would take, and where it would break first."""
-    alone, collecting = (1000 * seconds / 86_400 for seconds in (one.seconds, two.collecting))
+    alone, collecting = (1000 * seconds / 86_400 for seconds in (one.seconds, whole.collecting))
     return (
         f"One process would take {alone:,.0f} days. A cluster takes parsing and encoding off it. What is "
         "left to the process that collects is its own time above: it writes the rows that it is sent, reads "
         "them again to count, to learn the vocabulary and to hand them out, and writes the ids. That is "
         f"{collecting:,.0f} days however many machines there are, and **here it breaks first**: a hundred "
-        f"are hardly faster than ten. {memory(tenth, one, 1000)} Third is the list of files in "
+        f"are hardly faster than ten. {memory(two, whole, 1000)} Third is the list of files in "
         "`dataset.json`. What would help, in this order: let workers write their rows and count them "
         "themselves, and learn the vocabulary from a sample."
     )
 
 
-def memory(tenth: Preparation, one: Preparation, gigabytes: int) -> str:
+def memory(tenth: Preparation, whole: Preparation, gigabytes: int) -> str:
     """How memory grows with the text, if the text is long enough to tell."""
-    if one.gigabytes < MIN_GIGABYTES:
+    if whole.gigabytes < MIN_GIGABYTES:
         return f"Below {MIN_GIGABYTES} GB it cannot be told how memory grows."
-    growth = gigabytes * (one.megabytes - tenth.megabytes) / (one.gigabytes - tenth.gigabytes)
+    growth = gigabytes * (whole.megabytes - tenth.megabytes) / (whole.gigabytes - tenth.gigabytes)
     if gigabytes == 1:
         return f"Memory grows by {growth:,.1f} MB a GB: the names, hashes and sketches of the scripts."
     return f"Memory is second: {growth / 1000:,.0f} GB for scripts of this size."
@@ -232,7 +243,7 @@ def stages(row: Preparation) -> list[str]:
     """What each stage took."""
     took = [row.stages.get(stage, (0.0, 0.0)) for stage in STAGES]
     each = (f"{seconds / row.gigabytes:,.0f} ({own / row.gigabytes:,.0f})" for seconds, own in took)
-    return [f"{row.workers}", *each]
+    return [f"{row.gigabytes:.3g}", f"{row.workers}", *each]
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

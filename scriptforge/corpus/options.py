@@ -19,6 +19,8 @@ _SHUFFLE_SEED = 0
 _BPE_SIZES = ((300_000, 1000), (10_000_000, 2000), (math.inf, 4000))
 """Sizes of bpe vocabularies: pairs of a limit, in bytes of text, and the number of tokens below it."""
 
+_LEARN_FROM = 200_000_000
+
 
 @dataclass(frozen=True)
 class TokenPlan:
@@ -28,6 +30,8 @@ class TokenPlan:
 
     Attributes:
         may_borrow: whether a small text may use the subwords of the base model.
+        learn_from: the number of characters that subwords are learnt from; of a longer text, passages at even
+            distances are taken. More would hardly change what they are.
     """
 
     level: Level
@@ -37,6 +41,7 @@ class TokenPlan:
     plain: bool
     merge_casts: bool
     may_borrow: bool = False
+    learn_from: int = _LEARN_FROM
 
 
 def plan_tokens(options: PrepareOptions, corpora: Sequence[Corpus]) -> TokenPlan:

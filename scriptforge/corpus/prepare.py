@@ -13,7 +13,7 @@ Tokenising the same text at another level or with another vocabulary needs only 
 """
 
 import shutil
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -171,13 +171,24 @@ def prepare_corpora(
             alphabet=tokens.alphabet,
             cast=_cast(text, plan),
             fingerprint=tokens.fingerprint,
-            notes=[*kept.notes, *describe_groups(alike), *([_BORROWED] if tokens.is_borrowed else [])],
+            notes=[*kept.notes, *describe_groups(alike), *_notes_on_subwords(tokens)],
             warnings=[*map(str, warnings), *filter(None, [leak_warning(alike)])],
             near_duplicates=alike,
             **(_mix_fields(sources, kept.together) if text.is_mixed else _single_corpus_fields(sources[0])),
         )
         atomic_write(draft.description, description.model_dump_json(indent=2) + "\n")
     return description
+
+
+def _notes_on_subwords(tokens: Tokenised) -> Iterator[str]:
+    """Yield where the subwords come from, unless they were learnt from the whole training text."""
+    if tokens.is_borrowed:
+        yield _BORROWED
+    elif tokens.learnt_from < 1:
+        yield (
+            f"The subwords were learnt from {100 * tokens.learnt_from:.2g} % of the training text, taken at"
+            " even distances; more would hardly change them."
+        )
 
 
 def _refuse_shared_files(corpora: Sequence[Corpus]) -> None:

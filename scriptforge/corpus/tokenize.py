@@ -11,6 +11,7 @@ are known. In a single corpus, `<end>` stands between documents, and after the l
 """
 
 import hashlib
+import math
 import pickle
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -54,11 +55,13 @@ class Learnt(NamedTuple):
         vocabulary: the vocabulary, including its lexicon.
         alphabet: the number of distinct characters in the text.
         is_borrowed: whether its subwords are those of the base model.
+        learnt_from: the share of the training text that they were learnt from, 0 … 1.
     """
 
     vocabulary: Vocabulary
     alphabet: int
     is_borrowed: bool
+    learnt_from: float
 
 
 def train_vocabulary(text: ParsedText, plan: TokenPlan) -> Learnt:
@@ -76,8 +79,10 @@ def train_vocabulary(text: ParsedText, plan: TokenPlan) -> Learnt:
     borrowed = None
     if plan.may_borrow and counted.characters < BORROW_BELOW_CHARACTERS:
         borrowed = borrow(_texts(text, speakers_with_token), **layout)
+    is_sampled = plan.level == "bpe" and counted.characters > plan.learn_from
+    share = plan.learn_from / counted.characters if is_sampled else 1.0
     vocabulary = borrowed or Vocabulary.train(
-        _texts(text, speakers_with_token),
+        _texts(text, speakers_with_token, share),
         plan.level,
         size=plan.vocabulary_size,
         min_count=plan.min_count,
@@ -85,7 +90,7 @@ def train_vocabulary(text: ParsedText, plan: TokenPlan) -> Learnt:
         **layout,
     )
     vocabulary.lexicon = counted.lexicon
-    return Learnt(vocabulary, counted.alphabet, is_borrowed=borrowed is not None)
+    return Learnt(vocabulary, counted.alphabet, borrowed is not None, share)
 
 
 def casts_apart(plan: TokenPlan, text: ParsedText) -> bool:
@@ -141,10 +146,17 @@ def _with_token(elements: Iterable[Element]) -> list[str]:
     return [each.speaker for each in cast(elements)[:MAX_SPEAKERS] if each.lines >= SPEAKER_MIN_LINES]
 
 
-def _texts(text: ParsedText, speakers_with_token: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    """Yield everything that is tokenised as text: the texts of elements, and names without a token."""
+def _texts(
+    text: ParsedText, speakers_with_token: Mapping[str, Iterable[str]], share: float = 1.0
+) -> Iterator[str]:
+    """Yield everything that is tokenised as text: the texts of elements, and names without a token.
+
+    Of the training passages, only a share is read, 0 … 1, at even distances.
+    """
     keys = {source: set(map(speaker_key, names)) for source, names in speakers_with_token.items()}
-    for passage in text.training_passages("Learning the vocabulary"):
+    for number, passage in enumerate(text.training_passages("Learning the vocabulary")):
+        if math.ceil(number * share) == math.ceil((number + 1) * share):
+            continue
         known = keys.get(passage.source, keys.get(_ONE_CAST, set()))
         for row in passage.rows:
             yield row.text
@@ -185,6 +197,7 @@ class Tokenised:
         splits: the amounts of text, by source and split.
         fingerprint: a hash of the vocabulary and all ids.
         is_borrowed: whether the subwords are those of the base model.
+        learnt_from: the share of the training text that the subwords were learnt from, 0 … 1.
     """
 
     vocabulary_size: int
@@ -192,18 +205,19 @@ class Tokenised:
     splits: dict[str, dict[str, SplitDescription]]
     fingerprint: str
     is_borrowed: bool
+    learnt_from: float
 
 
 def write_tokens(
     draft: DatasetFolder, text: ParsedText, plan: TokenPlan, pool: Pool | None = None
 ) -> Tokenised:
     """Learn the vocabulary; write it, its lexicon and the ids of every split."""
-    vocabulary, alphabet, is_borrowed = train_vocabulary(text, plan)
+    vocabulary, alphabet, is_borrowed, learnt_from = train_vocabulary(text, plan)
     vocabulary.save(draft.tokenizer)
     if vocabulary.lexicon is not None:
         atomic_write(draft.lexicon, vocabulary.lexicon.document)
     splits, fingerprint = write_ids(draft, text, vocabulary, pool)
-    return Tokenised(vocabulary.size, alphabet, splits, fingerprint, is_borrowed)
+    return Tokenised(vocabulary.size, alphabet, splits, fingerprint, is_borrowed, learnt_from)
 
 
 def write_ids(
