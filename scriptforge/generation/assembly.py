@@ -94,7 +94,7 @@ def new_loop(
             vocabulary.non_dialogue_ids,
             _echoes(habits, options, vocabulary),
         ),
-        vocabulary.layout_size,
+        vocabulary.is_cue,
         reader.batch_size,
     )
 

@@ -25,7 +25,7 @@ from scriptforge.generation.grammar import Constraint, Grammar, Mask
 from scriptforge.generation.sampling import Sampler
 from scriptforge.inference import Ids, InferenceModel, Numbers, State
 from scriptforge.inference.kernel import kernel
-from scriptforge.inference.scores import raise_allowed_layout
+from scriptforge.inference.scores import raise_allowed_cues
 from scriptforge.workspace import atomic_file
 
 _FORMAT = "scriptforge decoding state 2"
@@ -179,7 +179,7 @@ class DecodingLoop:
         rules: forbid tokens in any text, such as those that would make a word that does not exist.
         constraints: forbid tokens because of the options, such as the cast.
         sampler: draws the next token.
-        layout_size: number of layout tokens, which are the first ids.
+        is_cue_L: which layout tokens, the first ids, are cues.
         batch_size: B.
     """
 
@@ -190,7 +190,7 @@ class DecodingLoop:
         rules: Sequence[Constraint],
         constraints: Sequence[Constraint],
         sampler: Sampler,
-        layout_size: int,
+        is_cue_L: Mask,
         batch_size: int,
     ) -> None:
         self._decoder = decoder
@@ -199,7 +199,7 @@ class DecodingLoop:
         self._constraints = constraints
         self._all = [*rules, *constraints]
         self._sampler = sampler
-        self._layout_size = layout_size
+        self._is_cue_L = is_cue_L
         self._position = grammar.start(batch_size)
         self._histories: list[list[int]] = [[] for _ in range(batch_size)]
         self._unread_BT: Ids = np.empty((batch_size, 0), np.int64)
@@ -261,7 +261,7 @@ class DecodingLoop:
         for constraint in self._constraints:
             forbidden_BV = constraint.forbid(forbidden_BV)
         if forbidden_BV is not well_formed_BV:
-            logits_BV = redistribute_layout(logits_BV, well_formed_BV, forbidden_BV, self._layout_size)
+            logits_BV = redistribute_layout(logits_BV, well_formed_BV, forbidden_BV, self._is_cue_L)
         if choices:
             excluded_BV = np.ones_like(forbidden_BV)
             excluded_BV[:, list(choices)] = False
@@ -278,7 +278,8 @@ class DecodingLoop:
         waits = [id_ is None for id_ in ids]
         self._waits_B = np.array(waits) if True in waits else None
         if False in waits:
-            self._unread_BT = np.array([[self._layout_size if id_ is None else id_] for id_ in ids])
+            a_text = len(self._is_cue_L)
+            self._unread_BT = np.array([[a_text if id_ is None else id_] for id_ in ids])
         self._advance(ids, drawn=True)
 
     def copy_sequences(self, copies: Copies) -> None:
@@ -362,35 +363,41 @@ class DecodingLoop:
             constraint.advance(ids, drawn=drawn)
 
 
-def redistribute_layout(logits_BV: Numbers, before_BV: Mask, after_BV: Mask, layout_size: int) -> Numbers:
-    """Move the probability of layout tokens that constraints forbid to those that they allow.
+def redistribute_layout(logits_BV: Numbers, before_BV: Mask, after_BV: Mask, is_cue_L: Mask) -> Numbers:
+    """Move the probability of layout tokens that constraints forbid to the cues that they allow.
 
     A line ends where a layout token comes. If only one of a hundred speakers may speak next, lines must not
     become a hundred times as long: the model decides whether a line ends, the constraint who is next. For
     example, with probabilities of 0.2 for `<cue:JERRY>`, 0.3 for `<cue:ELAINE>` and 0.5 for words, and Jerry
     as the only one who may speak, Jerry's cue gets 0.5.
 
+    Headings and the end of a script stay as likely as they were: without stage directions, of which a script
+    may be full, there are more lines, not more scenes. Only where no cue is allowed do the others gain.
+
     Args:
         logits_BV: the model's scores.
         before_BV: tokens forbidden without the constraints.
         after_BV: tokens forbidden with them.
-        layout_size: number of layout tokens, which are the first ids.
+        is_cue_L: which layout tokens, the first ids, are cues.
 
     Returns:
-        Scores with those of allowed layout tokens raised; unchanged where none was allowed before.
+        Scores with those of the tokens that gain raised; unchanged where nothing was allowed before.
     """
     if (loaded := kernel()) is not None:
-        return raise_allowed_layout(loaded, logits_BV, before_BV, after_BV, layout_size)
-    layout_BL = logits_BV[:, :layout_size]
-    kept_BL = ~after_BV[:, :layout_size]
-    with np.errstate(all="ignore"):  # no layout token may be allowed, and a diverged model's scores infinite
-        all_B1, kept_B1 = (
-            np.logaddexp.reduce(layout_BL, -1, keepdims=True, where=allowed_BL, initial=-np.inf)
-            for allowed_BL in (~before_BV[:, :layout_size], kept_BL)
+        return raise_allowed_cues(loaded, logits_BV, before_BV, after_BV, is_cue_L)
+    before_BL, after_BL = (mask_BV[:, : len(is_cue_L)] for mask_BV in (before_BV, after_BV))
+    gains_BL = is_cue_L & ~after_BL
+    gains_BL = np.where(gains_BL.any(-1, keepdims=True), gains_BL, ~after_BL)
+    gives_BL = (gains_BL | after_BL) & ~before_BL
+    layout_BL = logits_BV[:, : len(is_cue_L)]
+    with np.errstate(all="ignore"):  # nothing may gain, and a diverged model's scores are infinite
+        given_B1, own_B1 = (
+            np.logaddexp.reduce(layout_BL, -1, keepdims=True, where=each_BL, initial=-np.inf)
+            for each_BL in (gives_BL, gains_BL)
         )
-        shift_B1 = np.where(all_B1 == -np.inf, 0, all_B1 - kept_B1)
-        raised_BL = np.where(kept_BL, layout_BL + shift_B1, layout_BL)
-    return np.concatenate([raised_BL, logits_BV[:, layout_size:]], axis=1)
+        shift_B1 = np.where(given_B1 == -np.inf, 0, given_B1 - own_B1)
+        raised_BL = np.where(gains_BL, layout_BL + shift_B1, layout_BL)
+    return np.concatenate([raised_BL, logits_BV[:, len(is_cue_L) :]], axis=1)
 
 
 def save_state(state: DecodingState, path: Path, *, weights: str, seed: int) -> None:

@@ -867,19 +867,19 @@ EXPORT void allow(const float *logits, const uint8_t *forbidden, int64_t rows, i
     }
 }
 
-/* Returns the log-sum-exp of the scores that are not forbidden; minus infinity if all are. */
-static double logarithm_of_allowed(const float *scores, const uint8_t *forbidden, int64_t count)
+/* Returns the log-sum-exp of the selected scores; minus infinity if none is. */
+static double logarithm_of_selected(const float *scores, const uint8_t *is_selected, int64_t count)
 {
     float best = -INFINITY;
     for (int64_t i = 0; i < count; i++)
-        best = !forbidden[i] && scores[i] > best ? scores[i] : best;
+        best = is_selected[i] && scores[i] > best ? scores[i] : best;
     if (best == -INFINITY)
         return best;
     double sum = 0;
     for (int64_t first = 0; first < count; first += WIDTH) {
         float piece[WIDTH] = {0};
         for (int64_t i = first; i < first + WIDTH && i < count; i++)
-            piece[i - first] = forbidden[i] ? -INFINITY : scores[i] - best;
+            piece[i - first] = is_selected[i] ? scores[i] - best : -INFINITY;
         exponentials(piece, piece, count - first < WIDTH ? count - first : WIDTH);
         for (int lane = 0; lane < WIDTH; lane++)
             sum += piece[lane];
@@ -887,17 +887,30 @@ static double logarithm_of_allowed(const float *scores, const uint8_t *forbidden
     return best + log(sum);
 }
 
-/* Raises the scores of the layout tokens that are still allowed, so that they are as likely as all that were
-allowed before; see `redistribute_layout` in `generation/decoding.py`. before, after: masks of forbidden tokens. */
-EXPORT void redistribute_layout(float *scores, const uint8_t *before, const uint8_t *after, int64_t rows, int64_t size, int64_t layout)
+/* Gives the probability of layout tokens that are forbidden afterwards to the allowed cues, or without any to all
+allowed ones; see `redistribute_layout` in `generation/decoding.py`. before, after: (rows, size), forbidden tokens;
+is_cue: (layout). */
+EXPORT int redistribute_layout(float *scores, const uint8_t *before, const uint8_t *after, const uint8_t *is_cue, int64_t rows, int64_t size, int64_t layout)
 {
+    uint8_t *gives = malloc(2 * (size_t)layout + 1), *gains = gives + layout;
+    if (!gives)
+        return 1;
     for (int64_t row = 0; row < rows; row++, scores += size, before += size, after += size) {
-        double might = logarithm_of_allowed(scores, before, layout), may = logarithm_of_allowed(scores, after, layout);
-        if (!memcmp(before, after, (size_t)layout) || might == -INFINITY)
+        if (!memcmp(before, after, (size_t)layout))
             continue;
+        int has_cue = 0;
         for (int64_t i = 0; i < layout; i++)
-            scores[i] += after[i] ? 0 : (float)(might - may);
+            has_cue |= is_cue[i] && !after[i];
+        for (int64_t i = 0; i < layout; i++) {
+            gains[i] = !after[i] && (is_cue[i] || !has_cue);
+            gives[i] = !before[i] && (after[i] || gains[i]);
+        }
+        double given = logarithm_of_selected(scores, gives, layout), own = logarithm_of_selected(scores, gains, layout);
+        for (int64_t i = 0; i < layout && given > -INFINITY; i++)
+            scores[i] += gains[i] ? (float)(given - own) : 0;
     }
+    free(gives);
+    return 0;
 }
 
 /* How tokens are drawn. */

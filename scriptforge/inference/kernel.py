@@ -39,7 +39,7 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "allow": (None, (_NUMBER,) * 7),
     "pick": (c_int, (_NUMBER,) * 7),
     "lower": (c_int, (_NUMBER,) * 6),
-    "redistribute_layout": (None, (_NUMBER,) * 6),
+    "redistribute_layout": (_NUMBER, (_NUMBER,) * 7),
     "strengthen": (c_int, (*(_NUMBER,) * 4, c_float, *(_NUMBER,) * 4)),
     "remember": (None, (_NUMBER,) * 4),
     "discourage": (c_int, (_NUMBER,) * 6),

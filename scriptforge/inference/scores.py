@@ -91,28 +91,30 @@ class KernelSampler:
         return self._ids_B.copy()
 
 
-def raise_allowed_layout(
+def raise_allowed_cues(
     kernel: Kernel,
     logits_BV: NDArray[np.float32],
     before_BV: NDArray[np.bool_],
     after_BV: NDArray[np.bool_],
-    layout_size: int,
+    is_cue_L: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
-    """Return scores that give the layout tokens still allowed the probability of all those allowed before.
+    """Return scores that give the allowed cues the probability of layout tokens that are now forbidden.
 
     Args:
         kernel: the compiled kernel.
         logits_BV: the scores before.
         before_BV: tokens that were forbidden before.
         after_BV: tokens that are forbidden now.
-        layout_size: L.
+        is_cue_L: which layout tokens are cues; without an allowed one, all allowed layout tokens gain.
     """
     rows, size = logits_BV.shape
-    if not before_BV.shape == after_BV.shape == (rows, size):
+    if not before_BV.shape == after_BV.shape == (rows, size) or len(is_cue_L) > size:
         raise ValueError(f"masks of {before_BV.shape} and {after_BV.shape}, for scores of {logits_BV.shape}")
-    masks = [np.ascontiguousarray(each_BV, np.bool_) for each_BV in (before_BV, after_BV)]
+    masks = [np.ascontiguousarray(each, np.bool_) for each in (before_BV, after_BV, is_cue_L)]
     raised_BV = np.array(logits_BV, np.float32, order="C")
-    kernel.redistribute_layout(address_of(raised_BV), *map(address_of, masks), rows, size, layout_size)
+    addresses = map(address_of, (raised_BV, *masks))
+    if kernel.redistribute_layout(*addresses, rows, size, len(is_cue_L)):
+        raise MemoryError
     return raised_BV
 
 

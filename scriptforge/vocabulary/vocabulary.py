@@ -205,6 +205,12 @@ class Vocabulary:
         """Return the id of the token between such a name and the line."""
         return self._layout_id(SAYS)
 
+    @cached_property
+    def is_cue(self) -> NDArray[np.bool_]:
+        """Return whether each layout token opens a line of dialogue; shape (layout_size,)."""
+        cues = {token.id for token in self.speaker_tokens} | (set() if self.plain else {self.cue})
+        return np.isin(np.arange(self.layout_size), list(cues))
+
     @property
     def layout_size(self) -> int:
         """Return the number of layout tokens; they have the first ids, and speakers' cues are their last."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from support.slow import slow
 
 from scriptforge.errors import UsageError
@@ -89,6 +90,21 @@ def test_without_stage_directions_there_are_no_actions_and_no_asides(
     ):
         assert all(element.kind != "action" for element in text.elements)
         assert not any(mark in element.text for element in text.elements for mark in "([")
+
+
+def test_without_stage_directions_there_are_no_more_headings(
+    vocabulary: Vocabulary, untrained_model: Make
+) -> None:
+    model = untrained_model(vocabulary)
+    with torch.no_grad():
+        model.get_parameter("head.bias")[vocabulary.action] += 5
+
+    def headings(**asked: Any) -> float:
+        texts = generate(model, vocabulary, replace(WILD, lines=20, count=40, **asked))
+        kinds = [element.kind for text in texts for element in text.elements]
+        return kinds.count("heading") / len(kinds)
+
+    assert headings(stage_directions=False) < 2 * headings()
 
 
 @pytest.mark.parametrize("prime", ["", "elaine: hello"])

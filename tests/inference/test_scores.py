@@ -80,10 +80,12 @@ def test_ends_are_kept_as_by_numpy(
 ) -> None:
     logits_BV, before_BV = given_scores
     logits_BV = np.nan_to_num(logits_BV, posinf=0, neginf=0)
-    after_BV = before_BV | (np.random.default_rng(seed).random(before_BV.shape) < 0.5)
+    generator = np.random.default_rng(seed)
+    after_BV = before_BV | (generator.random(before_BV.shape) < 0.5)
+    is_cue_L = generator.random(LAYOUT) < generator.random()
 
     def raised() -> NDArray[np.float32]:
-        return redistribute_layout(logits_BV, before_BV, after_BV, LAYOUT)
+        return redistribute_layout(logits_BV, before_BV, after_BV, is_cue_L)
 
     with computing_with(None):
         expected_BV = raised()
