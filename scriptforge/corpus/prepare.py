@@ -59,6 +59,7 @@ _BORROWED = (
     "There is little text, so the subwords of the base model are used;"
     " --vocab-size N learns N tokens from the text instead."
 )
+_SAMPLED = "The subwords were learnt from "
 
 
 def prepare(
@@ -186,8 +187,8 @@ def _notes_on_subwords(tokens: Tokenised) -> Iterator[str]:
         yield _BORROWED
     elif tokens.learnt_from < 1:
         yield (
-            f"The subwords were learnt from {100 * tokens.learnt_from:.2g} % of the training text, taken at"
-            " even distances; more would hardly change them."
+            f"{_SAMPLED}{100 * tokens.learnt_from:.2g} % of the training text, taken at even distances;"
+            " more would hardly change them."
         )
 
 
@@ -338,7 +339,10 @@ def retokenize(
                 "vocabulary_size": tokens.vocabulary_size,
                 "alphabet": tokens.alphabet,
                 "fingerprint": tokens.fingerprint,
-                "notes": [note for note in about.notes if note != _BORROWED],
+                "notes": [
+                    *(note for note in about.notes if not note.startswith((_BORROWED, _SAMPLED))),
+                    *_notes_on_subwords(tokens),
+                ],
                 "splits": _total(tokens.splits.values()),
                 "sources": [
                     source.model_copy(update={"splits": tokens.splits[source.name]})

@@ -70,16 +70,24 @@ class Pool:
             waiting.extend(map(self._submit, islice(rest, 1)))
 
     def _submit(self, call: Callable[[], ResultT] | None) -> "Future[ResultT] | None":
-        return self._executor.submit(call) if call else None
+        with _broken_pools_reported():
+            return self._executor.submit(call) if call else None
 
     def _result(self, future: "Future[ResultT]") -> ResultT:
-        try:
+        with _broken_pools_reported():
             return future.result()
-        except BrokenExecutor as error:
-            raise ScriptforgeError(
-                "A process that was to parse or encode was ended, probably because memory ran out.",
-                "Do it with fewer processes: --workers 1",
-            ) from error
+
+
+@contextmanager
+def _broken_pools_reported() -> Iterator[None]:
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise ScriptforgeError(
+            "A process that was to parse or encode was ended, perhaps because memory ran out.",
+            "Do it with one process: --workers 1. A program that uses several must be a file, and do its work"
+            ' under `if __name__ == "__main__":`.',
+        ) from error
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ from support.tiny import comedy, prepared
 
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import fetch
-from scriptforge.corpus.options import plan_tokens
+from scriptforge.corpus.options import TokenPlan, plan_tokens
+from scriptforge.corpus.passages import ParsedText
 from scriptforge.corpus.prepare import prepare, prepare_corpora
 from scriptforge.corpus.sources import find_source
+from scriptforge.corpus.tokenize import train_vocabulary
 from scriptforge.dataset import Dataset
 from scriptforge.errors import CorpusError, DatasetError, UsageError
+from scriptforge.net.client import no_progress
 from scriptforge.options import PrepareOptions
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import write
@@ -161,6 +165,31 @@ class TestVocabulary:
         assert dataset.description.alphabet == len(
             {character for element in elements_of(dataset, "train") for character in element.text}
         )
+
+    def test_subwords_of_a_long_text_are_learnt_from_a_part_of_it(self, tmp_path: Path) -> None:
+        folder = tmp_path / "plays"
+        folder.mkdir()
+        names = [f"x{chr(97 + number) * 5}x" for number in range(24)]
+        for name in names:
+            (folder / f"{name}.txt").write_text(comedy(20, seed=ord(name[1])) + f"Bo: {name} {name}.\n\n" * 9)
+        dataset = prepared(folder, tmp_path / "data", level="char")
+        description = dataset.description
+        assert description.division is not None and description.division.by == "document"
+        text = ParsedText(
+            dataset.folder.scripts,
+            {"plays": 1.0},
+            {"plays": description.division},
+            [1000] * len(names),
+            rows=1,
+            on_progress=no_progress,
+        )
+        characters = description.splits["train"].characters
+        plan = TokenPlan("bpe", 600, min_count=1, lower=False, plain=False, merge_casts=False)
+        learnt = train_vocabulary(text, replace(plan, learn_from=characters // 2))
+        assert learnt.learnt_from == pytest.approx(0.5, abs=0.01)
+        known = {name for name in names if len(learnt.vocabulary.encode(f" {name}")) == 1}
+        assert 0.3 * len(names) < len(known) < 0.6 * len(names)
+        assert train_vocabulary(text, plan).learnt_from == 1
 
     def test_frequent_speakers_have_a_token_and_rare_ones_are_spelled(self, tmp_path: Path) -> None:
         (tmp_path / "play.txt").write_text("Rarely Heard: Oh.\n\n" + comedy(200))

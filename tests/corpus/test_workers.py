@@ -72,6 +72,17 @@ def test_there_is_at_least_one_worker() -> None:
 
 
 @pytest.mark.slow
+def test_a_program_from_standard_input_ends_with_one_known_error(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, files=40, scenes=750)
+    program = f"import scriptforge\nscriptforge.prepare({str(folder)!r}, workers=2)"
+    done = subprocess.run(
+        [sys.executable, "-"], input=program, capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1
+    assert "ScriptforgeError: A process that was to parse or encode was ended" in done.stderr
+
+
+@pytest.mark.slow
 def test_a_large_folder_is_read_alike_by_several_processes(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, files=40, scenes=750)
 
