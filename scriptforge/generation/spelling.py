@@ -16,13 +16,14 @@ Shape letter: V vocabulary.
 
 from bisect import bisect_left
 from codecs import getincrementaldecoder
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from scriptforge.generation.extensions import Extensions
 from scriptforge.generation.grammar import Mask
 from scriptforge.vocabulary import Lexicon, Vocabulary
 from scriptforge.vocabulary.lexicon import APOSTROPHES, is_letter
@@ -33,9 +34,6 @@ _CACHE_BYTES = 1 << 25
 _MASKS_PER_ENDING = 3  # `TextEnd.forbidden`, and two in `TextEnd.narrowed`
 _MIN_CACHED, _MAX_CACHED = 64, 1 << 16
 """Limits on the number of cached results, whatever their masks take."""
-
-_MANY = 400
-"""Number of spellings from which looking up each token among them is faster than looking at each spelling."""
 
 _HIGHEST = b"\xff"
 """A byte that does not occur in UTF-8, and sorts after all that do."""
@@ -103,7 +101,7 @@ class Spelling:
         self._tokens = vocabulary.token_bytes
         self._is_text: list[bool] = vocabulary.is_text.tolist()
         texts = {id_: self._tokens[id_] for id_, is_text in enumerate(self._is_text) if is_text}
-        self._extensions = _Extensions(lexicon.spellings, texts)
+        self._extensions = Extensions(lexicon.spellings, texts)
         self._of_several = [id_ for id_, text in texts.items() if _is_of_several_words(text)]
         self._inside = [id_ for id_, text in texts.items() if _begins_inside_character(text)]
         begun = {id_: self._words.after(_BETWEEN_WORDS, text) for id_, text in texts.items()}
@@ -163,16 +161,16 @@ class Spelling:
     def _find_forbidden(self, word: PartialWord) -> ForbiddenTokens:
         if word == _BETWEEN_WORDS:
             return ForbiddenTokens(self._masks.between_words_1V, None)
-        allowed = self._extensions.of(word.letters + word.rest)
-        tried = self._inside if word.rest else self._of_several
-        allowed += [id_ for id_ in tried if self._walk(word, id_)[1]]
-        if self._words.may_end(word):
-            mask_1V = self._masks.after(word).copy()
-            mask_1V[0, allowed] = False
-            return ForbiddenTokens(mask_1V, None)
-        if allowed:
-            return ForbiddenTokens(self._all_but(allowed), allowed[0])
-        return ForbiddenTokens(np.zeros((1, len(self._tokens)), np.bool_), None)
+        may_end = self._words.may_end(word)
+        mask_1V = self._masks.after(word).copy() if may_end else np.ones((1, len(self._tokens)), np.bool_)
+        continuation = self._extensions.allow(word.letters + word.rest, mask_1V)
+        for id_ in self._inside if word.rest else self._of_several:
+            if self._walk(word, id_)[1]:
+                mask_1V[0, id_] = False
+                continuation = id_
+        if not may_end and continuation is None:
+            return ForbiddenTokens(np.zeros_like(mask_1V), None)
+        return ForbiddenTokens(mask_1V, None if may_end else continuation)
 
     def _boundary_masks(self, possible: Sequence[int]) -> "_BoundaryMasks":
         """Return the masks that depend only on whether a word ends before the token.
@@ -288,64 +286,6 @@ class _Words:
     def _is_beginning(self, letters: bytes) -> bool:
         place = bisect_left(self._spellings, letters)
         return place < len(self._spellings) and self._spellings[place].startswith(letters)
-
-
-class _Extensions:
-    """The tokens that extend a part of a word to a spelling, or to a longer beginning of one.
-
-    Args:
-        spellings: spellings of the words, sorted.
-        texts: bytes of the text tokens, by id.
-    """
-
-    def __init__(self, spellings: Sequence[bytes], texts: Mapping[int, bytes]) -> None:
-        self._spellings = spellings
-        self._ids: dict[bytes, list[int]] = {}
-        for id_, text in texts.items():
-            self._ids.setdefault(text, []).append(id_)
-        self._sorted_tokens = sorted(self._ids)
-        self._beginnings = {token[:size] for token in self._ids for size in range(1, len(token) + 1)}
-        self._longest = max(map(len, self._ids))
-        self._prefixes = lru_cache(_MAX_CACHED)(self._find_prefixes)
-
-    def of(self, begun: bytes) -> list[int]:
-        """Return the tokens that extend `begun`."""
-        first = bisect_left(self._spellings, begun)
-        last = bisect_left(self._spellings, begun + _HIGHEST, first)
-        if last - first > _MANY:
-            return list(self._by_token(begun, first, last))
-        return self._by_spelling(begun, first, last)
-
-    def _by_spelling(self, begun: bytes, first: int, last: int) -> list[int]:
-        """Return the tokens, looking at what each spelling in a range has after `begun`."""
-        start, stop = len(begun), len(begun) + self._longest
-        rests = {spelling[start:stop] for spelling in self._spellings[first:last]}
-        return list({id_ for rest in rests for id_ in self._prefixes(rest)})
-
-    def _by_token(self, begun: bytes, first: int, last: int) -> Iterator[int]:
-        """Yield the tokens, looking up each, in sorted order, in a range of the spellings."""
-        impossible, spellings = _HIGHEST, self._spellings
-        for token in self._sorted_tokens:
-            if token.startswith(impossible):
-                continue
-            longer = begun + token
-            first = bisect_left(spellings, longer, first, last)
-            if first == last:
-                break
-            if spellings[first].startswith(longer):
-                yield from self._ids[token]
-            else:
-                impossible = token
-
-    def _find_prefixes(self, text: bytes) -> list[int]:
-        """Return the tokens that are prefixes of a text."""
-        found: list[int] = []
-        for size in range(1, len(text) + 1):
-            prefix = text[:size]
-            if prefix not in self._beginnings:
-                break
-            found += self._ids.get(prefix, ())
-        return found
 
 
 def spelling_of(vocabulary: Vocabulary) -> Spelling | None:

@@ -1284,3 +1284,65 @@ EXPORT void lower_usage(const Usage *usage, float *scores, const double *text)
         }
     }
 }
+
+/* ---- Words ---- */
+
+/* Explained in `generation/spelling.py`. Texts lie one after the other in memory, in order. */
+typedef struct {
+    const uint8_t *spellings;
+    const int64_t *spelling_starts; /* and the end of the last one */
+    const uint8_t *tokens;
+    const int64_t *token_starts;    /* and the end of the last one */
+    const int32_t *ids;             /* of the tokens */
+    int64_t count, longest;         /* number of tokens, and bytes of the longest */
+} Words;
+
+/* Returns the first of the tokens `low` … `high`, alike up to a depth, whose byte there is at least `least`. A token
+that ends there comes before all that go on. */
+static int64_t first_with(const Words *words, int64_t low, int64_t high, int64_t depth, int least)
+{
+    while (low < high) {
+        int64_t middle = (low + high) / 2, place = words->token_starts[middle] + depth;
+        if (place < words->token_starts[middle + 1] && words->tokens[place] >= least)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+/* Allows the tokens that come after the first `begun` bytes in any of the spellings `first` … `last`, which all begin
+with these. Returns one of the tokens; -1 if there are none, or -2 if out of memory.
+
+Spellings are followed byte by byte, each from where it leaves the one before; bounds: the tokens that begin with the
+bytes so far, by their number. */
+EXPORT int64_t allow_extensions(const Words *words, int64_t first, int64_t last, int64_t begun, uint8_t *forbidden)
+{
+    int64_t (*bounds)[2] = malloc((size_t)(words->longest + 1) * sizeof *bounds), found = -1, reached = 0, size_before = 0;
+    if (!bounds)
+        return -2;
+    bounds[0][0] = 0, bounds[0][1] = words->count;
+    const uint8_t *before = words->spellings;
+    for (int64_t row = first; row < last; row++) {
+        const uint8_t *rest = words->spellings + words->spelling_starts[row] + begun;
+        int64_t size = words->spelling_starts[row + 1] - words->spelling_starts[row] - begun, depth = 0;
+        while (depth < size && depth < size_before && rest[depth] == before[depth])
+            depth++;
+        if (depth > reached)
+            continue; /* no token begins like it that does not begin like the one before */
+        for (; depth < size && depth < words->longest; depth++) {
+            int64_t low = first_with(words, bounds[depth][0], bounds[depth][1], depth, rest[depth]);
+            int64_t high = first_with(words, low, bounds[depth][1], depth, rest[depth] + 1);
+            if (low == high)
+                break;
+            bounds[depth + 1][0] = low, bounds[depth + 1][1] = high;
+            for (; low < high && words->token_starts[low + 1] - words->token_starts[low] == depth + 1; low++) {
+                found = words->ids[low];
+                forbidden[found] = 0;
+            }
+        }
+        reached = depth, before = rest, size_before = size;
+    }
+    free(bounds);
+    return found;
+}

@@ -2,7 +2,7 @@
 
 It is compiled when the package is built, if there is a compiler, in one variant for each kind of processor;
 the fastest variant that this processor can run is loaded. It is optional: without it NumPy computes the same,
-only more slowly. `packed` and `scores` call its functions.
+only more slowly. `packed`, `scores` and `extensions` call its functions.
 """
 
 import ctypes
@@ -39,12 +39,13 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "allow": (None, (_NUMBER,) * 7),
     "pick": (c_int, (_NUMBER,) * 7),
     "lower": (c_int, (_NUMBER,) * 6),
-    "redistribute_layout": (_NUMBER, (_NUMBER,) * 7),
+    "redistribute_layout": (c_int, (_NUMBER,) * 7),
     "strengthen": (c_int, (*(_NUMBER,) * 4, c_float, *(_NUMBER,) * 4)),
     "remember": (None, (_NUMBER,) * 4),
     "discourage": (c_int, (_NUMBER,) * 6),
     "count_usage": (None, (_NUMBER,) * 2),
     "lower_usage": (None, (_NUMBER,) * 3),
+    "allow_extensions": (c_int64, (_NUMBER,) * 5),
 }
 """The types of each function's result and arguments."""
 
@@ -81,6 +82,7 @@ class Kernel:
     discourage: _Function
     count_usage: _Function
     lower_usage: _Function
+    allow_extensions: _Function
 
     def __init__(self, variant: str, folder: Path = _FOLDER) -> None:
         self.variant = variant
