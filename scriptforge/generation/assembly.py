@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from scriptforge.errors import UsageError
 from scriptforge.generation.cast import CastConstraint, ResolvedCast
 from scriptforge.generation.decoding import Decoder, DecodingLoop, ModelDecoder
-from scriptforge.generation.echoes import Echoes
+from scriptforge.generation.echoes import AnyEchoes, new_echoes
 from scriptforge.generation.grammar import Constraint, grammar_of
 from scriptforge.generation.known_names import KnownNames
 from scriptforge.generation.marks import Marks
@@ -125,12 +125,12 @@ def _decoder(
     return TurnTaking(decoder, habits, vocabulary, reader.batch_size) if habits else decoder
 
 
-def _echoes(habits: Habits, options: GenerateOptions, vocabulary: Vocabulary) -> list[Echoes]:
+def _echoes(habits: Habits, options: GenerateOptions, vocabulary: Vocabulary) -> list[AnyEchoes]:
     """Return the echo penalties: one for all texts, or one for the candidates of each text."""
     if habits.echoes is None:
         return []
     together, count = (options.count, 1) if options.best_of == 1 else (options.best_of, options.count)
-    return [Echoes(habits.echoes, vocabulary, together, habits.frequencies) for _ in range(count)]
+    return [new_echoes(habits.echoes, vocabulary, together, habits.frequencies) for _ in range(count)]
 
 
 def _rules(options: GenerateOptions, vocabulary: Vocabulary, habits: Habits) -> list[Constraint]:

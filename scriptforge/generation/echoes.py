@@ -16,25 +16,38 @@ Shape letters: B sequences of the batch, C capacity, T tokens of the window, O l
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.generation.overuse import MAX_PENALTY, POWER, PSEUDOCOUNT, Overuse, factors, lower
-from scriptforge.generation.recent_text import RecentText
+from scriptforge.generation.overuse import MAX_PENALTY, PENALTY, USAGE, Overuse, factors, lower
+from scriptforge.generation.recent_text import APART, NOTHING, RecentText
+from scriptforge.inference.echoes import EchoRule, KernelEchoes, Shares, TokenKinds
 from scriptforge.inference.kernel import kernel
-from scriptforge.inference.scores import APART, NOTHING, EchoArrays, EchoMemory, EchoRule
-from scriptforge.run.echoes import LENGTHS, EchoHabits
+from scriptforge.run.echoes import LENGTHS, RECENT_LINES, WINDOWS, EchoHabits, place_bounds
 from scriptforge.run.frequencies import TokenFrequencies
-from scriptforge.vocabulary import Vocabulary
-
-_TOKEN_DECAY, _LINE_DECAY = 0.999, 0.98
-"""Factors by which the counts decay with each further token or line."""
+from scriptforge.vocabulary import Level, Vocabulary
 
 
-class Echoes:
-    """The penalty on echoes, and on overused tokens, for B sequences.
+def echo_rule(level: Level) -> EchoRule:
+    """Return what echoes are at a level, and how they are penalised."""
+    return EchoRule(
+        LENGTHS[level],
+        WINDOWS[level],
+        RECENT_LINES,
+        place_bounds(level),
+        token_decay=0.999,
+        line_decay=0.98,
+        penalty=PENALTY,
+        usage=USAGE,
+    )
+
+
+def new_echoes(
+    habits: EchoHabits, vocabulary: Vocabulary, batch_size: int, frequencies: TokenFrequencies | None = None
+) -> "AnyEchoes":
+    """Return the penalty on echoes and on overused tokens, computed by the kernel if there is one.
 
     Args:
         habits: rates of echoes in the training text.
@@ -42,47 +55,54 @@ class Echoes:
         batch_size: B.
         frequencies: frequencies of tokens in the training text; None for no penalty on overused ones.
     """
+    rule = echo_rule(vocabulary.level)
+    tokens_V = frequencies.shares_of(vocabulary) if frequencies else None
+    shares = Shares(np.array(habits.runs).T.copy(), np.array(habits.lines), tokens_V)
+    loaded = kernel()
+    if loaded is None:
+        return Echoes(rule, shares, vocabulary, batch_size)
+    cue = -1 if vocabulary.plain else vocabulary.cue
+    kinds = TokenKinds(vocabulary.size, vocabulary.layout_size, cue)
+    return KernelEchoes(loaded, rule, shares, kinds, batch_size)
 
-    def __init__(
-        self,
-        habits: EchoHabits,
-        vocabulary: Vocabulary,
-        batch_size: int,
-        frequencies: TokenFrequencies | None = None,
-    ) -> None:
+
+class Echoes:
+    """The same as `KernelEchoes`, in NumPy.
+
+    Args:
+        rule: what echoes are.
+        shares: rates in the training text.
+        vocabulary: the model's vocabulary.
+        batch_size: B.
+    """
+
+    def __init__(self, rule: EchoRule, shares: Shares, vocabulary: Vocabulary, batch_size: int) -> None:
         self._layout_size = vocabulary.layout_size
         self._recent = RecentText(vocabulary, batch_size)
-        lengths = LENGTHS[vocabulary.level]
-        came_BO, expected_BO = np.zeros((2, batch_size, len(lengths)))
-        # `_memory` changes these arrays in place.
-        self._arrays = EchoArrays(self._recent.ids_BC, self._recent.matches_BC, came_BO, expected_BO)
-        rule = EchoRule(lengths, _TOKEN_DECAY, PSEUDOCOUNT, POWER, MAX_PENALTY)
-        loaded = kernel()
-        self._memory: EchoMemory | NumPyEchoMemory = (
-            EchoMemory(loaded, self._arrays, rule)
-            if loaded is not None
-            else NumPyEchoMemory(self._arrays, rule, vocabulary.size)
+        self._memory = EchoMemory(self._recent, rule, vocabulary.size)
+        self._runs_PO = shares.runs_PO
+        self._lines = _LinePenalty(shares.lines_P, rule.line_decay, batch_size)
+        self._overuse = (
+            Overuse(shares.tokens_V, vocabulary.layout_size, batch_size)
+            if shares.tokens_V is not None
+            else None
         )
-        self._habits_PO = np.array(habits.runs).T.copy()
-        self._lines = _LinePenalty(habits, batch_size)
-        self._overuse = Overuse(frequencies, vocabulary, batch_size) if frequencies else None
 
     def take(self, ids: Sequence[int]) -> None:
-        """Take the next id of each sequence, drawn or given; below 0 for a sequence that waits."""
+        """See `KernelEchoes.take`."""
         recent = self._recent
         place = recent.place
         own_B = recent.take(ids)
         if self._overuse is not None:
             self._overuse.take(own_B)
-        self._memory.take(recent.stop - 1, own_B, self._habits_PO[place])
+        self._memory.take(own_B, self._runs_PO[place])
         if recent.has_ended:
             self._lines.take(recent, place)
 
     def copy(self, row: int) -> None:
-        """Copy the state of one sequence to all."""
+        """See `KernelEchoes.copy`."""
         self._recent.copy(row)
-        for counts_BO in (self._arrays.came_BO, self._arrays.expected_BO):
-            counts_BO[:] = counts_BO[row].copy()
+        self._memory.copy(row)
         self._lines.copy(row)
         if self._overuse is not None:
             self._overuse.copy(row)
@@ -90,13 +110,8 @@ class Echoes:
     def penalise(
         self, scores_BV: NDArray[np.floating[Any]], text_logsumexp_B1: NDArray[np.floating[Any]]
     ) -> None:
-        """Lower the scores of tokens that would end an echo, and raise the text of their row to compensate.
-
-        Args:
-            scores_BV: scores, changed in place.
-            text_logsumexp_B1: log-sum-exp of the scores of text tokens, which stays the same.
-        """
-        self._memory.discourage(self._recent.stop, scores_BV, self._layout_size, text_logsumexp_B1)
+        """See `KernelEchoes.penalise`."""
+        self._memory.penalise(scores_BV, self._layout_size, text_logsumexp_B1)
         if self._overuse is not None:
             self._overuse.penalise(scores_BV, text_logsumexp_B1)
         if self._lines.is_active and any(would_echo := self._recent.would_echo()):
@@ -104,71 +119,87 @@ class Echoes:
             scores_BV[:, : self._layout_size] += factors_B[:, None]
 
 
-class NumPyEchoMemory:
-    """The same as `EchoMemory`, without the kernel.
+AnyEchoes: TypeAlias = Echoes | KernelEchoes
+"""The penalty, computed in either way."""
+
+
+class EchoMemory:
+    """The echoes in the recent text of B sequences.
 
     Args:
-        arrays: shared with the caller, and changed in place.
-        rule: lengths of echoes, and how their counts decay.
+        recent: the recent text, whose arrays are changed in place.
+        rule: what echoes are.
         vocabulary_size: V.
 
     Attributes:
         matches_B: how many tokens at the end of each text occur before, no more than the longest echo has.
     """
 
-    def __init__(self, arrays: EchoArrays, rule: EchoRule, vocabulary_size: int) -> None:
-        self._arrays = arrays
+    def __init__(self, recent: RecentText, rule: EchoRule, vocabulary_size: int) -> None:
+        self._recent = recent
         self._rule = rule
-        rows, capacity = arrays.ids_BC.shape
-        self._window = capacity // 2
+        rows = len(recent.ids_BC)
+        self._came_BO, self._expected_BO = np.zeros((2, rows, len(rule.lengths)))
         self._lengths_O = np.array(rule.lengths)
         self._is_reached_OM = np.arange(rule.lengths[-1] + 2) >= self._lengths_O[:, None]
         self._owners_BV = np.zeros((rows, vocabulary_size), np.int64)
         self.matches_B = np.zeros(rows, np.uint8)
 
-    def take(self, stop: int, own_B: NDArray[np.int32], shares_O: NDArray[np.float64]) -> None:
-        """See `EchoMemory.take`."""
-        self._match(stop, own_B)
-        _, _, came_BO, expected_BO = self._arrays
-        for counts_BO in (came_BO, expected_BO):
-            counts_BO *= np.where(own_B == NOTHING, 1.0, self._rule.decay)[:, None]
-        came_BO += self.matches_B[:, None] >= self._lengths_O
-        expected_BO += (own_B >= 0)[:, None] * shares_O
+    def take(self, own_B: NDArray[np.int32], shares_O: NDArray[np.float64]) -> None:
+        """Take the token of each sequence that the recent text has just taken.
 
-    def discourage(
+        Args:
+            own_B: what `RecentText.take` has returned.
+            shares_O: share of people's tokens that end an echo of each length, at this place in a text.
+        """
+        self._match(self._recent.stop - 1, own_B)
+        for counts_BO in (self._came_BO, self._expected_BO):
+            counts_BO *= np.where(own_B == NOTHING, 1.0, self._rule.token_decay)[:, None]
+        self._came_BO += self.matches_B[:, None] >= self._lengths_O
+        self._expected_BO += (own_B >= 0)[:, None] * shares_O
+
+    def copy(self, row: int) -> None:
+        """Copy the counts of one sequence to all."""
+        for counts_BO in (self._came_BO, self._expected_BO):
+            counts_BO[:] = counts_BO[row].copy()
+
+    def penalise(
         self,
-        stop: int,
         scores_BV: NDArray[np.floating[Any]],
         layout_size: int,
         text_logsumexp_B1: NDArray[np.floating[Any]],
     ) -> None:
-        """See `EchoMemory.discourage`."""
-        factors_BO = factors(self._arrays.came_BO, self._arrays.expected_BO)
+        """Lower the scores of tokens that would end an echo; the probability of all text stays the same.
+
+        Args:
+            scores_BV: changed in place.
+            layout_size: number of layout tokens.
+            text_logsumexp_B1: log-sum-exp of the scores of text tokens.
+        """
+        factors_BO = factors(self._came_BO, self._expected_BO)
         least = factors_BO.min(0).tolist()
         lowered = [length for length, factor in zip(self._rule.lengths, least, strict=True) if factor]
         if not lowered:
             return
-        rows_N, ids_N, lengths_N = self.echoing(stop, lowered[0])
+        rows_N, ids_N, lengths_N = self.echoing(lowered[0])
         last = self._last_of_each(rows_N, ids_N)  # of several echoes that a token would end, the longest
         factors_N = (factors_BO @ self._is_reached_OM)[rows_N, lengths_N]
         most = len(self._rule.lengths) * MAX_PENALTY
         lower(scores_BV, text_logsumexp_B1, layout_size, (rows_N[last], ids_N[last]), factors_N[last], most)
 
-    def echoing(
-        self, stop: int, shortest: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.uint8]]:
+    def echoing(self, shortest: int) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.uint8]]:
         """Return the tokens that would end an echo if they came next.
 
         Args:
-            stop: number of tokens so far.
             shortest: smallest number of tokens of an echo, 2 or more.
 
         Returns:
             Rows, ids and lengths of the echoes, `(N,)` each, the longest last; an id may occur repeatedly.
         """
-        start = max(0, stop - 1 - self._window)
-        next_BT = self._arrays.ids_BC[:, start + 1 : stop]
-        matches_BT = self._arrays.matches_BC[:, start : start + next_BT.shape[1]]
+        stop = self._recent.stop
+        start = max(0, stop - 1 - self._rule.window)
+        next_BT = self._recent.ids_BC[:, start + 1 : stop]
+        matches_BT = self._recent.matches_BC[:, start : start + next_BT.shape[1]]
         is_echo_BT = (matches_BT >= shortest - 1) & (next_BT != APART)
         rows_N, places_N = np.divmod(np.flatnonzero(is_echo_BT), max(1, is_echo_BT.shape[1]))
         lengths_N = matches_BT[rows_N, places_N] + np.uint8(1)
@@ -178,8 +209,8 @@ class NumPyEchoMemory:
 
     def _match(self, stop: int, own_B: NDArray[np.int32]) -> None:
         """Append a token to each text, and look up where the end of the text occurs before."""
-        ids_BC, matches_BC, _, _ = self._arrays
-        start = max(0, stop - self._window)
+        ids_BC, matches_BC = self._recent.ids_BC, self._recent.matches_BC
+        start = max(0, stop - self._rule.window)
         before_BT = _matches_before(matches_BC, start, stop)
         longer_BT = np.minimum(before_BT + np.uint8(1), np.uint8(self._rule.lengths[-1]))
         found_BT = longer_BT * (ids_BC[:, start:stop] == own_B[:, None])
@@ -206,7 +237,8 @@ class _LinePenalty:
     """The penalty on ends of lines that were said before.
 
     Args:
-        habits: rates of echoes in the training text.
+        shares_P: share of people's lines that are echoes, by place.
+        decay: factor by which the counts decay with each further line.
         batch_size: B.
 
     Attributes:
@@ -214,8 +246,9 @@ class _LinePenalty:
         is_active: whether any of them is below 0.
     """
 
-    def __init__(self, habits: EchoHabits, batch_size: int) -> None:
-        self._habits_P = np.array(habits.lines)
+    def __init__(self, shares_P: NDArray[np.float64], decay: float, batch_size: int) -> None:
+        self._shares_P = shares_P
+        self._decay = decay
         self._came_B, self._expected_B = np.zeros((2, batch_size))
         self.factors_B: NDArray[np.float64] = np.zeros(batch_size)
         self.is_active = False
@@ -223,9 +256,9 @@ class _LinePenalty:
     def take(self, recent: RecentText, place: int) -> None:
         """Count the lines that have ended, and the echoes among them."""
         for counts_B in (self._came_B, self._expected_B):
-            counts_B[recent.has_ended_B] *= _LINE_DECAY
+            counts_B[recent.has_ended_B] *= self._decay
         self._came_B += recent.is_echo_B
-        self._expected_B += recent.has_ended_B * self._habits_P[place]
+        self._expected_B += recent.has_ended_B * self._shares_P[place]
         self.factors_B = factors(self._came_B, self._expected_B)
         self.is_active = bool(self.factors_B.any())
 

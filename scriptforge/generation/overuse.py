@@ -19,10 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.inference.kernel import kernel
-from scriptforge.inference.scores import TokenUsage, UsageCounts, UsageRule
-from scriptforge.run.frequencies import TokenFrequencies
-from scriptforge.vocabulary import Vocabulary
+from scriptforge.inference.echoes import Penalty, UsageRule
 
 POWER = 2.0
 """Exponent of the penalty: a token twice as frequent as expected becomes a quarter as likely."""
@@ -36,40 +33,45 @@ POWER_GROWTH = 0.05
 PSEUDOCOUNT = 1.5
 """Pseudo-count added to observed and expected counts, since small counts say little about frequencies."""
 
-_DECAY_INTERVAL, _DECAY = 16, 0.984
-"""Number of tokens after which the counts decay, and the factor: 1,000 tokens ago counts about a third."""
+PENALTY = Penalty(PSEUDOCOUNT, POWER, MAX_PENALTY)
+
+USAGE = UsageRule(decay_interval=16, decay=0.984, penalty=PENALTY, power_growth=POWER_GROWTH)
+"""How counts decay: 1,000 tokens ago counts about a third."""
 
 
 class Overuse:
-    """The penalty on overused tokens for B sequences.
+    """The penalty on overused tokens for B sequences, in NumPy.
 
     Args:
-        frequencies: frequencies of tokens in the training text.
-        vocabulary: the model's vocabulary.
+        shares_V: share of each token in the training text; 0 for layout.
+        layout_size: number of layout tokens.
         batch_size: B.
     """
 
-    def __init__(self, frequencies: TokenFrequencies, vocabulary: Vocabulary, batch_size: int) -> None:
-        shape = batch_size, vocabulary.size
-        self._counts = UsageCounts(  # `_usage` changes them in place
-            np.zeros(shape), np.zeros(shape, np.float32), np.zeros(batch_size), np.zeros(batch_size, np.int64)
-        )
-        shares_V, layout_size = frequencies.shares_of(vocabulary), vocabulary.layout_size
-        rule = UsageRule(_DECAY_INTERVAL, _DECAY, PSEUDOCOUNT, POWER, MAX_PENALTY, POWER_GROWTH)
-        loaded = kernel()
-        self._usage: TokenUsage | _NumPyTokenUsage = (
-            TokenUsage(loaded, self._counts, shares_V, layout_size, rule)
-            if loaded is not None
-            else _NumPyTokenUsage(self._counts, shares_V, layout_size, rule)
-        )
+    def __init__(self, shares_V: NDArray[np.float64], layout_size: int, batch_size: int) -> None:
+        self._shares_V = shares_V
+        self._layout_size = layout_size
+        self._counts_BV = np.zeros((batch_size, len(shares_V)))
+        self._factors_BV = np.zeros((batch_size, len(shares_V)))
+        self._totals_B, self._steps_B = np.zeros(batch_size), np.zeros(batch_size, np.int64)
 
-    def take(self, ids_B: NDArray[np.int32]) -> None:
+    def take(self, own_B: NDArray[np.int32]) -> None:
         """Take the next id of each sequence; below 0 where it is not a text token."""
-        self._usage.take(ids_B)
+        rows = np.flatnonzero(own_B >= 0)
+        self._counts_BV[rows, own_B[rows]] += 1
+        self._totals_B[rows] += 1
+        self._steps_B[rows] += 1
+        for row in rows.tolist():
+            if self._steps_B[row] % USAGE.decay_interval:
+                self._update_factors(row, own_B[row : row + 1])
+            else:
+                self._counts_BV[row] *= USAGE.decay
+                self._totals_B[row] *= USAGE.decay
+                self._update_factors(row, np.flatnonzero(self._counts_BV[row]))
 
     def copy(self, row: int) -> None:
         """Copy the state of one sequence to all."""
-        for values in self._counts:
+        for values in (self._counts_BV, self._factors_BV, self._totals_B, self._steps_B):
             values[:] = values[row].copy()
 
     def penalise(
@@ -81,56 +83,15 @@ class Overuse:
             scores_BV: scores, changed in place.
             text_logsumexp_B1: log-sum-exp of the scores of text tokens, which stays the same.
         """
-        self._usage.lower(scores_BV, text_logsumexp_B1)
-
-
-class _NumPyTokenUsage:
-    """The same as `TokenUsage`, without the kernel.
-
-    Args:
-        counts: shared with the caller, and changed in place.
-        shares_V: share of each token in the training text; 0 for layout.
-        layout_size: number of layout tokens.
-        rule: when the counts decay, and by how much.
-    """
-
-    def __init__(
-        self, counts: UsageCounts, shares_V: NDArray[np.float64], layout_size: int, rule: UsageRule
-    ) -> None:
-        self._counts = counts
-        self._shares_V = shares_V
-        self._layout_size = layout_size
-        self._rule = rule
-
-    def take(self, own_B: NDArray[np.int32]) -> None:
-        """See `TokenUsage.take`."""
-        counts_BV, _, totals_B, steps_B = self._counts
-        rows = np.flatnonzero(own_B >= 0)
-        counts_BV[rows, own_B[rows]] += 1
-        totals_B[rows] += 1
-        steps_B[rows] += 1
-        for row in rows.tolist():
-            if steps_B[row] % self._rule.decay_interval:
-                self._update_factors(row, own_B[row : row + 1])
-            else:
-                counts_BV[row] *= self._rule.decay
-                totals_B[row] *= self._rule.decay
-                self._update_factors(row, np.flatnonzero(counts_BV[row]))
-
-    def lower(
-        self, scores_BV: NDArray[np.floating[Any]], text_logsumexp_B1: NDArray[np.floating[Any]]
-    ) -> None:
-        """See `TokenUsage.lower`."""
-        rows_N, ids_N = np.nonzero(self._counts.factors_BV)
-        factors_N = self._counts.factors_BV[rows_N, ids_N]
+        rows_N, ids_N = np.nonzero(self._factors_BV)
+        factors_N = self._factors_BV[rows_N, ids_N]
         lower(scores_BV, text_logsumexp_B1, self._layout_size, (rows_N, ids_N), factors_N, MAX_PENALTY)
 
     def _update_factors(self, row: int, ids_N: NDArray[np.integer[Any]]) -> None:
         """Update the penalties of some tokens in a sequence."""
-        counts_BV, factors_BV, totals_B, _ = self._counts
-        expected_N = totals_B[row] * self._shares_V[ids_N]
+        expected_N = self._totals_B[row] * self._shares_V[ids_N]
         powers_N = POWER * (1 + POWER_GROWTH * expected_N)
-        factors_BV[row, ids_N] = factors(counts_BV[row, ids_N], expected_N, powers_N)
+        self._factors_BV[row, ids_N] = factors(self._counts_BV[row, ids_N], expected_N, powers_N)
 
 
 def factors(

@@ -1,8 +1,8 @@
 """Recent text: the latest tokens and lines of the texts that are written, among which echoes are found.
 
-Here the tokens are classified and the lines are compared; runs of tokens are compared by an `EchoMemory` or a
-`NumPyEchoMemory` (`echoes.py`), which also writes the tokens into the arrays. The module does not depend on
-models.
+Here the tokens are classified and the lines are compared; runs of tokens are compared by an `EchoMemory`
+(`echoes.py`), which also writes the tokens into the arrays. Where there is a kernel, it does all of this
+(`scriptforge.inference.echoes`). The module does not depend on models.
 
 Shape letters: B sequences of the batch, C capacity.
 """
@@ -14,9 +14,11 @@ from copy import deepcopy
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.inference.scores import APART, NO_TEXT, NOTHING
 from scriptforge.run.echoes import RECENT_LINES, WINDOWS, place_bounds
 from scriptforge.vocabulary import Vocabulary
+
+APART, NO_TEXT, NOTHING = -1, -2, -3
+"""In place of a token's id: no text, in the arrays; a token that is not text, or none, in what is taken."""
 
 
 class RecentText:

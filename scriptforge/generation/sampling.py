@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.generation.echoes import Echoes
+from scriptforge.generation.echoes import AnyEchoes
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.rng import BatchRNG
 from scriptforge.inference.kernel import kernel
@@ -199,7 +199,7 @@ class Sampler:
         seeds: Sequence[int],
         is_text_V: Mask,
         unspoken: Sequence[int] = (),
-        echoes: Sequence[Echoes] = (),
+        echoes: Sequence[AnyEchoes] = (),
     ) -> None:
         self._options = options
         self.rng = BatchRNG(seeds)

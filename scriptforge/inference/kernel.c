@@ -1087,25 +1087,102 @@ EXPORT int strengthen(float *scores, int64_t rows, int64_t size, int64_t layout,
     return !is_done;
 }
 
-/* ---- Echoes ---- */
+/* ---- Echoes and overuse ---- */
 
-/* Explained in `run/echoes.py` and `generation/echoes.py`. */
+/* Explained in `run/echoes.py`, `generation/echoes.py` and `generation/overuse.py`. */
 
 enum { LENGTHS = 3, MOST_LENGTH = 32 };
 enum { APART = -1, NO_TEXT = -2, NOTHING = -3 }; /* in place of an id: no text; not text; no token */
 
-/* The latest tokens of B texts, and where they match the ends of the texts. */
+/* By how much the odds of what came too often are lowered. */
 typedef struct {
-    int64_t rows, capacity, window; /* B, C, and how many tokens back echoes are looked for */
-    int32_t *ids;     /* (B, C), APART where there is no text */
-    uint8_t *matches; /* (B, C): how many tokens up to this one match the end of the text */
-    double *came;     /* (B, LENGTHS): how many echoes of each length came */
-    double *expected; /* (B, LENGTHS): how many are expected of people */
+    double pseudocount; /* added to what came and to what is expected */
+    double power;       /* exponent of expected / came */
+    double max_penalty; /* upper limit, in nats */
+} Penalty;
+
+/* The latest tokens and lines of B texts, and where the tokens match the ends of the texts. */
+typedef struct {
+    int64_t rows, size, layout; /* B, V, L */
+    int64_t cue;                /* the cue before a spelled name, or -1 */
+    int64_t capacity, window;   /* C, and how many tokens back echoes are looked for */
+    int64_t remembered;         /* R: how many lines back */
+    int32_t *ids;               /* (B, C), APART where there is no text */
+    uint8_t *matches;           /* (B, C): how many tokens up to this one match the end of the text */
+    double *came, *expected;    /* (B, LENGTHS): how many echoes of each length came; are expected of people */
+    const double *run_shares;   /* (P, LENGTHS): share of people's tokens that end an echo, by place */
+    uint64_t *lines;            /* (B): a hash of the line so far; 0 where it has no text */
+    uint64_t *said;             /* (B, R): hashes of the latest lines, in a ring */
+    int64_t *line_counts;       /* (B): number of lines so far */
+    double *lines_came, *lines_expected; /* (B): how many lines are echoes; are expected to be */
+    const double *line_shares;  /* (P): share of people's lines that are echoes, by place */
+    int64_t *waited;            /* (B): number of steps at which no token came */
+    int32_t *latest;            /* (B): the latest token, as in `own_id` */
+    uint8_t *is_named;          /* (B): whether a name is being spelled */
     int64_t lengths[LENGTHS];
-    double decay;       /* factor by which both decay per token */
-    double pseudocount; /* added to both */
-    double power, max_penalty; /* exponent of expected / came; upper limit of the penalty for one length, in nats */
+    double token_decay, line_decay; /* factors by which the counts decay per token or line */
+    Penalty penalty;            /* for one length, and for lines */
 } Recent;
+
+/* How often each token came in B texts. */
+typedef struct {
+    double *counts;       /* (B, V) */
+    float *factors;       /* (B, V): added to the scores, 0 or less; 0 for layout */
+    double *totals;       /* (B): the sum of the counts */
+    int64_t *steps;       /* (B): number of text tokens so far */
+    const double *shares; /* (V): each token's share of people's text */
+    int64_t decay_interval; /* number of tokens after which the counts decay */
+    double decay;           /* factor by which they then decay */
+    Penalty penalty;
+    double power_growth;    /* the power grows by this factor of itself per expected token */
+} Usage;
+
+/* Returns the term to add to the score of something, given how often it came and was expected. */
+INLINE double factor_of(const Penalty *penalty, double came, double expected, double power)
+{
+    double factor = came > expected ? power * log((expected + penalty->pseudocount) / (came + penalty->pseudocount)) : 0;
+    return factor < -penalty->max_penalty ? -penalty->max_penalty : factor;
+}
+
+/* Returns whether the line so far was said among the latest ones. */
+INLINE int would_echo(const Recent *recent, int64_t row)
+{
+    const uint64_t *said = recent->said + row * recent->remembered;
+    int64_t count = recent->line_counts[row] < recent->remembered ? recent->line_counts[row] : recent->remembered;
+    int found = 0;
+    for (int64_t i = 0; i < count; i++)
+        found |= said[i] == recent->lines[row];
+    return found;
+}
+
+static void end_line(const Recent *recent, int64_t row, int64_t place)
+{
+    recent->lines_came[row] = recent->lines_came[row] * recent->line_decay + would_echo(recent, row);
+    recent->lines_expected[row] = recent->lines_expected[row] * recent->line_decay + recent->line_shares[place];
+    recent->said[row * recent->remembered + recent->line_counts[row]++ % recent->remembered] = recent->lines[row];
+    recent->lines[row] = 0;
+}
+
+/* Takes a token into the line of a row; returns its id, NO_TEXT for layout and names, or NOTHING. */
+static int32_t own_id(const Recent *recent, int64_t row, int32_t id, int64_t place)
+{
+    if (id < 0) {
+        recent->waited[row]++;
+        return NOTHING;
+    }
+    if (id >= recent->layout) {
+        if (recent->is_named[row])
+            return NO_TEXT;
+        uint64_t hash = (recent->lines[row] + (uint64_t)id + 1) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 29;
+        recent->lines[row] = hash ? hash : 1;
+        return id;
+    }
+    recent->is_named[row] = id == recent->cue;
+    if (recent->lines[row])
+        end_line(recent, row, place);
+    return NO_TEXT;
+}
 
 enum { BLOCK = 16 }; /* places that are skipped together, as nearly all of them match nothing */
 
@@ -1124,34 +1201,70 @@ INLINE int has_id(const int32_t *ids, int32_t id)
     return found;
 }
 
-/* Appends a token to each row, after the `stop` tokens before it. own: ids; shares: share of people's tokens
-that end an echo of each length. */
-EXPORT void remember(const Recent *recent, int64_t stop, const int32_t *own, const double *shares)
+/* Appends a token to a row, after the `stop` tokens before it, and counts the echoes that it ends. */
+static void match_token(const Recent *recent, int64_t row, int64_t stop, int32_t id, int64_t place)
 {
     int64_t start = stop > recent->window ? stop - recent->window : 0;
-    uint8_t most = (uint8_t)recent->lengths[LENGTHS - 1];
+    uint8_t most = (uint8_t)recent->lengths[LENGTHS - 1], longest = 0;
+    int32_t *ids = recent->ids + row * recent->capacity;
+    uint8_t *matches = recent->matches + row * recent->capacity;
+    for (int64_t end = stop; end > start; end -= BLOCK) { /* backwards: reads the place before */
+        int64_t first = end - BLOCK > start ? end - BLOCK : start;
+        if (end - first == BLOCK && !has_match(matches + first) && !has_id(ids + first, id))
+            continue;
+        for (int64_t n = end - 1; n >= first; n--) {
+            uint8_t before = n ? matches[n - 1] : 0, length = before < most ? before + 1 : most;
+            matches[n] = ids[n] == id ? length : 0;
+            longest = matches[n] > longest ? matches[n] : longest;
+        }
+    }
+    if (start) /* nothing before the window matches, not even if `stop` is set back later */
+        matches[start - 1] = 0;
+    ids[stop] = id > APART ? id : APART;
+    double decay = id == NOTHING ? 1 : recent->token_decay;
+    const double *shares = recent->run_shares + place * LENGTHS;
+    for (int64_t i = 0; i < LENGTHS; i++) {
+        double *came = &recent->came[row * LENGTHS + i], *expected = &recent->expected[row * LENGTHS + i];
+        *came = *came * decay + (longest >= recent->lengths[i]);
+        *expected = *expected * decay + (id >= 0 ? shares[i] : 0);
+    }
+}
+
+INLINE void note_usage(const Usage *usage, int64_t row, int64_t size, int64_t id)
+{
+    double expected = usage->totals[row] * usage->shares[id], came = usage->counts[row * size + id];
+    double power = usage->penalty.power * (1 + usage->power_growth * expected);
+    usage->factors[row * size + id] = (float)factor_of(&usage->penalty, came, expected, power);
+}
+
+/* Counts a text token in a row. */
+static void count_usage(const Usage *usage, const Recent *recent, int64_t row, int32_t id)
+{
+    double *counts = usage->counts + row * recent->size;
+    counts[id] += 1;
+    usage->totals[row] += 1;
+    if (++usage->steps[row] % usage->decay_interval) {
+        note_usage(usage, row, recent->size, id);
+        return;
+    }
+    usage->totals[row] *= usage->decay;
+    for (int64_t n = recent->layout; n < recent->size; n++)
+        if (counts[n] > 0) {
+            counts[n] *= usage->decay;
+            note_usage(usage, row, recent->size, n);
+        }
+}
+
+/* Appends a token to each row, after the `stop` tokens before it. usage: NULL if it is not counted; ids: below 0 for a
+row without a token; place: how much text came before, as an index of people's shares. */
+EXPORT void take_tokens(const Recent *recent, const Usage *usage, const int32_t *ids, int64_t stop, int64_t place)
+{
     for (int64_t row = 0; row < recent->rows; row++) {
-        int32_t *ids = recent->ids + row * recent->capacity, id = own[row];
-        uint8_t *matches = recent->matches + row * recent->capacity, longest = 0;
-        for (int64_t end = stop; end > start; end -= BLOCK) { /* backwards: reads the place before */
-            int64_t first = end - BLOCK > start ? end - BLOCK : start;
-            if (end - first == BLOCK && !has_match(matches + first) && !has_id(ids + first, id))
-                continue;
-            for (int64_t place = end - 1; place >= first; place--) {
-                uint8_t before = place ? matches[place - 1] : 0, length = before < most ? before + 1 : most;
-                matches[place] = ids[place] == id ? length : 0;
-                longest = matches[place] > longest ? matches[place] : longest;
-            }
-        }
-        if (start) /* nothing before the window matches, not even if `stop` is set back later */
-            matches[start - 1] = 0;
-        ids[stop] = id > APART ? id : APART;
-        double decay = id == NOTHING ? 1 : recent->decay;
-        for (int64_t i = 0; i < LENGTHS; i++) {
-            double *came = &recent->came[row * LENGTHS + i], *expected = &recent->expected[row * LENGTHS + i];
-            *came = *came * decay + (longest >= recent->lengths[i]);
-            *expected = *expected * decay + (id >= 0 ? shares[i] : 0);
-        }
+        int32_t id = own_id(recent, row, ids[row], place);
+        recent->latest[row] = id;
+        match_token(recent, row, stop, id, place);
+        if (usage && id >= 0 && id < recent->size)
+            count_usage(usage, recent, row, id);
     }
 }
 
@@ -1163,126 +1276,89 @@ INLINE int64_t next_match(const uint8_t *matches, int64_t place, int64_t end)
     return place;
 }
 
+/* Returns by how much all text must be raised to stay as likely as it was, given the probability that some has lost. */
+INLINE float compensation(double lost, double max_penalty)
+{
+    double most = 1 - exp(-max_penalty);
+    return (float)-log1p(-(lost < most ? lost : most));
+}
+
 /* Lowers the scores of a row's tokens that would end an echo, and raises all text so that it stays as likely.
 
 lengths: (V), a scratch buffer of zeros, zeros again at the end; text: the row's `logarithm_of_sum`. */
-static void discourage_row(const Recent *recent, int64_t row, int64_t stop, float *scores, int64_t size, int64_t layout, double text, uint8_t *lengths)
+static void lower_echoes(const Recent *recent, int64_t row, int64_t stop, float *scores, double text, uint8_t *lengths)
 {
     const int32_t *ids = recent->ids + row * recent->capacity;
     const uint8_t *matches = recent->matches + row * recent->capacity;
     double factors[MOST_LENGTH + 2] = {0}; /* by the length of the echo */
     int64_t start = stop > recent->window ? stop - 1 - recent->window : 0, longest = recent->lengths[LENGTHS - 1] + 1, shortest = 0;
     for (int64_t i = LENGTHS - 1; i >= 0; i--) {
-        double present = recent->came[row * LENGTHS + i] + recent->pseudocount;
-        double share = (recent->expected[row * LENGTHS + i] + recent->pseudocount) / present;
-        double factor = recent->power * log(share < 1 ? share : 1);
-        factor = factor < -recent->max_penalty ? -recent->max_penalty : factor;
+        int64_t place = row * LENGTHS + i;
+        double factor = factor_of(&recent->penalty, recent->came[place], recent->expected[place], recent->penalty.power);
         shortest = factor < 0 ? recent->lengths[i] : shortest;
         for (int64_t length = recent->lengths[i]; length <= longest; length++)
             factors[length] += factor;
     }
     if (!shortest)
         return;
-    double lost = 0, most = 1 - exp(-3 * recent->max_penalty);
+    double lost = 0;
     for (int64_t place = start; place < stop - 1; place++) {
         place = next_match(matches, place, stop - 1);
         int32_t id = ids[place + 1];
-        if (matches[place] >= shortest - 1 && id >= layout && id < size && matches[place] >= lengths[id])
+        if (matches[place] >= shortest - 1 && id >= recent->layout && id < recent->size && matches[place] >= lengths[id])
             lengths[id] = matches[place] + 1;
     }
     for (int64_t place = start; place < stop - 1; place++) {
         place = next_match(matches, place, stop - 1);
         int32_t id = ids[place + 1];
-        if (matches[place] < shortest - 1 || id < layout || id >= size || !lengths[id])
+        if (matches[place] < shortest - 1 || id < recent->layout || id >= recent->size || !lengths[id])
             continue; /* lengths[id] is 0 if the token has been lowered already */
         double factor = factors[lengths[id]];
         lost += exp(scores[id] - text) * -expm1(factor);
         scores[id] += (float)factor;
         lengths[id] = 0;
     }
-    float raised = (float)-log1p(-(lost < most ? lost : most));
-    for (int64_t id = layout; id < size; id++)
+    float raised = compensation(lost, LENGTHS * recent->penalty.max_penalty);
+    for (int64_t id = recent->layout; id < recent->size; id++)
         scores[id] += raised;
 }
 
-/* Discourages echoes in every row. stop: number of tokens so far. Returns 0, or 1 if out of memory. */
-EXPORT int discourage(const Recent *recent, int64_t stop, float *scores, int64_t size, int64_t layout, const double *text)
+/* Lowers the scores of a row's tokens that came too often, and raises all text so that it stays as likely. */
+static void lower_overused(const Usage *usage, const Recent *recent, int64_t row, float *scores, double text)
 {
-    uint8_t *lengths = calloc((size_t)size + 1, 1);
-    for (int64_t row = 0; lengths && row < recent->rows; row++)
-        discourage_row(recent, row, stop, scores + row * size, size, layout, text[row], lengths);
+    const float *factors = usage->factors + row * recent->size;
+    Floats piece = {0};
+    for (int64_t i = recent->layout; i < recent->size; i += WIDTH) {
+        int64_t count = recent->size - i;
+        Floats factor = load_part(factors + i, count), share = weight(load_part(scores + i, count) - (float)text);
+        piece += choose(factor < 0, share * (1 - weight(factor)), all(0));
+    }
+    double lost = 0;
+    for (int lane = 0; lane < WIDTH; lane++)
+        lost += piece[lane];
+    float raised = compensation(lost, usage->penalty.max_penalty);
+    for (int64_t i = recent->layout; i < recent->size; i += WIDTH) {
+        int64_t count = recent->size - i;
+        store_part(scores + i, load_part(scores + i, count) + load_part(factors + i, count) + raised, count);
+    }
+}
+
+/* Lowers the scores of what would be said too often in each row. stop: number of tokens so far; text: the
+`logarithm_of_sum` of each row. Returns 0, or 1 if out of memory. */
+EXPORT int hold_back(const Recent *recent, const Usage *usage, int64_t stop, float *scores, const double *text)
+{
+    uint8_t *lengths = calloc((size_t)recent->size + 1, 1);
+    for (int64_t row = 0; lengths && row < recent->rows; row++, scores += recent->size) {
+        lower_echoes(recent, row, stop, scores, text[row], lengths);
+        if (usage)
+            lower_overused(usage, recent, row, scores, text[row]);
+        double factor = factor_of(&recent->penalty, recent->lines_came[row], recent->lines_expected[row], recent->penalty.power);
+        if (factor < 0 && recent->latest[row] >= 0 && would_echo(recent, row))
+            for (int64_t id = 0; id < recent->layout; id++)
+                scores[id] = (float)(scores[id] + factor);
+    }
     free(lengths);
     return !lengths;
-}
-
-/* Overuse of tokens, explained in `generation/overuse.py`. */
-
-/* How often each token came in B texts. */
-typedef struct {
-    int64_t rows, size, layout;
-    double *counts;       /* (B, V) */
-    float *factors;       /* (B, V): added to the scores, 0 or less; 0 for layout */
-    double *totals;       /* (B): the sum of the counts */
-    int64_t *steps;       /* (B): number of text tokens so far */
-    const double *shares; /* (V): each token's share of people's text */
-    int64_t decay_interval; /* number of tokens after which the counts decay */
-    double decay;           /* factor by which they then decay */
-    double pseudocount, power, max_penalty; /* as in `Recent` */
-    double power_growth;    /* the power grows by this factor of itself per expected token */
-} Usage;
-
-INLINE void note_usage(const Usage *usage, int64_t row, int64_t id)
-{
-    int64_t place = row * usage->size + id;
-    double expected = usage->totals[row] * usage->shares[id], came = usage->counts[place];
-    double power = usage->power * (1 + usage->power_growth * expected), more = usage->pseudocount;
-    double factor = expected < came ? power * log((expected + more) / (came + more)) : 0;
-    usage->factors[place] = (float)(factor < -usage->max_penalty ? -usage->max_penalty : factor);
-}
-
-/* Counts a token in each row; a row whose id is below 0 has none. */
-EXPORT void count_usage(const Usage *usage, const int32_t *own)
-{
-    for (int64_t row = 0; row < usage->rows; row++) {
-        double *counts = usage->counts + row * usage->size;
-        if (own[row] < 0 || own[row] >= usage->size)
-            continue;
-        counts[own[row]] += 1;
-        usage->totals[row] += 1;
-        if (++usage->steps[row] % usage->decay_interval) {
-            note_usage(usage, row, own[row]);
-            continue;
-        }
-        usage->totals[row] *= usage->decay;
-        for (int64_t id = usage->layout; id < usage->size; id++)
-            if (counts[id] > 0) {
-                counts[id] *= usage->decay;
-                note_usage(usage, row, id);
-            }
-    }
-}
-
-/* Lowers the scores of tokens that came too often, and raises all text so that it stays as likely. text: the
-`logarithm_of_sum` of each row. */
-EXPORT void lower_usage(const Usage *usage, float *scores, const double *text)
-{
-    const float *factors = usage->factors;
-    for (int64_t row = 0; row < usage->rows; row++, scores += usage->size, factors += usage->size) {
-        Floats piece = {0};
-        for (int64_t i = usage->layout; i < usage->size; i += WIDTH) {
-            int64_t count = usage->size - i;
-            Floats factor = load_part(factors + i, count), share = weight(load_part(scores + i, count) - (float)text[row]);
-            piece += choose(factor < 0, share * (1 - weight(factor)), all(0));
-        }
-        double lost = 0, most = 1 - exp(-usage->max_penalty);
-        for (int lane = 0; lane < WIDTH; lane++)
-            lost += piece[lane];
-        float raised = (float)-log1p(-(lost < most ? lost : most));
-        for (int64_t i = usage->layout; i < usage->size; i += WIDTH) {
-            int64_t count = usage->size - i;
-            store_part(scores + i, load_part(scores + i, count) + load_part(factors + i, count) + raised, count);
-        }
-    }
 }
 
 /* ---- Words ---- */

@@ -2,7 +2,8 @@
 
 It is compiled when the package is built, if there is a compiler, in one variant for each kind of processor;
 the fastest variant that this processor can run is loaded. It is optional: without it NumPy computes the same,
-only more slowly. `packed`, `scores` and `extensions` call its functions.
+only more slowly. `packed`, `scores`, `echoes` and
+`extensions` call its functions.
 """
 
 import ctypes
@@ -41,10 +42,8 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "lower": (c_int, (_NUMBER,) * 6),
     "redistribute_layout": (c_int, (_NUMBER,) * 7),
     "strengthen": (c_int, (*(_NUMBER,) * 4, c_float, *(_NUMBER,) * 4)),
-    "remember": (None, (_NUMBER,) * 4),
-    "discourage": (c_int, (_NUMBER,) * 6),
-    "count_usage": (None, (_NUMBER,) * 2),
-    "lower_usage": (None, (_NUMBER,) * 3),
+    "take_tokens": (None, (_NUMBER,) * 5),
+    "hold_back": (c_int, (_NUMBER,) * 5),
     "allow_extensions": (c_int64, (_NUMBER,) * 5),
 }
 """The types of each function's result and arguments."""
@@ -78,10 +77,8 @@ class Kernel:
     lower: _Function
     redistribute_layout: _Function
     strengthen: _Function
-    remember: _Function
-    discourage: _Function
-    count_usage: _Function
-    lower_usage: _Function
+    take_tokens: _Function
+    hold_back: _Function
     allow_extensions: _Function
 
     def __init__(self, variant: str, folder: Path = _FOLDER) -> None:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from support.kernels import computing_with
 
 from scriptforge.generation.decoding import load_state, save_state
-from scriptforge.generation.echoes import Echoes, NumPyEchoMemory
+from scriptforge.generation.echoes import EchoMemory, echo_rule, new_echoes
 from scriptforge.generation.generate import Generation
 from scriptforge.generation.recent_text import RecentText
-from scriptforge.inference.scores import EchoArrays, EchoRule
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions
 from scriptforge.run.echoes import LENGTHS, WINDOWS, EchoHabits, measure_echoes
@@ -58,15 +57,11 @@ class Reader:
 
     def __init__(self, vocabulary: Vocabulary, batch_size: int) -> None:
         self.recent = RecentText(vocabulary, batch_size)
-        lengths = LENGTHS[vocabulary.level]
-        counts_BO = np.zeros((batch_size, len(lengths)))
-        arrays = EchoArrays(self.recent.ids_BC, self.recent.matches_BC, counts_BO, counts_BO.copy())
-        rule = EchoRule(lengths, decay=1, pseudocount=1, power=1, max_penalty=1)
-        self.memory = NumPyEchoMemory(arrays, rule, vocabulary.size)
+        self.memory = EchoMemory(self.recent, echo_rule(vocabulary.level), vocabulary.size)
 
     def take(self, *ids: int) -> NDArray[np.int32]:
         own_B = self.recent.take(ids)
-        self.memory.take(self.recent.stop - 1, own_B, np.zeros(3))
+        self.memory.take(own_B, np.zeros(3))
         return own_B
 
 
@@ -92,7 +87,7 @@ def test_what_echoes_is_what_a_naive_reader_finds(words: Vocabulary) -> None:
             for start in range(len(clean) - n)
             if clean[start : start + n] == clean[-n:] and clean[start + n] >= 0
         }
-        _, ids_N, lengths_N = reader.memory.echoing(reader.recent.stop, 2)
+        _, ids_N, lengths_N = reader.memory.echoing(2)
         longest_of = dict(zip(ids_N.tolist(), lengths_N.tolist(), strict=True))
         assert longest_of == {i: max(n for j, n in expected if j == i) for i, _ in expected}
 
@@ -165,7 +160,7 @@ def softmax(scores_1V: NDArray[np.float32]) -> NDArray[np.float64]:
 def penalise(
     words: Vocabulary, habits: EchoHabits, said: Sequence[int], scores_1V: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    echoes = Echoes(habits, words, 1)
+    echoes = new_echoes(habits, words, 1)
     for id_ in said:
         echoes.take([id_])
     weighed_1V = scores_1V.copy()
@@ -205,7 +200,7 @@ def test_what_may_not_come_does_not_come_where_only_echoes_are_left(words: Vocab
 def test_a_text_that_is_copied_within_a_line_goes_on_like_the_first(words: Vocabulary) -> None:
     said, more = ids_of(words, "no, no, no, no"), words.encode("hello, newman, no")
     with computing_with(None):
-        alone, two = Echoes(NEVER, words, 1), Echoes(NEVER, words, 2)
+        alone, two = new_echoes(NEVER, words, 1), new_echoes(NEVER, words, 2)
         for id_ in said:
             alone.take([id_])
             two.take([id_, -1])

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from scriptforge.generation.decoding import load_state, save_state
+from scriptforge.generation.echoes import new_echoes
 from scriptforge.generation.generate import Generation
-from scriptforge.generation.overuse import Overuse
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions
 from scriptforge.run.echoes import EchoHabits
@@ -37,17 +37,18 @@ def probabilities(scores_1V: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def weighed(words: Vocabulary, shares: dict[int, float], said: list[int]) -> NDArray[np.float64]:
     """Probabilities that were all the same, after some tokens have come."""
-    overuse = Overuse(TokenFrequencies(ids=list(shares), shares=list(shares.values())), words, 1)
+    frequencies = TokenFrequencies(ids=list(shares), shares=list(shares.values()))
+    echoes = new_echoes(ECHOES, words, 1, frequencies)
     for id_ in said:
-        overuse.take(np.array([id_], np.int32))
+        echoes.take([id_])
     scores_1V = np.zeros((1, words.size), np.float32)
-    overuse.penalise(scores_1V, np.log(words.is_text.sum(keepdims=True)[None]))
+    echoes.penalise(scores_1V, np.log(words.is_text.sum(keepdims=True)[None]))
     return probabilities(scores_1V)
 
 
 def test_a_word_is_as_free_as_people_are_with_it(words: Vocabulary) -> None:
     often, seldom, other = range(words.layout_size, words.layout_size + 3)
-    said = [often, seldom, other, often, seldom, -2, -3] * 12
+    said = [often, seldom, other, often, seldom, words.heading, -1] * 12
     after_V = weighed(words, {often: 0.5, seldom: 0.01, other: 0.5}, said)
     even = 1 / words.size
     assert after_V[seldom] < even / 15

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from support.kernels import all_kernels, computing_with
 
 from scriptforge.generation.decoding import redistribute_layout
-from scriptforge.generation.echoes import Echoes
-from scriptforge.generation.overuse import Overuse
+from scriptforge.generation.echoes import new_echoes
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.generation.voice import strengthened
@@ -163,17 +162,19 @@ def test_cues_are_lowered_as_by_numpy(words: Vocabulary) -> None:
 def test_overused_words_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     generator = np.random.default_rng(6)
     first = words.layout_size
-    ids_TB = (first + generator.zipf(1.5, (400, 3)) % (words.size - first)).astype(np.int32)
-    ids_TB[generator.random(ids_TB.shape) < 0.1] = -2
+    ids_TB = first + generator.zipf(1.5, (400, 3)) % (words.size - first)
+    ids_TB[generator.random(ids_TB.shape) < 0.1] = words.heading
+    ids_TB[generator.random(ids_TB.shape) < 0.1] = -1
+    free = EchoHabits(runs=[[1.0] * 5] * 3, lines=[1.0] * 5)
     logits_BV = generator.normal(size=(3, words.size)).astype(np.float32)
     logits_BV[1, first + 1] = -np.inf
     text_logsumexp_B1 = np.log(np.exp(logits_BV[:, first:]).sum(-1, keepdims=True))
     shares = TokenFrequencies(ids=[first, first + 2], shares=[0.3, 0.1])
 
     def work() -> NDArray[np.float32]:
-        overuse, weighed = Overuse(shares, words, 3), []
-        for step, ids_B in enumerate(ids_TB):
-            overuse.take(ids_B)
+        overuse, weighed = new_echoes(free, words, 3, shares), []
+        for step, ids in enumerate(ids_TB.tolist()):
+            overuse.take(ids)
             weighed.append(logits_BV.copy())
             overuse.penalise(weighed[-1], text_logsumexp_B1)
             if step == 300:
@@ -197,7 +198,7 @@ def test_echoes_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     text_logsumexp_B1 = np.log(np.exp(logits_BV[:, words.layout_size :]).sum(-1, keepdims=True))
 
     def work() -> NDArray[np.float32]:
-        memory, weighed = Echoes(HABITS, words, 3), []
+        memory, weighed = new_echoes(HABITS, words, 3), []
         for step, ids in enumerate(ids_TB.tolist()):
             memory.take(ids)
             if step % 50 == 0:
@@ -222,7 +223,7 @@ def test_what_lies_beyond_the_window_is_no_echo_for_a_text_that_waited(words: Vo
     text_logsumexp_B1 = np.log(np.full((1, 1), words.size - first))
 
     def work() -> NDArray[np.float32]:
-        memory, weighed_BV = Echoes(HABITS, words, 1), scores_BV.copy()
+        memory, weighed_BV = new_echoes(HABITS, words, 1), scores_BV.copy()
         for step in range(WINDOWS["word"] + 9):
             memory.take([first + step % 4])
         memory.take([-1])
