@@ -104,9 +104,9 @@ class Spelling:
         self._extensions = Extensions(lexicon.spellings, texts)
         self._of_several = [id_ for id_, text in texts.items() if _is_of_several_words(text)]
         self._inside = [id_ for id_, text in texts.items() if _begins_inside_character(text)]
-        begun = {id_: self._words.after(_BETWEEN_WORDS, text) for id_, text in texts.items()}
-        self._word_after_space = {
-            id_: word for id_, (word, _) in begun.items() if texts[id_].startswith(b" ")
+        begun = {id_: self._words.walk(_BETWEEN_WORDS, text) for id_, text in texts.items()}
+        self._word_after_break = {
+            id_: word for id_, (word, _) in begun.items() if _begins_with_break(texts[id_])
         }
         self._masks = self._boundary_masks([id_ for id_, (_, is_allowed) in begun.items() if is_allowed])
         self._endings: dict[PartialWord, TextEnd] = {}
@@ -148,14 +148,16 @@ class Spelling:
 
     def _word_after(self, word: PartialWord, id_: int) -> PartialWord:
         """Return the word at the end after one more token."""
-        if not word.rest and id_ in self._word_after_space:
-            return self._word_after_space[id_]  # whatever the word before the space
-        return self._walk(word, id_)[0]
+        if not word.rest and id_ in self._word_after_break:
+            return self._word_after_break[id_]  # whatever the word before
+        if self._is_text[id_]:
+            return self._words.after(word, self._tokens[id_])
+        return _BETWEEN_WORDS
 
     def _walk(self, word: PartialWord, id_: int) -> tuple[PartialWord, bool]:
         """Return the word at the end after one more token, and whether that token is allowed."""
         if self._is_text[id_]:
-            return self._words.after(word, self._tokens[id_])
+            return self._words.walk(word, self._tokens[id_])
         return _BETWEEN_WORDS, self._words.may_end(word)
 
     def _find_forbidden(self, word: PartialWord) -> ForbiddenTokens:
@@ -219,7 +221,13 @@ class _Words:
         self._characters = lexicon.characters
         self._first_bytes = {each.encode()[:size] for each in lexicon.characters for size in (1, 2, 3)}
 
-    def after(self, word: PartialWord, said: bytes) -> tuple[PartialWord, bool]:
+    def after(self, word: PartialWord, said: bytes) -> PartialWord:
+        """Return the word at the end after further bytes, allowed or not."""
+        if not word.rest and said.isalpha() and self._is_beginning(word.letters + said):
+            return PartialWord(word.letters + said)  # as for most tokens
+        return self.walk(word, said)[0]
+
+    def walk(self, word: PartialWord, said: bytes) -> tuple[PartialWord, bool]:
         """Return the word at the end after further bytes, and whether these are allowed."""
         unspaced = said.removeprefix(b" ")
         if not word.rest and unspaced.isalpha():  # ASCII letters, as in nearly every token: nothing to decode
@@ -311,6 +319,14 @@ def _is_of_several_words(token: bytes) -> bool:
     letters = text.lstrip(APOSTROPHES)
     begins_in_word = len(text) - len(letters) <= 1 and is_letter(letters[:1] or " ")
     return begins_in_word and not all(map(is_letter, letters))
+
+
+def _begins_with_break(token: bytes) -> bool:
+    """Return whether a token begins with a whole character that is neither a letter nor an apostrophe."""
+    text = token.decode(errors="ignore")
+    return (
+        bool(text) and text.encode()[:1] == token[:1] and not (is_letter(text[0]) or text[0] in APOSTROPHES)
+    )
 
 
 def _begins_inside_character(token: bytes) -> bool:

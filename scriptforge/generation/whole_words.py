@@ -39,14 +39,12 @@ class WholeWords:
         """See `Constraint.forbid`."""
         if len(self._endings) == 1:
             return self._forbid_one(forbidden_BV, self._endings[0])
-        own = [self._spelling.forbidden_after(ending) for ending in self._endings]
-        own_BV = np.concatenate([each.mask_1V for each in own])
-        narrowed_BV: Mask = forbidden_BV | own_BV
-        continuations = np.array([each.continuation or 0 for each in own])
-        may_be_stuck_B = narrowed_BV[np.arange(len(own)), continuations]
-        for row in np.flatnonzero(may_be_stuck_B).tolist():
-            if own[row].continuation is not None and narrowed_BV[row].all():
-                narrowed_BV[row] = own_BV[row]
+        own = [ending.forbidden or self._spelling.forbidden_after(ending) for ending in self._endings]
+        narrowed_BV: Mask = np.concatenate([each.mask_1V for each in own])
+        narrowed_BV |= forbidden_BV
+        for row, (own_1V, continuation) in enumerate(own):
+            if continuation is not None and narrowed_BV[row, continuation] and narrowed_BV[row].all():
+                narrowed_BV[row] = own_1V
         return narrowed_BV
 
     def _forbid_one(self, forbidden_1V: Mask, ending: TextEnd) -> Mask:
@@ -63,10 +61,8 @@ class WholeWords:
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`."""
         after = self._spelling.after if drawn else self._spelling.after_given
-        self._endings = [
-            ending if id_ is None else after(ending, id_)
-            for ending, id_ in zip(self._endings, ids, strict=True)
-        ]
+        endings = zip(self._endings, ids, strict=True)
+        self._endings = [ending if id_ is None else after(ending, id_) for ending, id_ in endings]
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
         """See `Constraint.copy_sequences`."""
