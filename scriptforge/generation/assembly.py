@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from scriptforge.errors import UsageError
 from scriptforge.generation.cast import CastConstraint, ResolvedCast
-from scriptforge.generation.decoding import Decoder, DecodingLoop, ModelDecoder
+from scriptforge.generation.decoder import Decoder, ModelDecoder
+from scriptforge.generation.decoding import DecodingLoop
 from scriptforge.generation.echoes import AnyEchoes, new_echoes
 from scriptforge.generation.grammar import Constraint, grammar_of
 from scriptforge.generation.known_names import KnownNames

@@ -34,7 +34,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from scriptforge.copying.index import words_in
-from scriptforge.generation.decoding import DecodingLoop, DecodingState, ModelDecoder, restored_state
+from scriptforge.generation.decoder import ModelDecoder, restored_state
+from scriptforge.generation.decoding import DecodingLoop
+from scriptforge.generation.decoding_state import DecodingState
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.sampling import log_softmax
 from scriptforge.inference import Ids, Numbers, State

@@ -22,8 +22,6 @@ from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-
 from scriptforge.copying import Index
 from scriptforge.copying.index import BOUNDARY, fold
 from scriptforge.errors import UsageError
@@ -70,8 +68,13 @@ class CopyLimit:
         copying = [self._rule.copying(sequence) for sequence in self._sequences]
         if not any(copying):
             return forbidden_BV  # unchanged, as usual, so that the loop skips `redistribute_layout`
-        rows = zip(forbidden_BV, copying, self._sequences, strict=True)
-        return np.stack([_forbidden_row(row_V, ids, sequence) for row_V, ids, sequence in rows])
+        limited_BV = forbidden_BV.copy()
+        for row, ids in enumerate(copying):
+            limited_BV[row, ids] = True
+            if ids and limited_BV[row].all():
+                self._sequences[row].limit_overrides += 1
+                limited_BV[row] = forbidden_BV[row]
+        return limited_BV
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """See `Constraint.advance`; given words count like drawn ones."""
@@ -306,18 +309,6 @@ class _Tokens:
         if self._vocabulary.level == "word":
             return _form(f"{BOUNDARY}{text}{BOUNDARY}")
         return None if text.endswith(_UNFINISHED) else _form(text)
-
-
-def _forbidden_row(forbidden_V: Mask, copying: Sequence[int], sequence: _Sequence) -> Mask:
-    """Return the mask of one sequence, with copying tokens forbidden, too, if any token is left then."""
-    if not copying:
-        return forbidden_V
-    limited_V = forbidden_V.copy()
-    limited_V[list(copying)] = True
-    if limited_V.all():
-        sequence.limit_overrides += 1
-        return forbidden_V
-    return limited_V
 
 
 def _form(text: str) -> str:

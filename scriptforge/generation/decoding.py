@@ -1,173 +1,25 @@
-"""The decoding loop, and its state, which can be saved to a file and resumed.
+"""The decoding loop.
 
 In each step the model scores all tokens, grammar and constraints forbid some, and one of the others is drawn,
 which the model reads next. The loop takes and returns ids, and does not depend on text.
 
-A saved state is a safetensors file, without pickle: arrays, and metadata that identifies the model.
-
-Shape letters: B sequences of the batch, R rows of the state, B or more, L layout tokens, T steps,
-V vocabulary, H features.
+Shape letters: B sequences of the batch, L layout tokens, T steps, V vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextvars import copy_context
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from scriptforge.errors import RunError
+from scriptforge.generation.decoder import Copies, Decoder, Saved
+from scriptforge.generation.decoding_state import DecodingState
 from scriptforge.generation.grammar import Constraint, Grammar, Mask
 from scriptforge.generation.sampling import Sampler
-from scriptforge.inference import Ids, InferenceModel, Numbers, State
+from scriptforge.inference import Ids, Numbers
 from scriptforge.inference.kernel import kernel
 from scriptforge.inference.scores import raise_allowed_cues
-from scriptforge.workspace import atomic_file
 
-_FORMAT = "scriptforge decoding state 2"
-_PARTS = ("sampler", "decoder")
 _READ_AT_ONCE = 512  # tokens of a long text, so that memory does not grow with its length
-
-Copies: TypeAlias = Mapping[int, int]
-"""Maps sequences to the sequences that they become copies of, which stay as they are."""
-
-Saved: TypeAlias = Mapping[str, NDArray[Any]]
-"""The arrays of a state, by name."""
-
-
-@dataclass(frozen=True)
-class DecodingState:
-    """All that is needed to continue as if there had been no pause.
-
-    Attributes:
-        ids_TB: all ids so far, given or drawn.
-        logits_BV: scores of the next token.
-        sampler: state of the random number generators.
-        decoder: state of the decoder.
-    """
-
-    ids_TB: Ids
-    logits_BV: Numbers
-    sampler: Saved
-    decoder: Saved
-
-
-class Decoder(Protocol):
-    """A reader of B sequences that scores the next token of each."""
-
-    def read(self, ids_BT: Ids, waits_B: Mask | None = None) -> Numbers:
-        """Read T more tokens in each sequence; return the scores of the next token: `logits_BV`.
-
-        Args:
-            ids_BT: the tokens.
-            waits_B: only with T = 1, the sequences that do not take part; their state stays as it is, their
-                token, which must be a text token, is ignored, and their scores are meaningless.
-        """
-        ...
-
-    def copy_sequences(self, copies: Copies) -> None:
-        """Copy the state of some sequences to others."""
-        ...
-
-    def state(self) -> Saved:
-        """Return the state after all that was read."""
-        ...
-
-    def restore(self, state: Saved) -> None:
-        """Continue from the state of another decoder of the same kind and batch size.
-
-        Raises:
-            ValueError or KeyError: the state is of another kind of decoder or model.
-        """
-        ...
-
-
-class ModelDecoder:
-    """A `Decoder` that returns a model's scores unchanged.
-
-    Args:
-        model: the inference model.
-        batch_size: B.
-
-    Attributes:
-        model: the inference model.
-        batch_size: B.
-        features_BH: features from which the next tokens are predicted, once something was read.
-    """
-
-    features_BH: Numbers
-
-    def __init__(self, model: InferenceModel, batch_size: int) -> None:
-        self.model = model
-        self.batch_size = batch_size
-        self._state = model.initial_state(batch_size)
-
-    def read(self, ids_BT: Ids, waits_B: Mask | None = None) -> Numbers:
-        """See `Decoder.read`."""
-        return self.read_features(ids_BT, waits_B)[1]
-
-    def read_features(self, ids_BT: Ids, waits_B: Mask | None = None) -> tuple[Numbers, Numbers]:
-        """Read as `read` does; return `features_BTH` of every token, and `logits_BV` after the last."""
-        features_BTH = self._advance(ids_BT, waits_B)
-        self.features_BH = features_BTH[:, -1]
-        return features_BTH, self.model.score(self.features_BH)
-
-    def copy_sequences(self, copies: Copies) -> None:
-        """See `Decoder.copy_sequences`."""
-        self._select([copies.get(row, row) for row in range(self.batch_size)])
-
-    def sequence_state(self, row: int) -> State:
-        """Return the state of the model for one sequence."""
-        return tuple(array[:, row : row + 1] for array in self._state)
-
-    def state(self) -> Saved:
-        """See `Decoder.state`."""
-        return {f"state.{number}": array for number, array in enumerate(self._state)}
-
-    def restore(self, state: Saved) -> None:
-        """See `Decoder.restore`."""
-        self._state = restored_state(state, "state", self.model.initial_state(self.batch_size))
-
-    def _advance(self, ids_RT: Ids, waits_R: Mask | None) -> Numbers:
-        """Read tokens, leaving the state of rows that wait as it is; return `features_RTH`."""
-        features_RTH, state = self.model.features(ids_RT, self._state)
-        if waits_R is not None:
-            waits_1R1 = waits_R[None, :, None]
-            state = tuple(np.where(waits_1R1, old, new) for old, new in zip(self._state, state, strict=True))
-        self._state = state
-        return features_RTH
-
-    def _copy_rows(self, sources: Sequence[int], rows: Sequence[int]) -> None:
-        """Copy some rows of the state to others."""
-        before = self._state
-        self._state = tuple(array.copy() for array in before)
-        for old, new in zip(before, self._state, strict=True):
-            new[:, rows] = old[:, sources]
-
-    def _select(self, rows: Sequence[int]) -> None:
-        """Replace the state by its given rows, which may repeat."""
-        self._state = tuple(array.take(rows, 1) for array in self._state)
-
-
-def restored_state(saved: Saved, name: str, like: State) -> State:
-    """Return the state of a model that was saved under a name.
-
-    Args:
-        saved: arrays by name: `NAME.0`, `NAME.1` and so on.
-        name: name of the state.
-        like: a state with the shapes expected.
-
-    Raises:
-        ValueError or KeyError: an array is missing, or has another shape.
-    """
-    state = tuple(saved[f"{name}.{number}"] for number in range(len(like)))
-    if [array.shape for array in state] != [array.shape for array in like]:
-        raise ValueError("the state has other sizes than the model")
-    return state
 
 
 class DecodingLoop:
@@ -398,49 +250,3 @@ def redistribute_layout(logits_BV: Numbers, before_BV: Mask, after_BV: Mask, is_
         shift_B1 = np.where(given_B1 == -np.inf, 0, given_B1 - own_B1)
         raised_BL = np.where(gains_BL, layout_BL + shift_B1, layout_BL)
     return np.concatenate([raised_BL, logits_BV[:, len(is_cue_L) :]], axis=1)
-
-
-def save_state(state: DecodingState, path: Path, *, weights: str, seed: int) -> None:
-    """Write a state to a safetensors file, with the fingerprint of the weights and the text's seed."""
-    arrays = {"ids": state.ids_TB, "logits": state.logits_BV}
-    for part in _PARTS:
-        arrays |= {f"{part}.{name}": array for name, array in getattr(state, part).items()}
-    metadata = {"format": _FORMAT, "weights": weights, "seed": str(seed)}
-    with atomic_file(path) as temporary:
-        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, temporary, metadata)
-
-
-def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
-    """Return a saved state, and the seed of its text.
-
-    Raises:
-        RunError: the file is missing or damaged, or its model's weights have another fingerprint.
-    """
-    try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.get("format") != _FORMAT:
-            raise ValueError("not a decoding state")
-        parts: dict[str, dict[str, NDArray[Any]]] = {part: {} for part in _PARTS}
-        for name, array in arrays.items():
-            part, _, own_name = name.partition(".")
-            if part in parts:
-                parts[part][own_name] = array
-        ids_TB = arrays["ids"]
-        if ids_TB.ndim != 2 or not ids_TB.shape[1] or (ids_TB.size and ids_TB.dtype.kind not in "iu"):
-            raise ValueError("its ids are those of no text")
-        state = DecodingState(ids_TB.astype(np.int64), arrays["logits"], **parts)
-        seed = int(metadata["seed"])
-    # The last two come from NumPy, for data types that it does not know.
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"{path.name} is missing or damaged, or is not what --save-state writes.",
-            "Start again, and save the state again with --save-state.",
-        ) from error
-    if metadata.get("weights") != weights:
-        raise RunError(
-            f"{path.name} was saved with another model, or before this one was trained further.",
-            "Name the run that it was made with: scriptforge runs",
-        )
-    return state, seed

@@ -18,7 +18,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, UsageError
 from scriptforge.generation.assembly import best_of, new_copy_limit, new_decoder, new_loop
 from scriptforge.generation.cast import check_known, frequent_near, resolve_cast
-from scriptforge.generation.decoding import DecodingState, load_state, save_state
+from scriptforge.generation.decoding_state import DecodingState, load_state, save_state
 from scriptforge.generation.grammar import Boundary
 from scriptforge.generation.prompt import Given, Prime, build_prompt, check_options, parse_prime
 from scriptforge.generation.rng import candidate_seeds, fresh_seed

@@ -55,7 +55,7 @@ class Constraint(Protocol):
         ...
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
-        """Copy the state of some sequences to others; see `scriptforge.generation.decoding.Copies`."""
+        """Copy the state of some sequences to others; see `scriptforge.generation.decoder.Copies`."""
         ...
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.generation.decoding import Copies, ModelDecoder, Saved
+from scriptforge.generation.decoder import Copies, ModelDecoder, Saved
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.sampling import Scores, log_softmax
 from scriptforge.inference import Ids, Numbers

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.generation.decoding import Copies, Decoder, Saved
+from scriptforge.generation.decoder import Copies, Decoder, Saved
 from scriptforge.inference import Ids, Numbers
 from scriptforge.inference.kernel import kernel
 from scriptforge.inference.scores import Lowering

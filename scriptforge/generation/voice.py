@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.generation.cast import tidy_name
-from scriptforge.generation.decoding import Copies, ModelDecoder, Saved
+from scriptforge.generation.decoder import Copies, ModelDecoder, Saved
 from scriptforge.generation.grammar import Mask
 from scriptforge.inference import Ids, InferenceModel, ModelConfig, Numbers
 from scriptforge.inference.kernel import kernel

@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from scriptforge.generation.decoding import Decoder, ModelDecoder, Saved
+from scriptforge.generation.decoder import Decoder, ModelDecoder, Saved
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.inference import InferenceModel
 from scriptforge.run.turns import TurnHabits

@@ -10,7 +10,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation import evaluate_split
 from scriptforge.evaluation.neural_cache import cached_nats, evaluate_cached
-from scriptforge.generation.decoding import ModelDecoder
+from scriptforge.generation.decoder import ModelDecoder
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.models.recurrent import Recurrent

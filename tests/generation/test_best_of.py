@@ -13,7 +13,7 @@ import torch
 from scriptforge.copying import Index, lines_of_text
 from scriptforge.errors import RunError, UsageError
 from scriptforge.generation.best_of import LINES_LEFT_OUT, PHRASE, STALENESS
-from scriptforge.generation.decoding import DecodingState, load_state, save_state
+from scriptforge.generation.decoding_state import DecodingState, load_state, save_state
 from scriptforge.generation.generate import Generation, generate, stream
 from scriptforge.generation.rng import candidate_seeds
 from scriptforge.models import LanguageModel

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_tensors
 
 from scriptforge.errors import RunError, UsageError
-from scriptforge.generation.decoding import DecodingState, load_state, save_state
+from scriptforge.generation.decoding_state import DecodingState, load_state, save_state
 from scriptforge.generation.generate import Generation
 from scriptforge.generation.transcript import cut_back
 from scriptforge.models.recurrent import Recurrent

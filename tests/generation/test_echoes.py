@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from support.kernels import computing_with
 
-from scriptforge.generation.decoding import load_state, save_state
+from scriptforge.generation.decoding_state import load_state, save_state
 from scriptforge.generation.echoes import EchoMemory, echo_rule, new_echoes
 from scriptforge.generation.generate import Generation
 from scriptforge.generation.recent_text import RecentText

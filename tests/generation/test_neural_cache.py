@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriptforge.errors import UsageError
-from scriptforge.generation.decoding import ModelDecoder
+from scriptforge.generation.decoder import ModelDecoder
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters, cacheable
 from scriptforge.generation.sampling import log_softmax
 from scriptforge.inference.configs import RecurrentConfig

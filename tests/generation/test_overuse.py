@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from scriptforge.generation.decoding import load_state, save_state
+from scriptforge.generation.decoding_state import load_state, save_state
 from scriptforge.generation.echoes import new_echoes
 from scriptforge.generation.generate import Generation
 from scriptforge.models.layers import HeadedModel

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from scriptforge.errors import RunError
-from scriptforge.generation.decoding import load_state, save_state
+from scriptforge.generation.decoding_state import load_state, save_state
 from scriptforge.generation.generate import Generation
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scriptforge.config import resolve
 from scriptforge.errors import UsageError
-from scriptforge.generation.decoding import ModelDecoder
+from scriptforge.generation.decoder import ModelDecoder
 from scriptforge.generation.generate import Generation, generate
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.sampling import log_softmax

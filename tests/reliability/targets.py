@@ -153,7 +153,7 @@ def page_is_whole(workspace: Path) -> str | None:
 
 def state_is_whole(workspace: Path) -> str | None:
     """Return what is wrong with a saved state."""
-    from scriptforge.generation.decoding import load_state
+    from scriptforge.generation.decoding_state import load_state
 
     weights = Run(RunFolder(workspace / "runs" / "play")).fingerprint
     return reason(lambda: load_state(workspace / "state", weights=weights))

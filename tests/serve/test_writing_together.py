@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.room import ServedRoom
 
-from scriptforge.generation.decoding import ModelDecoder
+from scriptforge.generation.decoder import ModelDecoder
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
 from scriptforge.serve.batching import BatchingModel

@@ -1,0 +1,86 @@
+"""The state of a paused decoding loop, and its file.
+
+The file is a safetensors file, without pickle: arrays, and metadata that identifies the model.
+
+Shape letters: B sequences of the batch, T steps, V vocabulary.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from scriptforge.errors import RunError
+from scriptforge.generation.decoder import Saved
+from scriptforge.inference import Ids, Numbers
+from scriptforge.workspace import atomic_file
+
+_FORMAT = "scriptforge decoding state 2"
+_PARTS = ("sampler", "decoder")
+
+
+@dataclass(frozen=True)
+class DecodingState:
+    """All that is needed to continue as if there had been no pause.
+
+    Attributes:
+        ids_TB: all ids so far, given or drawn.
+        logits_BV: scores of the next token.
+        sampler: state of the random number generators.
+        decoder: state of the decoder.
+    """
+
+    ids_TB: Ids
+    logits_BV: Numbers
+    sampler: Saved
+    decoder: Saved
+
+
+def save_state(state: DecodingState, path: Path, *, weights: str, seed: int) -> None:
+    """Write a state to a safetensors file, with the fingerprint of the weights and the text's seed."""
+    arrays = {"ids": state.ids_TB, "logits": state.logits_BV}
+    for part in _PARTS:
+        arrays |= {f"{part}.{name}": array for name, array in getattr(state, part).items()}
+    metadata = {"format": _FORMAT, "weights": weights, "seed": str(seed)}
+    with atomic_file(path) as temporary:
+        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, temporary, metadata)
+
+
+def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
+    """Return a saved state, and the seed of its text.
+
+    Raises:
+        RunError: the file is missing or damaged, or its model's weights have another fingerprint.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata.get("format") != _FORMAT:
+            raise ValueError("not a decoding state")
+        parts: dict[str, dict[str, NDArray[Any]]] = {part: {} for part in _PARTS}
+        for name, array in arrays.items():
+            part, _, own_name = name.partition(".")
+            if part in parts:
+                parts[part][own_name] = array
+        ids_TB = arrays["ids"]
+        if ids_TB.ndim != 2 or not ids_TB.shape[1] or (ids_TB.size and ids_TB.dtype.kind not in "iu"):
+            raise ValueError("its ids are those of no text")
+        state = DecodingState(ids_TB.astype(np.int64), arrays["logits"], **parts)
+        seed = int(metadata["seed"])
+    # The last two come from NumPy, for data types that it does not know.
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{path.name} is missing or damaged, or is not what --save-state writes.",
+            "Start again, and save the state again with --save-state.",
+        ) from error
+    if metadata.get("weights") != weights:
+        raise RunError(
+            f"{path.name} was saved with another model, or before this one was trained further.",
+            "Name the run that it was made with: scriptforge runs",
+        )
+    return state, seed
