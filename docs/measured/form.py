@@ -23,7 +23,8 @@ import torch
 
 from scriptforge import __version__
 from scriptforge.cli.app import run
-from scriptforge.generation.decoding import DecodingLoop, ModelDecoder
+from scriptforge.generation.decoder import ModelDecoder
+from scriptforge.generation.decoding import DecodingLoop
 from scriptforge.generation.generate import GeneratedText, generate
 from scriptforge.generation.grammar import Grammar, Mask, Position
 from scriptforge.generation.sampling import Sampler
@@ -164,7 +165,8 @@ def time_steps(trained: Run, grammar: "Grammar | _NoGrammar", lanes: int) -> flo
         ModelDecoder(trained.inference(), lanes),
         Sampler(SAMPLING, range(lanes), is_text_V),
     )
-    loop = DecodingLoop(decoder, grammar, (), (), sampler, int((~is_text_V).sum()), lanes)  # type: ignore[arg-type]
+    is_cue_L = trained.vocabulary.is_cue
+    loop = DecodingLoop(decoder, grammar, (), (), sampler, is_cue_L, lanes)  # type: ignore[arg-type]
     loop.give([trained.vocabulary.end])
     begun = time.process_time()
     for _ in range(STEPS):

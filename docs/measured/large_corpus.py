@@ -218,8 +218,7 @@ def on_paper(one: Preparation, two: Preparation, whole: Preparation) -> str:
         "them again to count, to learn the vocabulary and to hand them out, and writes the ids. That is "
         f"{collecting:,.0f} days however many machines there are, and **here it breaks first**: a hundred "
         f"are hardly faster than ten. {memory(two, whole, 1000)} Third is the list of files in "
-        "`dataset.json`. What would help, in this order: let workers write their rows and count them "
-        "themselves, and learn the vocabulary from a sample."
+        "`dataset.json`. What would help: let workers write their rows and count them themselves."
     )
 
 

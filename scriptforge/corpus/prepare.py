@@ -12,6 +12,7 @@
 Tokenising the same text at another level or with another vocabulary needs only steps 4 and 5: `retokenize`.
 """
 
+import math
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -186,8 +187,9 @@ def _notes_on_subwords(tokens: Tokenised) -> Iterator[str]:
     if tokens.is_borrowed:
         yield _BORROWED
     elif tokens.learnt_from < 1:
+        percent = max(1, math.floor(100 * tokens.learnt_from))
         yield (
-            f"{_SAMPLED}{100 * tokens.learnt_from:.2g} % of the training text, taken at even distances;"
+            f"{_SAMPLED}{percent} % of the training text, taken at even distances;"
             " more would hardly change them."
         )
 

@@ -113,7 +113,7 @@ def parsing_pool(workers: int, cluster: str | None, corpora: Sequence[Corpus]) -
         return
     executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent)
     try:
-        with _interrupts_blocked():
+        with _interrupts_blocked(), _broken_pools_reported():
             for _ in range(workers):  # each call starts another process while none is idle
                 executor.submit(os.getpid)
         yield Pool(executor)

@@ -75,11 +75,16 @@ class RecentText:
         return own_B
 
     def _move_back(self) -> None:
-        """Move the last window of tokens to the front, to make room behind it."""
-        for kept_BC in (self.ids_BC, self.matches_BC):
-            kept_BC[:, : self._window] = kept_BC[:, self._window :]
-        self.matches_BC[:, self._window :] = 0
-        self.stop = self._window
+        """Move the last window of tokens of each text to the front, to make room behind it.
+
+        As many more are kept as any has waited, since these are left out when it is copied; no line is longer
+        than half a window.
+        """
+        kept = self._window + min(int(self._waited_B.max()), self._window // 2)
+        for array_BC in (self.ids_BC, self.matches_BC):
+            array_BC[:, :kept] = array_BC[:, self.stop - kept :].copy()
+        self.matches_BC[:, kept:] = 0
+        self.stop = kept
 
     def copy(self, row: int) -> None:
         """Copy the state of one text to all, without the steps at which no token came."""

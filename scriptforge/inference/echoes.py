@@ -174,12 +174,17 @@ class KernelEchoes:
         self._by_text["matches"][:, self._stop :] = 0
 
     def _move_back(self) -> None:
-        """Move the last window of tokens to the front, to make room behind it."""
+        """Move the last window of tokens of each text to the front, to make room behind it.
+
+        As many more are kept as any has waited, since these are left out when it is copied; no line is longer
+        than half a window.
+        """
+        kept = self._window + min(int(self._by_text["waited"].max()), self._window // 2)
         for name in ("ids", "matches"):
-            kept_BC = self._by_text[name]
-            kept_BC[:, : self._window] = kept_BC[:, self._window :]
-        self._by_text["matches"][:, self._window :] = 0
-        self._stop = self._window
+            array_BC = self._by_text[name]
+            array_BC[:, :kept] = array_BC[:, self._stop - kept :].copy()
+        self._by_text["matches"][:, kept:] = 0
+        self._stop = kept
 
 
 _APART = -1

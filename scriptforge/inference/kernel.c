@@ -1,5 +1,5 @@
-/* The kernel, which `kernel.py` loads: recurrent networks that read token by token, operations on scores, and
-orthogonal matrices.
+/* The kernel, which `kernel.py` loads: recurrent networks that read token by token, operations on scores, the memory
+of what was said lately, the tokens that extend a word, and orthogonal matrices.
 
 It knows numbers only: no Python, no files. Callers have checked all sizes; the indices of table rows are
 checked here. The file is compiled once for each kind of processor (`hatch_build.py`); the variants differ in
@@ -1363,7 +1363,7 @@ EXPORT int hold_back(const Recent *recent, const Usage *usage, int64_t stop, flo
 
 /* ---- Words ---- */
 
-/* Explained in `generation/spelling.py`. Texts lie one after the other in memory, in order. */
+/* Explained in `generation/extensions.py`. Texts lie one after the other in memory, in order. */
 typedef struct {
     const uint8_t *spellings;
     const int64_t *spelling_starts; /* and the end of the last one */

@@ -2,8 +2,7 @@
 
 It is compiled when the package is built, if there is a compiler, in one variant for each kind of processor;
 the fastest variant that this processor can run is loaded. It is optional: without it NumPy computes the same,
-only more slowly. `packed`, `scores`, `echoes` and
-`extensions` call its functions.
+only more slowly. `packed`, `scores`, `echoes` and `extensions` call its functions.
 """
 
 import ctypes

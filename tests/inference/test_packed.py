@@ -275,7 +275,8 @@ def test_nothing_is_read_or_written_outside(tmp_path: Path) -> None:
         "LD_PRELOAD": library,
         "ASAN_OPTIONS": "detect_leaks=0",
     }
-    tests = [str(Path(__file__).with_name(name)) for name in ("test_packed.py", "test_scores.py")]
+    names = ("test_packed.py", "test_scores.py", "test_extensions.py")
+    tests = [str(Path(__file__).with_name(name)) for name in names]
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
     outcome = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stdout[-4000:] + outcome.stderr[-4000:]

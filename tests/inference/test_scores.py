@@ -1,6 +1,7 @@
 """Draws in the kernel, in every variant that this processor runs, beside the same in NumPy."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -234,3 +235,28 @@ def test_what_lies_beyond_the_window_is_no_echo_for_a_text_that_waited(words: Vo
     expected = in_turn(None, work)
     for loaded in all_kernels():
         np.testing.assert_allclose(in_turn(loaded, work), expected, atol=1e-5)
+
+
+def test_a_text_that_waits_while_memory_moves_remembers_as_much(words: Vocabulary) -> None:
+    """An echo of what was said nearly a window ago is found by a copy of it, too."""
+    first, window = words.layout_size, WINDOWS["word"]
+    said = [first + 4 + step % 2 for step in range(2 * window - 19)]
+    said[window - 8 : window - 6] = first + 6, first + 7
+    scores_BV = np.zeros((2, words.size), np.float32)
+    text_logsumexp_B1 = np.log(np.full((2, 1), words.size - first))
+
+    def work(waits: int) -> NDArray[np.float32]:
+        memory, weighed_BV = new_echoes(HABITS, words, 2), scores_BV.copy()
+        for id_ in said:
+            memory.take([id_, id_])
+        for step in range(waits):
+            memory.take([-1, first + step % 2])
+        memory.copy(0)
+        memory.take([first + 6, first + 6])
+        memory.penalise(weighed_BV, text_logsumexp_B1)
+        return weighed_BV
+
+    for loaded in (None, *all_kernels()):
+        expected = in_turn(loaded, partial(work, 0))
+        assert (expected[:, first + 7] < expected[:, first]).all()
+        np.testing.assert_allclose(in_turn(loaded, partial(work, 100)), expected, atol=1e-5)

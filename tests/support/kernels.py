@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from scriptforge import generation, inference
+from scriptforge.generation import spelling
 from scriptforge.inference import kernel
 from scriptforge.inference.kernel import Kernel, variants
 from support.skips import NO_COMPILER
@@ -68,7 +69,9 @@ def all_kernels() -> list[Kernel]:
 @contextmanager
 def computing_with(loaded: Kernel | None) -> Iterator[None]:
     """Lets all that is made meanwhile compute with a kernel, or in NumPy."""
+    spelling._spelling.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         for module in _ASKING:
             patch.setattr(module, "kernel", lambda: loaded)
         yield
+    spelling._spelling.cache_clear()
