@@ -118,7 +118,10 @@ def open_csv(path: Path, name: str, encoding: str, has_nuls: bool) -> StreamedTa
     Raises:
         CorpusError: it is suspiciously wide, or its first line far too long for a header.
     """
-    return StreamedTable(path, name, "csv", _csv_options(path, name, encoding), has_nuls)
+    options = _csv_options(path, name, encoding)
+    if has_nuls:  # where the faster parser of Pandas before 3.1 ends a cell
+        options["engine"] = "python"
+    return StreamedTable(path, name, "csv", options, has_nuls)
 
 
 def open_parquet(path: Path, name: str) -> StreamedTable:
