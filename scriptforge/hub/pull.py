@@ -80,9 +80,12 @@ def pull(
         notes = _changes(repository, before, owner, commit)
         if before and before.revision == commit and _is_whole(folder, before):
             return PullResult(folder, before, notes)
-        _refuse_own(folder)
         with folder.lock("being pulled"), atomic_folder(folder.path) as new:
-            _refuse_own(folder)  # another process may have been faster
+            if HubRecord.load(folder) is None and folder.config.exists():
+                raise HubError(
+                    f"There is a run “{folder.name}” here that was not pulled from the Hub.",
+                    "Rename its folder, or pull into another workspace with --workspace.",
+                )
             incoming = RunFolder(new)
             offered = {each.rfilename: each for each in about.siblings or []}
             download = _Download(api, repository, commit, incoming, offered)
@@ -94,19 +97,6 @@ def pull(
             record = HubRecord(repository=repository, owner=owner, revision=commit, files=hashes)
             _complete(incoming, record)
     return PullResult(folder, record, notes)
-
-
-def _refuse_own(folder: RunFolder) -> None:
-    """Refuse to replace a run that was not pulled.
-
-    Raises:
-        HubError: there is such a run.
-    """
-    if folder.config.exists() and HubRecord.load(folder) is None:
-        raise HubError(
-            f"There is a run “{folder.name}” here that was not pulled from the Hub.",
-            "Rename its folder, or pull into another workspace with --workspace.",
-        )
 
 
 def find_run(
