@@ -46,13 +46,14 @@ def drafts(
     """
     output = Output(as_json, quiet)
 
-    from scriptforge.workspace import Workspace
+    from scriptforge.workspace import Workspace, is_stream
 
     found = _open(Workspace.find(workspace_path), output)
     chosen = _chosen(found.summaries() if found else [], names or [])
     if export is not None and found:
         written = _export(found, chosen, export, to, force=force)
-        output.result(written, lambda: "\n".join(written))
+        if as_json or not is_stream(export):  # which may be stdout
+            output.result(written, lambda: "\n".join(written))
         return
     if remove and found:
         if not names:
@@ -104,7 +105,7 @@ def _chosen(summaries: list[dict[str, Any]], names: list[str]) -> list[dict[str,
 
 
 def _export(found: "Drafts", chosen: list[dict[str, Any]], path: Path, to: str, *, force: bool) -> list[str]:
-    """Write drafts into a file or a folder, and return the names of the files."""
+    """Write drafts into a file, a stream or a folder, and return the names of the files."""
     from scriptforge.serve.files import ExportRequest, write_file
     from scriptforge.workspace import expand_home, is_stream, write_output
 

@@ -9,20 +9,22 @@ with `scriptforge.workspace.files`.
 """
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 
 from scriptforge.errors import UsageError
 from scriptforge.workspace.files import atomic_file, atomic_folder, is_special, translate_disk_errors
 from scriptforge.workspace.locks import Lock, LockHeldError
 from scriptforge.workspace.scratch import make_folder
 
-_STREAMS = ("/dev/stdout", "/dev/stderr")
-_FOLDERS_OF_STREAMS = ("/dev/fd", "/proc/self/fd")
+_STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
+_OPEN = re.compile(r"/(?:dev|proc/self)/fd/(\d+)", re.ASCII)
 _REPLACE = "Replace it with --force, or name another one."
 _LONGEST = 40
 """Number of characters of a name by which a file is locked, so that the lock's name is never too long."""
@@ -30,7 +32,7 @@ _LONGEST = 40
 
 def is_stream(path: Path) -> bool:
     """Return whether a path is that of a pipe, a terminal, or an open stream, which may lead into a file."""
-    if os.fspath(path) in _STREAMS or os.fspath(path.parent) in _FOLDERS_OF_STREAMS:
+    if _descriptor(path) is not None:
         return True
     try:
         mode = path.stat().st_mode
@@ -63,7 +65,7 @@ def output_file(path: Path, *, force: bool, hint: str = _REPLACE) -> Iterator[Pa
             with (
                 translate_disk_errors(),
                 (Path(folder) / "output").open("rb") as content,
-                path.open("ab") as stream,  # a stream may lead into a file, of which nothing is cut off
+                _open_stream(path) as stream,
             ):
                 shutil.copyfileobj(content, stream)
         return
@@ -163,3 +165,15 @@ def refuse_overwriting(path: Path, names: Collection[str], what: str, *, force: 
         raise UsageError(
             f"There is {what} in {path} already.", "Replace it with --force, or name another one."
         )
+
+
+def _descriptor(path: Path) -> int | None:
+    """Return the file descriptor of this process that a path names; None if it names none."""
+    match = _OPEN.fullmatch(os.fspath(path))
+    return int(match[1]) if match else _STREAMS.get(os.fspath(path))
+
+
+def _open_stream(path: Path) -> IO[bytes]:
+    """Open a stream for writing; one that is open goes on where it is, in whatever file it leads to."""
+    descriptor = _descriptor(path)
+    return path.open("wb") if descriptor is None else os.fdopen(os.dup(descriptor), "wb")

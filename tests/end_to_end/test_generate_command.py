@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support import skips
 from support.command import COMMAND, SMALL, TrainedWorkspace, environment, scriptforge
 from support.tiny import comedy
 
@@ -151,7 +150,6 @@ class TestFiles:
         if suffix == "json":
             assert len(json.loads(text)) == 2
 
-    @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason=skips.NO_DEV_FULL)
     @pytest.mark.parametrize("words", [(), ("-n", "2"), ("--append",), ("--force", "--format", "fountain")])
     def test_stdout_can_be_named(self, stage: TrainedWorkspace, words: tuple[str, ...]) -> None:
         words = ("play", "--lines", "2", "--seed", "7", *words)

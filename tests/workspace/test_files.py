@@ -150,7 +150,6 @@ with atomic_folder(parent / "folder") as folder, atomic_file(parent / "file") as
             atomic_write(tmp_path / "gone" / "file", "new", makes_parents=False)
         assert names_in(tmp_path) == []
 
-    @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
     def test_a_link_is_replaced_and_a_pipe_never(self, tmp_path: Path) -> None:
         (tmp_path / "mine").write_text("mine")
         (tmp_path / "link").symlink_to("mine")

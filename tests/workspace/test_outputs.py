@@ -123,7 +123,6 @@ class TestTwoAtOnce:
         assert names_in(tmp_path) == ["page"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other pipes and devices")
 class TestWhatIsNoFile:
     @pytest.mark.parametrize("force", [False, True])
     def test_a_link_stays_and_its_file_is_written(self, tmp_path: Path, force: bool) -> None:
@@ -180,14 +179,16 @@ class TestWhatIsNoFile:
         program = f"""
 from pathlib import Path
 from scriptforge.workspace import write_output
-write_output(Path({path!r}), "a page", force=False)
+for said in ("a page", "\\n"):
+    write_output(Path({path!r}), said, force=False)
 """
         command = [sys.executable, "-c", program]
-        assert subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout == b"a page"
+        assert subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout == b"a page\n"
         (tmp_path / "log").write_text("before\n")
-        with (tmp_path / "log").open("a") as log:
-            subprocess.run(command, stdout=log, check=True)
-        assert (tmp_path / "log").read_text() == "before\na page"
+        for mode, expected in (("a", "before\na page\n"), ("w", "a page\n")):
+            with (tmp_path / "log").open(mode) as log:
+                subprocess.run(command, stdout=log, check=True)
+            assert (tmp_path / "log").read_text() == expected
 
 
 def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
