@@ -71,7 +71,7 @@ def _is_saved_state(path: Path) -> bool:
         return False
     try:
         with safe_open(path, framework="np") as file:
-            return (file.metadata() or {}).get("format", "").startswith(_KIND)
+            return str((file.metadata() or {}).get("format")).startswith(_KIND)
     except (SafetensorError, OSError):
         return False
 

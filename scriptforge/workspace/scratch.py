@@ -183,7 +183,7 @@ def _new_folder(path: Path) -> tuple[Path, IO[bytes]]:
 
 
 def _machine() -> bytes:
-    return platform.node().encode()
+    return f"{platform.node()}\n".encode()
 
 
 def _remove_leftover(path: Path) -> None:
@@ -200,7 +200,7 @@ def _remove_leftover(path: Path) -> None:
         if is_free is False:
             return
         mark.seek(0)
-        is_own = mark.read() in (b"", _machine())  # empty if a kill came before it was written
+        is_own = _machine().startswith(mark.read())  # a kill may have cut it off
         if (is_free and is_own) or time.time() - os.fstat(mark.fileno()).st_mtime > _UNKNOWN_FOR:
             _clear_away(path, mark)
         else:
