@@ -87,7 +87,10 @@ class Lock:
         place = _place(path)
         failures = 0
         while True:
-            file = place.open("a+b", buffering=0)
+            try:
+                file = place.open("a+b", buffering=0)
+            except OSError as error:  # name the folder that the user knows
+                raise OSError(error.errno, error.strerror, os.fspath(path.parent)) from error
             locked = try_lock(file.fileno())
             if locked is False or (locked is None and not _has_ended(file)):
                 failures += 1
