@@ -152,9 +152,9 @@ class TestFiles:
 
     @pytest.mark.parametrize("words", [(), ("-n", "2"), ("--append",), ("--force", "--format", "fountain")])
     def test_stdout_can_be_named(self, stage: TrainedWorkspace, words: tuple[str, ...]) -> None:
-        words = ("play", "--lines", "2", "--seed", "7", *words)
-        page, _ = write(*(word for word in words if word != "--append"), stage=stage)
-        named, said = write(*words, "-o", "/dev/stdout", stage=stage)
+        seven = ("play", "--lines", "2", "--seed", "7")
+        page, _ = write(*seven, *(word for word in words if word != "--append"), stage=stage)
+        named, said = write(*seven, *words, "-o", "/dev/stdout", stage=stage)
         assert named == page
         assert said.startswith("/dev/stdout (seed")
 
