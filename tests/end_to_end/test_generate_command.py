@@ -200,8 +200,8 @@ class TestStates:
         write("play", "--continue", state, "--lines", "2", "--save-state", state, *force, stage=stage)
         assert state.read_bytes() != before
         (tmp_path / "notes.txt").write_text("mine")
-        words = ("--lines", "2", "--save-state", tmp_path / "notes.txt", *force)
-        page, said = write("play", *words, stage=stage, code=2)
+        words = ("play", "--lines", "2", "--save-state", str(tmp_path / "notes.txt"), *force)
+        page, said = write(*words, stage=stage, code=2)
         assert page == "" and "It is no saved state" in said
         assert (tmp_path / "notes.txt").read_text() == "mine"
 
