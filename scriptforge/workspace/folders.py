@@ -323,9 +323,17 @@ class StudyFolder(_Folder):
 
     @contextmanager
     def turn(self, what: str) -> Iterator[None]:
-        """Hold a lock for something that the processes of a study do one at a time; wait for it if needed."""
+        """Hold a lock for something that the processes of a study do one at a time; wait for it if needed.
+
+        Raises:
+            StudyError: the file system cannot lock, and a process of another machine may hold the lock.
+        """
         make_folder(self.path)
-        with Lock.acquire(self.path / what, "in use", waits=True):
+        try:
+            lock = Lock.acquire(self.path / what, "in use", waits=True)
+        except LockHeldError as held:
+            raise StudyError(f"Study “{self.name}” is {held}.", held.hint) from None
+        with lock:
             yield
 
 

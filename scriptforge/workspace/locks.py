@@ -79,7 +79,7 @@ class Lock:
         Args:
             path: the file or folder to be written.
             doing: what is being done, for other processes: "being trained".
-            waits: whether to wait until the lock is free.
+            waits: whether to wait for a process that certainly holds the lock.
 
         Raises:
             LockHeldError: another process holds the lock, or may hold it on a file system that cannot lock.
@@ -91,13 +91,13 @@ class Lock:
                 file = place.open("a+b", buffering=0)
             except OSError as error:  # name the folder that the user knows
                 raise OSError(error.errno, error.strerror, os.fspath(path.parent)) from error
-            locked = try_lock(file.fileno())
-            if locked is False or (locked is None and not _has_ended(file)):
+            is_free = _take(file)
+            if not is_free:
                 failures += 1
-                if failures >= _ATTEMPTS and (locked is None or not waits):
+                if failures >= _ATTEMPTS and (is_free is None or not waits):
                     with file:
                         held = _read_holder(file)
-                    raise LockHeldError(held, _hint(held, place, is_known=locked is not None))
+                    raise LockHeldError(held, _hint(held, place, is_known=is_free is not None))
                 time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
             elif is_at(file, place):
                 _write_holder(file, doing)
@@ -128,14 +128,14 @@ def holder(path: Path) -> Holder | None:
     except OSError:
         return None
     with file:
-        return None if _is_free(file) else _read_holder(file)
+        return None if _take(file) else _read_holder(file)
 
 
 def remove_free_locks(folder: Path) -> None:
     """Remove the lock files in a folder whose processes ended without releasing them."""
     for place in folder.glob(f".*{_SUFFIX}"):
         with suppress(OSError), place.open("r+b", buffering=0) as file:
-            if _is_free(file) and is_at(file, place):
+            if _take(file) and is_at(file, place):
                 place.unlink()
 
 
@@ -177,24 +177,27 @@ def _open(place: Path) -> IO[bytes]:
         return place.open("rb", buffering=0)
 
 
-def _is_free(file: IO[bytes]) -> bool:
+def _take(file: IO[bytes]) -> bool | None:
+    """Lock an open lock file if it is free; return whether it was, None if that cannot be known."""
     locked = try_lock(file.fileno())
     return _has_ended(file) if locked is None else locked
 
 
-def _has_ended(file: IO[bytes]) -> bool:
-    """Return whether the process that wrote a lock file has certainly ended, where no lock can tell."""
+def _has_ended(file: IO[bytes]) -> bool | None:
+    """Return whether the process that wrote a lock file has ended; None if it may be on another machine."""
     held = _read_holder(file)
-    if held == _UNKNOWN:
-        return not os.fstat(file.fileno()).st_size  # a new file, or one that a kill left empty
+    if held == _UNKNOWN and not os.fstat(file.fileno()).st_size:
+        return True  # a new file, or one that a kill left empty
     if held.machine != platform.node() or sys.platform == "win32":
-        return False
+        return None
     try:
         os.kill(int(held.process), 0)
     except ProcessLookupError:
         return True
-    except (ValueError, OverflowError, OSError):
+    except PermissionError:
         return False
+    except (ValueError, OverflowError, OSError):
+        return None
     return False
 
 
