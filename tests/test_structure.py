@@ -91,3 +91,15 @@ def test_json_from_elsewhere_is_parsed_in_one_place() -> None:
     """There, JSON that is nested too deeply becomes an error that every reader expects."""
     parsing = {name for name, path in MODULES.items() if "json.loads(" in path.read_text(encoding="utf-8")}
     assert parsing == {"scriptforge.workspace.files", "scriptforge.classroom"}
+
+
+def test_what_a_person_names_is_written_in_one_place() -> None:
+    """There, nothing is replaced that was not to be, and of two commands at once one is refused."""
+    packages = (
+        "scriptforge.cli.",
+        "scriptforge.generation.",
+        "scriptforge.exporting",
+        "scriptforge.hub.space",
+    )
+    writing = {name for name, path in MODULES.items() if "atomic_" in path.read_text(encoding="utf-8")}
+    assert not {name for name in writing if name.startswith((*packages, "scriptforge.corpus.convert"))}

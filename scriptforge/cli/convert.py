@@ -45,6 +45,7 @@ def convert(
     output = Output(as_json, quiet)
 
     from scriptforge.corpus.convert import convert as convert_scripts
+    from scriptforge.workspace import is_stream
 
     options = ConvertOptions(
         to=to, format=format, columns=columns, encoding=encoding, scene_numbers=scene_numbers, force=force
@@ -57,7 +58,8 @@ def convert(
         {"file": str(file.path), "format": done.format, "scripts": file.scripts, "lines": file.lines}
         for file in done.files
     ]
-    output.result({"files": files, "notes": list(done.notes)}, lambda: "\n".join(map(_described, files)))
+    if as_json or not is_stream(out):  # which may be stdout
+        output.result({"files": files, "notes": list(done.notes)}, lambda: "\n".join(map(_described, files)))
 
 
 def _described(file: dict[str, object]) -> str:

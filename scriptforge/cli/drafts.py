@@ -46,13 +46,14 @@ def drafts(
     """
     output = Output(as_json, quiet)
 
-    from scriptforge.workspace import Workspace
+    from scriptforge.workspace import Workspace, is_stream
 
     found = _open(Workspace.find(workspace_path), output)
     chosen = _chosen(found.summaries() if found else [], names or [])
     if export is not None and found:
         written = _export(found, chosen, export, to, force=force)
-        output.result(written, lambda: "\n".join(written))
+        if as_json or not is_stream(export):  # which may be stdout
+            output.result(written, lambda: "\n".join(written))
         return
     if remove and found:
         if not names:
@@ -104,24 +105,24 @@ def _chosen(summaries: list[dict[str, Any]], names: list[str]) -> list[dict[str,
 
 
 def _export(found: "Drafts", chosen: list[dict[str, Any]], path: Path, to: str, *, force: bool) -> list[str]:
-    """Write drafts into a file or a folder, and return the names of the files."""
+    """Write drafts into a file, a stream or a folder, and return the names of the files."""
     from scriptforge.serve.files import ExportRequest, write_file
-    from scriptforge.workspace import atomic_write, expand_home, refuse_existing
+    from scriptforge.workspace import expand_home, is_stream, write_output
 
     path = expand_home(path)
-    is_folder = path.is_dir() or not path.suffix
+    is_folder = path.is_dir() or not (path.suffix or is_stream(path))
     if not is_folder and len(chosen) != 1:
         raise UsageError(f"One file holds one draft, not {len(chosen)}.", "Name one draft, or a folder.")
+    format = to if is_folder or not path.suffix else path.suffix.removeprefix(".").lower()
     written: list[str] = []
     for each in chosen:
         lines = [{"kind": own["kind"], "text": own["text"]} for own in found.get(each["id"])["elements"]]
         request = ExportRequest.model_validate({"title": each["title"], "elements": lines})
-        content, _, name = write_file(request, to if is_folder else path.suffix.removeprefix(".").lower())
+        content, _, name = write_file(request, format)
         target = path / name if is_folder else path
         if str(target).casefold() in map(str.casefold, written):
             target = target.with_stem(f"{target.stem} {each['id'][:8]}")
-        refuse_existing(target, force)
-        atomic_write(target, content)
+        write_output(target, content, force=force)
         written.append(str(target))
     return written
 

@@ -73,13 +73,13 @@ def evaluate(
     from scriptforge.evaluation import draw_profile
     from scriptforge.evaluation import evaluate as measure
     from scriptforge.run.run import Run
-    from scriptforge.workspace import Workspace, atomic_write
+    from scriptforge.workspace import Workspace, write_output
 
     workspace = Workspace.find(workspace_path)
     trained = Run(workspace.run(run))
     report = measure(trained, trained.description.open_dataset(workspace), options)
     if picture is not None and report.profile:
-        atomic_write(picture, draw_profile(report.profile, report.run))
+        write_output(picture, draw_profile(report.profile, report.run), force=force)
         output.note(f"{picture} shows the profile.")
     output.result(report.document(), lambda: _drawn(report))
 

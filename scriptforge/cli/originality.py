@@ -54,7 +54,7 @@ def originality(
     from scriptforge.copying.view import render_page
     from scriptforge.corpus.parse import parse_file
     from scriptforge.run.records import RunDescription
-    from scriptforge.workspace import Workspace, atomic_write, refuse_existing
+    from scriptforge.workspace import Workspace, refuse_existing, write_output
 
     if page is not None:
         refuse_existing(page, force)
@@ -66,7 +66,7 @@ def originality(
     (report,) = examine_texts([lines], dataset)
     if page is not None:
         name = "standard input" if file == STANDARD_INPUT else Path(file).name
-        atomic_write(page, render_page(report, name, _noticed(report, dataset)))
+        write_output(page, render_page(report, name, _noticed(report, dataset)), force=force)
         output.note(f"{page} shows the text with its copies marked.")
     output.result({"run": folder.name, **report.document()}, lambda: _drawn(report, is_shown=page is None))
 

@@ -21,9 +21,10 @@ from scriptforge.screenplay.script import Script
 from scriptforge.workspace import (
     Workspace,
     as_file_stem,
-    atomic_write,
     expand_home,
+    is_stream,
     refuse_existing,
+    write_output,
 )
 
 
@@ -104,7 +105,8 @@ def _destination(path: Path, asked: str | None) -> tuple[str, bool]:
     if asked is not None and asked not in WRITTEN:
         raise unknown_name("format", asked, WRITTEN)
     suffix, named = path.suffix.lower().removeprefix("."), written_format(path)
-    is_folder = path.is_dir() or (named is None if asked else not suffix)
+    is_unnamed = named is None if asked else not suffix
+    is_folder = path.is_dir() or (is_unnamed and not is_stream(path))
     format = asked or named
     if is_folder and not asked:
         raise UsageError(
@@ -160,5 +162,5 @@ def _write_together(
 
 
 def _write(scripts: Sequence[Script], path: Path, format: str, options: ConvertOptions) -> ConvertedFile:
-    atomic_write(path, write(scripts, format, options.scene_numbers))
+    write_output(path, write(scripts, format, options.scene_numbers), force=options.force)
     return ConvertedFile(path, len(scripts), sum(1 for script in scripts for _ in script.elements))

@@ -155,8 +155,12 @@ class Profile(ClosedModel):
         return {"share_within": self.share_within, **document}
 
     def save(self, folder: RunFolder) -> None:
-        """Write the profile to the `profile.json` of a run."""
-        atomic_write(folder.profile, self.model_dump_json(indent=2) + "\n")
+        """Write the profile to the `profile.json` of a run.
+
+        Raises:
+            FileNotFoundError: the run has been removed or renamed meanwhile.
+        """
+        atomic_write(folder.profile, self.model_dump_json(indent=2) + "\n", makes_parents=False)
 
     @classmethod
     def load(cls, run: Run) -> "Profile | None":

@@ -114,6 +114,6 @@ def _profile(run: Run, dataset: Dataset, options: EvaluateOptions) -> Profile:
     writing = replace(options.writing, int8=options.int8 or options.writing.int8)
     profile = profile_of_run(run, dataset, writing)
     if writing == GenerateOptions():
-        with suppress(OSError):  # the run may be read-only
+        with suppress(OSError):  # the run may be read-only, or removed by now
             profile.save(run.folder)
     return profile

@@ -5,7 +5,7 @@ package is independent of the command line, and imports the other programs only 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +15,11 @@ from scriptforge.errors import ExportError
 from scriptforge.exporting.parity import Parity
 from scriptforge.options import ExportOptions
 from scriptforge.run.run import Run
-from scriptforge.workspace import atomic_folder, expand_home
+from scriptforge.workspace import expand_home, output_folder
 
 __all__ = ["Exported", "export"]
 
 Target = Literal["onnx", "transformers"]
-
-WHAT = "an exported model"
-"""The contents of an exported folder, in words."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +59,25 @@ def export(run: Run, options: ExportOptions) -> list[Exported]:
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder that replaces `path` if the block succeeds.
+def new_folder(path: Path, names: Collection[str], *, force: bool) -> Iterator[Path]:
+    """Yield a temporary folder that becomes the folder at `path` if the block succeeds.
+
+    Args:
+        path: the folder.
+        names: the names of the files that are exported.
+        force: whether to replace an earlier export.
 
     Raises:
+        UsageError: the folder has other files, or an earlier export and `force` is false.
         ExportError: the folder cannot be written.
     """
     try:
-        with atomic_folder(path) as folder:
+        with output_folder(path, names, "an exported model", force=force) as folder:
             yield folder
     except OSError as error:
         raise ExportError(
-            f"{path} cannot be written: {error.strerror}.", "Name a folder that can be, on a disk with room."
+            f"{path} cannot be written: {error.strerror or error}.",
+            "Name a folder that can be, on a disk with room.",
         ) from error
 
 

@@ -13,13 +13,7 @@ import numpy as np
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.characters import markdown
 from scriptforge.errors import ExportError, UsageError
-from scriptforge.exporting import (
-    WHAT,
-    Exported,
-    new_folder,
-    sizes_of,
-    write_json,
-)
+from scriptforge.exporting import Exported, new_folder, sizes_of, write_json
 from scriptforge.exporting.parity import Parity, Reader, compare
 from scriptforge.exporting.recurrent_graph import build_graph
 from scriptforge.generation.tables import grammar_tables, text_tables
@@ -27,7 +21,6 @@ from scriptforge.inference import Arithmetic
 from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
-from scriptforge.workspace import refuse_overwriting
 
 GRAPHS: dict[str, Arithmetic] = {"model.onnx": "fp32", "model.int8.onnx": "int8"}
 """The arithmetic of each graph, by file name."""
@@ -78,7 +71,6 @@ def export_onnx(run: Run, path: Path, *, force: bool = False) -> Exported:
         ExportError: the architecture cannot be exported, or the copy differs.
     """
     _require_onnx()
-    refuse_overwriting(path, [*GRAPHS, TABLES, TOKENIZER, PROGRAM, CARD], WHAT, force=force)
     config = run.config
     if not isinstance(config, RecurrentConfig):
         known = [name for name, each in ARCHITECTURES.items() if each.config_class() is RecurrentConfig]
@@ -88,7 +80,7 @@ def export_onnx(run: Run, path: Path, *, force: bool = False) -> Exported:
             + ("; or use --transformers." if config.arch == "transformer" else ""),
         )
     parity = {}
-    with new_folder(path) as folder:
+    with new_folder(path, [*GRAPHS, TABLES, TOKENIZER, PROGRAM, CARD], force=force) as folder:
         for name, arithmetic in GRAPHS.items():
             graph = build_graph(config, run.weights, arithmetic).SerializeToString()
             parity[name] = compare(run, _reader(graph), is_exact=arithmetic == "fp32")
@@ -98,7 +90,8 @@ def export_onnx(run: Run, path: Path, *, force: bool = False) -> Exported:
         (folder / PROGRAM).write_text(WRITE, encoding="utf-8")
         card = _card(run.description, config, parity, sizes_of(folder))
         (folder / CARD).write_text(card, encoding="utf-8")
-    return Exported("onnx", path, sizes_of(path), parity)
+        sizes = sizes_of(folder)
+    return Exported("onnx", path, sizes, parity)
 
 
 def _require_onnx() -> None:

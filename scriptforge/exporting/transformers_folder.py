@@ -16,7 +16,7 @@ import numpy as np
 
 from scriptforge.characters import markdown, markdown_code, shown
 from scriptforge.errors import ExportError, UsageError
-from scriptforge.exporting import WHAT, Exported, new_folder, sizes_of, write_json
+from scriptforge.exporting import Exported, new_folder, sizes_of, write_json
 from scriptforge.exporting.parity import Parity, Reader, compare
 from scriptforge.exporting.starcoder import LONGEST, starcoder_config, starcoder_weights
 from scriptforge.generation.grammar import build_rules
@@ -27,7 +27,7 @@ from scriptforge.screenplay.name_line import MARKS
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.vocabulary.layout import ACTION, CUE, END, HEADING, SAYS, TRANSITION
 from scriptforge.vocabulary.word import SPACE
-from scriptforge.workspace import parse_json, refuse_overwriting
+from scriptforge.workspace import parse_json
 
 WEIGHTS, CARD = "model.safetensors", "README.md"
 FILES = (
@@ -52,11 +52,10 @@ def export_transformers(run: Run, path: Path, *, force: bool = False) -> Exporte
     """
     config = _exportable(run)
     _require_transformers()
-    refuse_overwriting(path, FILES, WHAT, force=force)
     from safetensors.numpy import save_file
 
     end = run.vocabulary.end
-    with new_folder(path) as folder:
+    with new_folder(path, FILES, force=force) as folder:
         write_json(folder / "config.json", starcoder_config(config, end))
         save_file(starcoder_weights(config, run.weights), folder / WEIGHTS, metadata={"format": "pt"})
         write_json(folder / "generation_config.json", _generation(run.vocabulary))
@@ -65,7 +64,8 @@ def export_transformers(run: Run, path: Path, *, force: bool = False) -> Exporte
         write_json(folder / "tokenizer_config.json", _tokenizer_config())
         parity = compare(run, _reader(folder), is_exact=True)
         (folder / CARD).write_text(_card(run, parity), encoding="utf-8")
-    return Exported("transformers", path, sizes_of(path), {WEIGHTS: parity})
+        sizes = sizes_of(folder)
+    return Exported("transformers", path, sizes, {WEIGHTS: parity})
 
 
 def _exportable(run: Run) -> TransformerConfig:

@@ -17,9 +17,11 @@ from safetensors.numpy import save_file
 from scriptforge.errors import RunError
 from scriptforge.generation.decoder import Saved
 from scriptforge.inference import Ids, Numbers
-from scriptforge.workspace import atomic_file
+from scriptforge.workspace import output_file, refuse_existing
 
-_FORMAT = "scriptforge decoding state 2"
+_KIND = "scriptforge decoding state"
+_FORMAT = f"{_KIND} 2"
+_NOT_REPLACED = "It is no saved state, so it stays as it is: name another file."
 _PARTS = ("sampler", "decoder")
 
 
@@ -41,13 +43,37 @@ class DecodingState:
 
 
 def save_state(state: DecodingState, path: Path, *, weights: str, seed: int) -> None:
-    """Write a state to a safetensors file, with the fingerprint of the weights and the text's seed."""
+    """Write a state to a safetensors file, with the fingerprint of the weights and the text's seed.
+
+    Raises:
+        UsageError: there is a file that is not a saved state.
+    """
     arrays = {"ids": state.ids_TB, "logits": state.logits_BV}
     for part in _PARTS:
         arrays |= {f"{part}.{name}": array for name, array in getattr(state, part).items()}
     metadata = {"format": _FORMAT, "weights": weights, "seed": str(seed)}
-    with atomic_file(path) as temporary:
+    with output_file(path, force=_is_saved_state(path), hint=_NOT_REPLACED) as temporary:
         save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, temporary, metadata)
+
+
+def check_state_path(path: Path) -> None:
+    """Check that a state can be saved in a file, before there is one.
+
+    Raises:
+        UsageError: there is a file that is not a saved state.
+    """
+    refuse_existing(path, _is_saved_state(path), _NOT_REPLACED)
+
+
+def _is_saved_state(path: Path) -> bool:
+    """Return whether a file was written by `save_state`, of this version or another one."""
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="np") as file:
+            return str((file.metadata() or {}).get("format")).startswith(_KIND)
+    except (SafetensorError, OSError):
+        return False
 
 
 def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scriptforge.errors import UsageError
 from scriptforge.screenplay.script import Script
-from scriptforge.workspace import atomic_write, expand_home, refuse_existing
+from scriptforge.workspace import expand_home, is_stream, refuse_existing, turn_to_write, write_output
 
 if TYPE_CHECKING:
     from scriptforge.generation.generate import GeneratedText
@@ -22,6 +22,7 @@ TEXT_FORMAT = "txt"
 _APPENDABLE = {TEXT_FORMAT: "", "fountain": "\n"}
 """Formats whose files can be appended to, with the separator between a text and its continuation."""
 
+_TAKEN = "Replace it with --force, write at its end with --append, or name another one."
 _PRINT = "Write -o {stem}.pdf"
 _OPEN = "Word processors open -o {stem}.docx, and screenwriting programs -o {stem}.fdx or {stem}.fountain"
 _NOT_WRITTEN = {
@@ -146,10 +147,10 @@ def _script(text: "GeneratedText", format: str) -> Script:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where texts are written: a file, or a folder with a file for each text.
+    """Where texts are written: a file or stream, or a folder with a file for each text.
 
     Attributes:
-        path: the file or folder; for several texts, a name without the suffix of a format is a folder.
+        path: where to; for several texts, a name without the suffix of a format is a folder.
         format: format of the texts.
         force: whether to replace existing files.
         append: whether to append to the file instead.
@@ -162,8 +163,8 @@ class Destination:
 
     def is_folder(self, count: int) -> bool:
         """Return whether `count` texts are written to a folder."""
-        is_file_name = _written(self.path) is not None
-        return self.path.is_dir() or (count > 1 and not is_file_name and not self.append)
+        is_file = self.append or is_stream(self.path) or _written(self.path) is not None
+        return self.path.is_dir() or (count > 1 and not is_file)
 
     def check(self, count: int) -> None:
         """Check that `count` texts can be written, before they are generated.
@@ -175,7 +176,7 @@ class Destination:
             self._check_appending()
         if not self.is_folder(count):
             check_several(count, self.format, self.path.stem or "FOLDER")
-            self._refuse_overwriting(self.path)
+            refuse_existing(self.path, self.force or self.append, _TAKEN)
 
     def write(
         self, texts: "Sequence[GeneratedText]", name: str
@@ -190,21 +191,22 @@ class Destination:
         """
         self.check(len(texts))
         if not self.is_folder(len(texts)):
-            atomic_write(self.path, self._whole(texts))
+            self._write_together(texts)
             yield self.path, list(texts)
             return
         for text in texts:
             file = self.path / f"{name}-seed-{text.seed}.{self.format}"
-            self._refuse_overwriting(file)
-            atomic_write(file, _contents([text], self.format))
+            write_output(file, _contents([text], self.format), force=self.force, hint=_TAKEN)
             yield file, [text]
 
-    def _refuse_overwriting(self, file: Path) -> None:
-        refuse_existing(
-            file,
-            self.force or self.append,
-            "Replace it with --force, write at its end with --append, or name another one.",
-        )
+    def _write_together(self, texts: "Sequence[GeneratedText]") -> None:
+        if is_stream(self.path):
+            write_output(self.path, _contents(texts, self.format), force=False)
+            return
+        with turn_to_write(self.path):
+            is_continued = self.append and self.path.exists()
+            content = self._continued(texts) if is_continued else _contents(texts, self.format)
+            write_output(self.path, content, force=self.force or is_continued, hint=_TAKEN)
 
     def _check_appending(self) -> None:
         if self.format not in _APPENDABLE:
@@ -215,10 +217,8 @@ class Destination:
         if self.path.is_dir():
             raise UsageError(f"{self.path} is a folder.", "Name the file that is to go on: -o page.txt")
 
-    def _whole(self, texts: "Sequence[GeneratedText]") -> str | bytes:
-        """Return the whole contents of the file: what it holds already, if appending, and the texts."""
-        if not self.append or not self.path.exists():
-            return _contents(texts, self.format)
+    def _continued(self, texts: "Sequence[GeneratedText]") -> str:
+        """Return what the file holds already, followed by the texts."""
         news = lay_out_several(texts, self.format)
         try:
             held = self.path.read_bytes().decode("utf-8")
@@ -250,7 +250,7 @@ def save(
 
     Args:
         texts: the texts that `generate` returned.
-        path: the file or folder; for several texts, a name without the suffix of a format is a folder.
+        path: where to; for several texts, a name without the suffix of a format is a folder.
         format: `txt`, `fountain`, `fdx`, `json`, `html`, `docx` or `pdf`; None leaves it to the suffix.
         append: whether to append to the file, such as the continuation of a saved script.
         force: whether to replace existing files.

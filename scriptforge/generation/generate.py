@@ -18,7 +18,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, UsageError
 from scriptforge.generation.assembly import best_of, new_copy_limit, new_decoder, new_loop
 from scriptforge.generation.cast import check_known, frequent_near, resolve_cast
-from scriptforge.generation.decoding_state import DecodingState, load_state, save_state
+from scriptforge.generation.decoding_state import DecodingState, check_state_path, load_state, save_state
 from scriptforge.generation.grammar import Boundary
 from scriptforge.generation.prompt import Given, Prime, build_prompt, check_options, parse_prime
 from scriptforge.generation.rng import candidate_seeds, fresh_seed
@@ -252,11 +252,13 @@ class Session(Generation):
         notes: what the user should know before reading the texts, one line each.
 
     Raises:
-        UsageError: the options do not fit the model.
+        UsageError: the options do not fit the model, or the state would replace a file that is none.
         RunError: the state is missing, damaged, or of another model.
     """
 
     def __init__(self, run: Run, options: GenerateOptions, *, dataset: Dataset | None = None) -> None:
+        if options.save_state:
+            check_state_path(expand_home(options.save_state))
         state, seed = (
             load_state(expand_home(options.continue_from), weights=run.fingerprint)
             if options.continue_from

@@ -80,12 +80,12 @@ def pull(
         notes = _changes(repository, before, owner, commit)
         if before and before.revision == commit and _is_whole(folder, before):
             return PullResult(folder, before, notes)
-        if before is None and folder.config.exists():
-            raise HubError(
-                f"There is a run “{folder.name}” here that was not pulled from the Hub.",
-                "Rename its folder, or pull into another workspace with --workspace.",
-            )
         with folder.lock("being pulled"), atomic_folder(folder.path) as new:
+            if HubRecord.load(folder) is None and folder.config.exists():
+                raise HubError(
+                    f"There is a run “{folder.name}” here that was not pulled from the Hub.",
+                    "Rename its folder, or pull into another workspace with --workspace.",
+                )
             incoming = RunFolder(new)
             offered = {each.rfilename: each for each in about.siblings or []}
             download = _Download(api, repository, commit, incoming, offered)

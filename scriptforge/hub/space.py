@@ -24,7 +24,7 @@ from scriptforge.options import GenerateOptions
 from scriptforge.run.echoes import LENGTHS, WINDOWS
 from scriptforge.run.run import Run
 from scriptforge.vocabulary import Vocabulary
-from scriptforge.workspace import atomic_folder, parse_json, refuse_overwriting
+from scriptforge.workspace import output_folder, parse_json
 
 _ASSETS = Path(__file__).parents[1] / "serve" / "page"
 
@@ -55,8 +55,7 @@ def write_page(run: Run, folder: Path, *, force: bool = False) -> list[str]:
         HubError: the page cannot run the architecture of the model.
     """
     files = page_files(run, run.folder.name)
-    refuse_overwriting(folder, files, "a page", force=force)
-    with atomic_folder(folder) as temporary:
+    with output_folder(folder, files, "a page", force=force) as temporary:
         for name, content in files.items():
             (temporary / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
     return sorted(files)

@@ -109,7 +109,8 @@ class GenerateOptions:
         continue_from: a file that `save_state` wrote, whose text to continue. A single text without `seed`
             and `back` continues exactly as if it had never stopped; otherwise new random numbers are drawn.
         back: number of lines to remove from the end of that text before it is continued.
-        save_state: the file in which to save the state at the end of the only text, to continue it later.
+        save_state: the file in which to save the state at the end of the only text, to continue it later. It
+            replaces a saved state, and no other file.
         cast: names of the speakers who may speak; empty for all.
         next_speaker: speaker of the first line of dialogue after the prime; empty leaves it to the model.
         stage_directions: whether actions and parentheticals are allowed.

@@ -61,7 +61,8 @@ class Curves:
     def take(self, event: TrainingEvent) -> None:
         """Draw the curves if the event is a validation."""
         if isinstance(event, Validated):
-            atomic_write(self._folder.curves, draw_curves(self._folder.name, read_history(self._folder)))
+            curves = draw_curves(self._folder.name, read_history(self._folder))
+            atomic_write(self._folder.curves, curves, makes_parents=False)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

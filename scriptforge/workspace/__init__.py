@@ -1,7 +1,8 @@
 """The folders of datasets and runs, the names of the files in them, and atomic writing.
 
 No other package knows the names of these files, or writes into these folders other than with `atomic_write`,
-`atomic_file` and `atomic_folder`.
+`atomic_file` and `atomic_folder`. What a person names is written with `write_output`, `output_file` and
+`output_folder`.
 """
 
 from scriptforge.workspace.files import (
@@ -11,10 +12,16 @@ from scriptforge.workspace.files import (
     expand_home,
     parse_json,
     read_json,
-    refuse_existing,
-    refuse_overwriting,
 )
 from scriptforge.workspace.folders import SPLITS, DatasetFolder, RunFolder, StudyFolder
+from scriptforge.workspace.outputs import (
+    is_stream,
+    output_file,
+    output_folder,
+    refuse_existing,
+    turn_to_write,
+    write_output,
+)
 from scriptforge.workspace.scratch import make_folder, remove_leftovers
 from scriptforge.workspace.workspace import (
     WORKSPACE_VARIABLE,
@@ -43,11 +50,15 @@ __all__ = [
     "creation_time",
     "expand_home",
     "is_file_name",
+    "is_stream",
     "make_folder",
+    "output_file",
+    "output_folder",
     "parse_json",
     "read_json",
     "refuse_existing",
-    "refuse_overwriting",
     "remove_leftovers",
     "timestamp_after",
+    "turn_to_write",
+    "write_output",
 ]

@@ -5,45 +5,77 @@ and macOS the parent folder is synced, too. Windows cannot do that: after a powe
 back, but never half of the new. Permissions follow the umask; a replaced file keeps its permissions.
 """
 
+import errno
 import json
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from scriptforge.errors import RunError, UsageError, disk_error
-from scriptforge.workspace.scratch import put, scratch_folder, sync_folder
+from scriptforge.errors import RunError, disk_error
+from scriptforge.workspace.scratch import put, put_new, scratch_folder, sync_folder
 
 _FOR_FILES = 0o666
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
-def atomic_write(path: Path, content: str | bytes) -> None:
-    """Write a file so that it has either the old content or the new, even after a power cut."""
-    with atomic_file(path) as temporary:
+def atomic_write(path: Path, content: str | bytes, *, makes_parents: bool = True) -> None:
+    """Write a file so that it has either the old content or the new, even after a power cut.
+
+    The options are those of `atomic_file`.
+    """
+    with atomic_file(path, makes_parents=makes_parents) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield the path of a temporary file that replaces `path` if the block succeeds."""
-    with translate_disk_errors(), scratch_folder(path) as scratch:
+def atomic_file(path: Path, *, replaces: bool = True, makes_parents: bool = True) -> Iterator[Path]:
+    """Yield the path of a temporary file that becomes the file at `path` if the block succeeds.
+
+    A link is replaced, and not the file that it leads to: a folder from elsewhere may hold any links. What a
+    person names is written with `scriptforge.workspace.outputs`.
+
+    Args:
+        path: the path of the file.
+        replaces: whether to replace a file that is there when the block ends.
+        makes_parents: whether to make the folder of the file if it is missing.
+
+    Raises:
+        FileExistsError: there is a file and `replaces` is false; or there is a device, a pipe or a socket.
+        FileNotFoundError: the folder is missing and may not be made.
+    """
+    with translate_disk_errors(), scratch_folder(path, makes_parents=makes_parents) as scratch:
         temporary = scratch / path.name
         yield temporary
         mode = path.stat().st_mode if path.is_file() else scratch.stat().st_mode
         _settle_file(temporary, mode & _FOR_FILES)
+        if not replaces:
+            put_new(temporary, path)
+            return
+        if is_special(path) and not path.is_symlink():
+            raise FileExistsError(errno.EEXIST, "This is a device, and no file", os.fspath(path))
         temporary.replace(path)
         sync_folder(path.parent)
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder that replaces `path` as a whole if the block succeeds.
+def atomic_folder(
+    path: Path, *, replaces: bool = True, check: Callable[[], None] = lambda: None
+) -> Iterator[Path]:
+    """Yield a temporary folder that becomes the folder at `path`, as a whole, if the block succeeds.
 
     If the block fails, an existing folder at `path` stays as it was.
+
+    Args:
+        path: the path of the folder.
+        replaces: whether to replace a folder that is there and not empty when the block ends.
+        check: called just before the folder is moved to its path; raises if it may not be.
+
+    Raises:
+        OSError: there is something and `replaces` is false.
     """
     path = path.absolute()  # the name of `.` is empty
     with translate_disk_errors(), scratch_folder(path) as scratch:
@@ -55,36 +87,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             for name in files:
                 _settle_file(Path(folder, name), mode & _FOR_FILES)
             sync_folder(Path(folder))
-        put(temporary, path)
+        check()
+        (put if replaces else put_new)(temporary, path)
 
 
-def refuse_overwriting(path: Path, names: Collection[str], what: str, *, force: bool) -> None:
-    """Refuse to overwrite a folder that is not empty, unless it has only known files and `force` is true.
-
-    Args:
-        path: the folder.
-        names: the names of the known files.
-        what: what such a folder contains, for the message, such as "a page".
-        force: whether known files may be replaced.
-
-    Raises:
-        UsageError: the folder may not be overwritten.
-    """
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise UsageError(f"{path} is a file, and not a folder.", "Name another folder.")
-    there = sorted(each.name for each in path.iterdir())
-    foreign = [name for name in there if name not in names]
-    if foreign:
-        raise UsageError(
-            f"The folder {path} holds {foreign[0]}, which is no part of {what}.",
-            "Name a new folder: what is there stays as it is.",
-        )
-    if there and not force:
-        raise UsageError(
-            f"There is {what} in {path} already.", "Replace it with --force, or name another one."
-        )
+def is_special(path: Path) -> bool:
+    """Return whether there is something at a path, or where it leads to, that is neither file nor folder."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def rename_folder(path: Path, target: Path) -> None:
@@ -101,23 +114,6 @@ def remove_folder(path: Path) -> None:
     with scratch_folder(path) as scratch:
         path.rename(scratch / path.name)
         sync_folder(path.parent)
-
-
-def refuse_existing(
-    file: Path, force: bool, hint: str = "Replace it with --force, or name another one."
-) -> None:
-    """Refuse to replace a file without `--force`.
-
-    Args:
-        file: the file to be written.
-        force: whether it may be replaced.
-        hint: advice for the message.
-
-    Raises:
-        UsageError: the file exists, and `force` is false.
-    """
-    if file.exists() and not force:
-        raise UsageError(f"There is a file {file} already.", hint)
 
 
 def is_device(name: str) -> bool:

@@ -65,7 +65,7 @@ class _Folder:
         except LockHeldError as held:
             raise self._problem(
                 f"{self._what} “{self.name}” is {held.holder.doing} by process {held.holder.process}.",
-                "Wait for it, stop it, or use another name.",
+                held.hint,
             ) from None
 
     @contextmanager
@@ -117,6 +117,7 @@ class RunFolder(_Folder):
         samples: the scripts that were generated at each validation.
         checkpoints: the checkpoints.
         successor_marker: a marker that exists while the run is the `Successor` of another one.
+        carried: the new run of its `Successor`, while both are renamed.
     """
 
     claim: Lock | None = field(default=None, compare=False, repr=False)
@@ -137,6 +138,7 @@ class RunFolder(_Folder):
     samples = _Inside("samples")
     checkpoints = _Inside("checkpoints")
     successor_marker = _Inside(".successor")
+    carried = _Inside(".renamed")
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -202,16 +204,20 @@ class RunFolder(_Folder):
         return held.process if held else None
 
     def rename(self, target: "RunFolder") -> None:
-        """Rename the run and its successor to another folder, which must not exist; the caller locks both."""
+        """Rename the run and its successor to another folder, which must not exist; the caller locks both.
+
+        The run carries its successor, so that a kill leaves both under the old name or under the new one.
+        """
+        self.successor.move_into_run()
         rename_folder(self.path, target.path)
-        self.successor.rename(target)
+        target.successor.move_out_of_run()
 
 
 @dataclass(frozen=True)
 class Successor:
     """`runs/.NAME.new/`: a new run that replaces the run NAME as soon as it has weights.
 
-    Until then the old run can be used. The files tell how far the replacement is:
+    Until then the old run can be used, and renamed. The files tell how far the replacement is:
 
         state       runs/NAME   runs/.NAME.new/
         beginning   old run     a scratch folder, in which `RunFolder.beginning` makes the new run
@@ -253,23 +259,28 @@ class Successor:
 
         The caller holds the lock of the run.
         """
+        self.move_out_of_run()
         remove_leftovers(self._parent)
         if self._is_moving():
             rename_folder(self.folder.path, self.run.path)
-            self.run.successor_marker.unlink(missing_ok=True)
         if not self.is_resumable():
+            self.run.successor_marker.unlink(missing_ok=True)
             self.remove()
 
     def _is_moving(self) -> bool:
         return self.folder.config.exists() and not os.path.lexists(self.run.path)
 
-    def rename(self, target: RunFolder) -> None:
-        """Make the new run the successor of `target`, to which its run was renamed."""
+    def move_into_run(self) -> None:
+        """Move the new run, if there is one, into its run, to be renamed with it."""
         if self.folder.path.exists():
-            new = target.successor
-            make_folder(new._parent)
-            rename_folder(self.folder.path, new.folder.path)
+            rename_folder(self.folder.path, self.run.carried)
             self.remove()
+
+    def move_out_of_run(self) -> None:
+        """Move the new run, if its run carries it, to where it is trained."""
+        if self.run.carried.exists():
+            make_folder(self._parent)
+            rename_folder(self.run.carried, self.folder.path)
 
     def remove(self) -> None:
         """Delete the new run, and whatever else a killed process left beside it."""
@@ -312,9 +323,17 @@ class StudyFolder(_Folder):
 
     @contextmanager
     def turn(self, what: str) -> Iterator[None]:
-        """Hold a lock for something that the processes of a study do one at a time; wait for it if needed."""
+        """Hold a lock for something that the processes of a study do one at a time; wait for it if needed.
+
+        Raises:
+            StudyError: the file system cannot lock, and a process of another machine may hold the lock.
+        """
         make_folder(self.path)
-        with Lock.acquire(self.path / what, "in use", waits=True):
+        try:
+            lock = Lock.acquire(self.path / what, "in use", waits=True)
+        except LockHeldError as held:
+            raise StudyError(f"Study “{self.name}” is {held}.", held.hint) from None
+        with lock:
             yield
 
 
@@ -339,8 +358,9 @@ def folders_in(parent: Path) -> list[Path]:
 
 def successors_in(runs: Path) -> list[Successor]:
     """Return the successors in the folder of all runs, in whatever state."""
-    names = [path.name.removeprefix(".").removesuffix(".new") for path in runs.glob(".*.new")]
-    return [RunFolder(runs / name).successor for name in names]
+    names = {path.name.removeprefix(".").removesuffix(".new") for path in runs.glob(".*.new")}
+    carrying = {run.path.name for run in map(RunFolder, folders_in(runs)) if run.carried.exists()}
+    return [RunFolder(runs / name).successor for name in sorted(names | carrying)]
 
 
 def holds_something(path: Path) -> bool:

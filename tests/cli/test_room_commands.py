@@ -73,6 +73,12 @@ def test_drafts_are_listed_and_written_into_files(
     assert run(["drafts", "The Soup", "--export", "soup.fountain"]) == 2
 
 
+def test_a_draft_is_written_to_stdout(drafts: Drafts, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["drafts", "The Soup", "--export", "/dev/stdout"]) == 0
+    text = capfd.readouterr().out
+    assert text.startswith("Title: The Soup") and text.endswith("It rains.\n")
+
+
 def test_titles_that_differ_in_case_alone_become_files_for_every_disk(
     workspace_path: Path, drafts: Drafts
 ) -> None:

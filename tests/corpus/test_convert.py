@@ -116,6 +116,13 @@ def test_a_title_stays_if_the_file_has_the_same_name(tmp_path: Path) -> None:
         assert ("Title: " in (tmp_path / "out.fountain").read_text(encoding="utf-8")) == bool(title)
 
 
+def test_scripts_are_written_to_stdout(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = write(tmp_path, "a.fountain", tin_roof.FOUNTAIN)
+    assert run(["convert", str(source), "/dev/stdout", "--to", "txt"]) == 0
+    scriptforge.convert(source, tmp_path / "b.txt")
+    assert capfd.readouterr().out == (tmp_path / "b.txt").read_text(encoding="utf-8")
+
+
 def test_all_files_are_written_or_none(tmp_path: Path) -> None:
     rows = [{"title": name, "elements": [{"speaker": "Nora", "text": "Tea?"}]} for name in ("One", "Two")]
     source = write(tmp_path, "rows.json", json.dumps(rows))

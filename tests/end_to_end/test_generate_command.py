@@ -2,10 +2,12 @@
 
 import json
 import re
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support.command import SMALL, TrainedWorkspace, scriptforge
+from support.command import COMMAND, SMALL, TrainedWorkspace, environment, scriptforge
 from support.tiny import comedy
 
 import scriptforge as library
@@ -18,6 +20,24 @@ def write(
     done = scriptforge("generate", *words, workspace=stage.path, stdin=stdin)
     assert done.returncode == code, done.stderr
     return done.stdout, done.stderr
+
+
+def at_once(stage: TrainedWorkspace, *commands: Sequence[str]) -> list[tuple[int, str]]:
+    """Run `generate` several times at once, and return each exit code and what was said."""
+    processes = [
+        subprocess.Popen(
+            [*COMMAND, "generate", *words],
+            cwd=stage.path,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for words in commands
+    ]
+    said = [process.communicate()[1] for process in processes]
+    return [(process.returncode, each) for process, each in zip(processes, said, strict=True)]
 
 
 class TestSeeds:
@@ -130,6 +150,32 @@ class TestFiles:
         if suffix == "json":
             assert len(json.loads(text)) == 2
 
+    @pytest.mark.parametrize("words", [(), ("-n", "2"), ("--append",), ("--force", "--format", "fountain")])
+    def test_stdout_can_be_named(self, stage: TrainedWorkspace, words: tuple[str, ...]) -> None:
+        seven = ("play", "--lines", "2", "--seed", "7")
+        page, _ = write(*seven, *(word for word in words if word != "--append"), stage=stage)
+        named, said = write(*seven, *words, "-o", "/dev/stdout", stage=stage)
+        assert named == page
+        assert said.startswith("/dev/stdout (seed")
+
+    def test_of_two_that_write_one_file_one_is_refused(self, stage: TrainedWorkspace) -> None:
+        words = ("play", "--lines", "2", "-o", "new.txt")
+        ended = at_once(stage, (*words, "--seed", "7"), (*words, "--seed", "8"))
+        assert sorted(code for code, _ in ended) == [0, 2]
+        (seed,) = [seed for seed, (code, _) in zip((7, 8), ended, strict=True) if not code]
+        page, _ = write("play", "--lines", "2", "--seed", str(seed), stage=stage)
+        assert (stage.path / "new.txt").read_text(encoding="utf-8") == page
+        assert ["There is a file new.txt already." in said for _, said in ended].count(True) == 1
+
+    def test_nothing_is_lost_of_what_two_write_at_the_end(self, stage: TrainedWorkspace) -> None:
+        write("play", "--lines", "2", "--seed", "6", "-o", "page.txt", stage=stage)
+        words = ("play", "--lines", "2", "-o", "page.txt", "--append", "--seed")
+        assert [code for code, _ in at_once(stage, (*words, "7"), (*words, "8"))] == [0, 0]
+        page = (stage.path / "page.txt").read_text(encoding="utf-8")
+        for seed in ("6", "7", "8"):
+            assert write("play", "--lines", "2", "--seed", seed, stage=stage)[0] in page
+        assert not [path for path in stage.path.iterdir() if path.name.startswith(".")]
+
     def test_several_scripts_can_be_told_apart_on_stdout(self, stage: TrainedWorkspace) -> None:
         page, _ = write("play", "-n", "2", "--lines", "2", "--seed", "7", stage=stage)
         first, _ = write("play", "--lines", "2", "--seed", "7", stage=stage)
@@ -145,6 +191,19 @@ class TestStates:
         words = ("--lines", "4", "--seed", "3", "--save-state", file, "-o", tmp_path / "page.txt")
         write("play", *words, stage=stage)
         return file
+
+    @pytest.mark.parametrize("force", [(), ("--force",)])
+    def test_only_another_state_is_replaced(
+        self, stage: TrainedWorkspace, tmp_path: Path, state: Path, force: tuple[str, ...]
+    ) -> None:
+        before = state.read_bytes()
+        write("play", "--continue", state, "--lines", "2", "--save-state", state, *force, stage=stage)
+        assert state.read_bytes() != before
+        (tmp_path / "notes.txt").write_text("mine")
+        words = ("play", "--lines", "2", "--save-state", str(tmp_path / "notes.txt"), *force)
+        page, said = write(*words, stage=stage, code=2)
+        assert page == "" and "It is no saved state" in said
+        assert (tmp_path / "notes.txt").read_text() == "mine"
 
     def test_a_script_goes_on_in_its_file_as_if_written_at_once(
         self, stage: TrainedWorkspace, tmp_path: Path, state: Path

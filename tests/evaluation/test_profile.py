@@ -184,6 +184,10 @@ def test_a_run_keeps_its_profile_as_long_as_it_has_these_weights(run: Run, long_
     assert other.figures != report.profile.figures
     other.model_copy(update={"weights": "of another model"}).save(run.folder)
     assert Profile.load(run) is None
+    shutil.rmtree(run.folder.path)
+    with pytest.raises(FileNotFoundError):
+        other.save(run.folder)
+    assert not run.folder.path.exists()
 
 
 def test_a_text_has_a_profile_of_its_own(long_held_out: Dataset, tiny_text: Path, tmp_path: Path) -> None:

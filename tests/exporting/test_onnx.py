@@ -18,7 +18,7 @@ from torch import Tensor
 import scriptforge
 from scriptforge.dataset import Dataset
 from scriptforge.errors import ExportError, UsageError
-from scriptforge.exporting import export
+from scriptforge.exporting import export, new_folder
 from scriptforge.exporting.onnx_folder import GRAPHS, WRITE
 from scriptforge.exporting.parity import compare
 from scriptforge.exporting.recurrent_graph import build_graph
@@ -195,6 +195,14 @@ def test_another_export_is_replaced_when_asked_and_nothing_else_ever(
     assert (folder / "model.onnx").read_bytes() == before
     assert done.files == {path.name: path.stat().st_size for path in folder.iterdir()}
     assert done.parity["model.onnx"].largest <= 1e-4
+
+
+def test_why_a_folder_cannot_be_written_is_said_in_the_words_of_a_library(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ExportError, match="cannot be written: the graph is too large"),
+        new_folder(tmp_path / "out", [], force=False),
+    ):
+        raise OSError("the graph is too large")
 
 
 def test_an_architecture_that_cannot_be_exported_is_named(

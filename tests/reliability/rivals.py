@@ -33,6 +33,11 @@ _CHANGES: Mapping[str, tuple[str, ...]] = {
     "rename a dataset": ("rename", "data/play", "other", "--force"),
     "remove a dataset": ("remove", "data/play", "--force", "--yes"),
 }
+_NEW: Mapping[str, tuple[str, ...]] = {
+    "generate -o, new": ("generate", "play", "--lines", "2", "--seed", "1", "-o", "new.txt"),
+    "convert, new": ("convert", "play.txt", "new.fountain"),
+    "page, new": ("page", "play", "-o", "site"),
+}
 _LEFT_OUT = ("prepare", "train", "pull, known")
 """What begins without what the others change; "pull, new" is a pull of a name that two processes choose."""
 
@@ -40,9 +45,11 @@ RIVALS: Mapping[str, tuple[str, ...]] = {
     "prepare, new": ("prepare", "play.txt", "--level", "word", "--name", "new"),
     "train, without a name": (*TARGETS["train"].words[:2], *TARGETS["train"].words[4:]),
     **{name: target.words for name, target in TARGETS.items() if name not in _LEFT_OUT},
+    "generate --append": ("generate", "play", "--lines", "2", "--seed", "1", "-o", "page.txt", "--append"),
+    **_NEW,
     **_CHANGES,
 }
-ONE_WINS = ("prepare, new", *_CHANGES)
+ONE_WINS = ("prepare, new", *_NEW, *_CHANGES)
 """Of what two processes cannot both do."""
 
 _SECONDS_ALONE = 2.0

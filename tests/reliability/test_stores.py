@@ -35,6 +35,10 @@ def test_failing_disks(stage: Stage, seed: int) -> None:
         ("prepare, new", "prepare, new"),
         ("train --force", "remove a run"),
         ("pull, new", "pull, new"),
+        ("generate -o, new", "generate -o, new"),
+        ("convert, new", "convert, new"),
+        ("page, new", "page, new"),
+        ("generate --append", "generate --append"),
         ("rename a dataset", "prepare --force"),
     ],
 )

@@ -145,6 +145,21 @@ with atomic_folder(parent / "folder") as folder, atomic_file(parent / "file") as
         expected = [path.stat().st_ino for path in (tmp_path, tmp_path / "a", tmp_path / "a" / "b")]
         assert set(expected) <= synced
 
+    def test_what_is_removed_meanwhile_does_not_come_back(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            atomic_write(tmp_path / "gone" / "file", "new", makes_parents=False)
+        assert names_in(tmp_path) == []
+
+    def test_a_link_is_replaced_and_a_pipe_never(self, tmp_path: Path) -> None:
+        (tmp_path / "mine").write_text("mine")
+        (tmp_path / "link").symlink_to("mine")
+        atomic_write(tmp_path / "link", "new")
+        assert (tmp_path / "mine").read_text() == "mine" and not (tmp_path / "link").is_symlink()
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(FileExistsError):
+            atomic_write(tmp_path / "pipe", "new")
+        assert (tmp_path / "pipe").is_fifo()
+
     def test_nowhere_is_nothing_to_remove(self, tmp_path: Path) -> None:
         remove_leftovers(tmp_path / "missing")
 

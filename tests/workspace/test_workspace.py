@@ -1,8 +1,13 @@
 """Which folder is found under which name, and which names there may be."""
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
 import unicodedata
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -144,8 +149,9 @@ class TestFinding:
         make_run(workspace, "play")
         for name in ("data/.play.0123abcd.tmp", "data/.other.0123abcd.tmp", "runs/play/.x.0123abcd.tmp"):
             (workspace_path / name / "before").mkdir(parents=True)
+            (workspace_path / name / ".scriptforge").touch()
         (workspace_path / "data" / "play").rename(workspace_path / "data/.play.0123abcd.tmp/before/play")
-        (workspace_path / "runs" / ".play.lock").touch()
+        (workspace_path / "runs" / ".play.scriptforge.lock").touch()
         found = Workspace.find(workspace_path)
         assert [folder.name for folder in found.datasets()] == ["play"]
         assert [path.name for path in workspace_path.rglob(".*")] == []
@@ -161,13 +167,66 @@ class TestFinding:
 
     def test_a_run_that_was_replaced_is_removed(self, workspace_path: Path) -> None:
         """As it is left by a kill just after the new run has taken its name."""
-        run = Workspace(workspace_path).new_run("play")
-        atomic_write(run.config, json.dumps({"created": "2027"}))
-        run.successor_marker.touch()
-        atomic_write(run.successor.folder.config, json.dumps({"created": "2026"}))
+        run = make_run(Workspace(workspace_path), "play", "2026")
+        atomic_write(run.successor.folder.config, json.dumps({"created": "2027"}))
+        run.successor.folder.successor_marker.touch()
+        assert killed("RunFolder(Path('runs/play')).successor.replace_run()", "unlink", workspace_path)
+        assert run.successor_marker.exists()
         assert Workspace.find(workspace_path).run("play").latest == run
         assert json.loads(run.config.read_text()) == {"created": "2027"}
-        assert [path.name for path in run.path.parent.iterdir()] == ["play"]
+        assert [path.name for path in workspace_path.rglob("*")] == ["runs", "play", "config.json"]
+
+    def test_a_run_and_its_successor_are_renamed_together(self, workspace_path: Path) -> None:
+        workspace = Workspace(workspace_path)
+        for call in count(1):
+            run = make_run(workspace, "play", "2026")
+            atomic_write(run.successor.folder.config, json.dumps({"created": "2027"}))
+            run.successor.folder.successor_marker.touch()
+            is_killed = killed("rename('runs/play', 'other')", "rename", workspace_path, call)
+            Workspace.find(workspace_path)
+            (found,) = workspace.runs()
+            assert found.name in ("play", "other")
+            assert json.loads(found.config.read_text()) == {"created": "2026"}
+            assert found.latest == found.successor.folder
+            assert names_in(found.path) == ["config.json"]
+            assert names_in(found.path.parent) == [f".{found.name}.new", found.name]
+            shutil.rmtree(workspace_path / "runs")
+            if not is_killed:
+                break
+        assert call > 3 and found.name == "other"
+
+
+def killed(work: str, name: str, workspace: Path, call: int = 1) -> bool:
+    """Do some work in a process that is killed before a call of a function of `os` that would succeed.
+
+    Args:
+        work: the statement.
+        name: the function, `unlink` or `rename`.
+        workspace: the current folder of the process.
+        call: which of its calls.
+
+    Returns:
+        Whether the process was killed; else it came to its end.
+    """
+    program = f"""
+import os, signal
+from pathlib import Path
+from scriptforge.workspace import RunFolder
+from scriptforge.workspace.entries import rename
+real, left = os.{name}, {call}
+def counted(path, *rest, **options):
+    global left
+    if os.path.lexists(path) and Path(path).name != ".scriptforge":
+        left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(path, *rest, **options)
+os.{name} = counted
+{work}
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=workspace)
+    assert done.returncode in (0, -signal.SIGKILL)
+    return done.returncode != 0
 
 
 class TestNames:
