@@ -5,7 +5,6 @@ only the settings that it changes. The resolved `Settings` are saved with the ru
 such as `Layers`, are also those of the configs in `scriptforge.inference`. This module does not import torch.
 """
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import UsageError, nearest, unknown_name
 from scriptforge.options import Preset, TrainOptions
 from scriptforge.validation import ClosedModel, first_problem
+from scriptforge.workspace import parse_toml
 
 DeviceType = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -186,12 +186,12 @@ def read_toml(path: Path, option: str, hint: str) -> dict[str, Any]:
         UsageError: the file is missing or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}.", f"Check the path after {option}."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}.", hint) from error
 
 
@@ -214,8 +214,8 @@ def parse_assignment(assignment: str) -> tuple[str, Any]:
     if not equals:
         raise UsageError(f"“{assignment}” is not KEY=VALUE.", "Write --set KEY=VALUE, such as --set layers=2")
     try:
-        document = tomllib.loads(f"value = {value}")
-    except tomllib.TOMLDecodeError:
+        document = parse_toml(f"value = {value}")
+    except ValueError:
         document = {}
     is_one_value = len(document) == 1  # a line break would let another key follow
     return key.strip(), document["value"] if is_one_value else value.strip()

@@ -83,6 +83,8 @@ def test_every_setting_can_be_set(key: str) -> None:
         ("seed=", ("seed", "")),
         ("a=b=c", ("a", "b=c")),
         ("layers=2\nseed=3", ("layers", "2\nseed=3")),
+        ("layers=" + "[" * 5000, ("layers", "[" * 5000)),
+        ("layers=" + "9" * 5000, ("layers", "9" * 5000)),
     ],
 )
 def test_an_assignment(assignment: str, expected: tuple[str, Any]) -> None:
@@ -175,7 +177,9 @@ class TestSettingsFile:
         with pytest.raises(UsageError, match="cannot be read: No such file"):
             read_settings_file(tmp_path / "missing.toml")
 
-    @pytest.mark.parametrize("content", [b"hidden_size 512", b"\xff\xfe", b"a = 1\na = 2\n"])
+    @pytest.mark.parametrize(
+        "content", [b"hidden_size 512", b"\xff\xfe", b"a = 1\na = 2\n", b"a = " + b"[" * 5000, b"9" * 5000]
+    )
     def test_not_toml(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "settings.toml"
         path.write_bytes(content)

@@ -87,10 +87,15 @@ def test_functions_are_short() -> None:
     assert not [(lines, name) for lines, name in functions("outside") if lines > 50]
 
 
-def test_json_from_elsewhere_is_parsed_in_one_place() -> None:
-    """There, JSON that is nested too deeply becomes an error that every reader expects."""
-    parsing = {name for name, path in MODULES.items() if "json.loads(" in path.read_text(encoding="utf-8")}
-    assert parsing == {"scriptforge.workspace.files", "scriptforge.classroom"}
+def modules_with(call: str) -> set[str]:
+    """Return the modules in whose text a call occurs."""
+    return {name for name, path in MODULES.items() if call in path.read_text(encoding="utf-8")}
+
+
+def test_json_and_toml_from_elsewhere_are_parsed_in_one_place() -> None:
+    """There, what is nested too deeply becomes an error that every reader expects."""
+    assert modules_with("json.loads(") == {"scriptforge.workspace.files", "scriptforge.classroom"}
+    assert modules_with("tomllib.load") == {"scriptforge.workspace.files"}
 
 
 def test_what_a_person_names_is_written_in_one_place() -> None:
@@ -101,5 +106,6 @@ def test_what_a_person_names_is_written_in_one_place() -> None:
         "scriptforge.exporting",
         "scriptforge.hub.space",
     )
-    writing = {name for name, path in MODULES.items() if "atomic_" in path.read_text(encoding="utf-8")}
-    assert not {name for name in writing if name.startswith((*packages, "scriptforge.corpus.convert"))}
+    assert not {
+        name for name in modules_with("atomic_") if name.startswith((*packages, "scriptforge.corpus.convert"))
+    }

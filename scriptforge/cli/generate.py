@@ -312,12 +312,18 @@ def _how_again(session: "Session", run: str | None, words: Sequence[str]) -> str
 def read_prime(given: str | None, output: Output) -> str:
     """Return the prime of the option, or standard input without leading line breaks and the last one.
 
+    Standard input is decoded as the text of a script is.
+
     `-` waits for the end of standard input, however long that takes. Without a prime, standard input is read
     whole if it is a file, or a pipe that has data at once. An open pipe without data is not waited for: a
     command that inherits one that is never closed, as under cron, would hang forever.
     """
     if given == "-" or (given is None and _has_input(output)):
-        return sys.stdin.read().lstrip("\r\n").removesuffix("\n").removesuffix("\r")
+        from scriptforge.corpus.text_encoding import decoded
+
+        content = sys.stdin.buffer.read()
+        text = decoded(content, "standard input") if content.strip() else content.decode()
+        return text.lstrip("\r\n").removesuffix("\n").removesuffix("\r")
     return given or ""
 
 

@@ -20,7 +20,7 @@ from scriptforge.errors import CorpusError, unknown_name
 from scriptforge.screenplay.formats import FORMATS
 from scriptforge.screenplay.table import Columns
 from scriptforge.validation import first_problem
-from scriptforge.workspace import is_file_name
+from scriptforge.workspace import is_file_name, parse_toml
 
 FULL_REVISION = r"[0-9a-f]{40}"
 OWN_FILE = "or give a file of your own with --from PATH"
@@ -97,10 +97,11 @@ PinnedLocation: TypeAlias = Annotated[
 
 KeyPath: TypeAlias = tuple[int | str, ...]
 
-_TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\s-]+?)\s*\]")
-_KEY = re.compile(r"\s*([\w-]+)\s*=")
+_TABLE = re.compile(r"\s*+(\[\[?)([\w.\s-]++)\]")
+_KEY = re.compile(r"\s*+([\w-]++)\s*+=")
 _TOML_LINE = re.compile(r"(.*) \(at line (\d+), column \d+\)")
 
+_CORRECT = "Correct the card or remove it; corpora/README.md shows how one is written."
 _WORDS = {
     "missing": "it is missing",
     "extra_forbidden": "a card has no such key",
@@ -235,7 +236,7 @@ def read_card(path: Path) -> Card:
 def _parse(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         text = path.read_text("utf-8")
-        return text, tomllib.loads(text)
+        return text, parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         place = _TOML_LINE.fullmatch(str(error))
         if place:
@@ -244,6 +245,8 @@ def _parse(path: Path) -> tuple[str, dict[str, Any]]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise _problem(path, line, "the file is not UTF-8 text") from None
+    except ValueError as error:
+        raise CorpusError(f"{path} cannot be read: {error}.", _CORRECT) from None
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror}.", "Check the file.") from None
 
@@ -251,7 +254,7 @@ def _parse(path: Path) -> tuple[str, dict[str, Any]]:
 def _problem(path: Path, line: int, words: str) -> CorpusError:
     return CorpusError(
         f"{path}, line {line}: {words}.",
-        "Correct the card or remove it; corpora/README.md shows how one is written.",
+        _CORRECT,
     )
 
 

@@ -52,7 +52,7 @@ def download(file: WebFile, on_progress: ProgressCallback) -> Path:
     cache = Path(config.HF_DATASETS_CACHE) / "scriptforge"
     name = _file_name(file.url)
     index = cache / "urls" / hashlib.sha256(file.url.encode()).hexdigest()
-    promised = file.sha256 or (index.read_text("utf-8") if index.is_file() else "")
+    promised = file.sha256 or _remembered(index)
     kept = cache / promised / name
     if promised and kept.is_file() and sha256_of(kept) == promised:
         return kept
@@ -70,6 +70,12 @@ def download(file: WebFile, on_progress: ProgressCallback) -> Path:
     if not file.sha256:
         atomic_write(index, sha256)
     return kept
+
+
+def _remembered(index: Path) -> str:
+    """Return the SHA-256 of what an address had when it was last downloaded; empty if that is not known."""
+    content = index.read_bytes() if index.is_file() else b""
+    return content.decode() if re.fullmatch(rb"[0-9a-f]{64}", content) else ""
 
 
 def _retrieve(url: str, path: Path, on_progress: ProgressCallback) -> str:

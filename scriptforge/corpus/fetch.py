@@ -7,8 +7,8 @@ folder must be that of a chat.
 
 import os
 import platform
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -26,6 +26,7 @@ from scriptforge.corpus.files import (
     sorted_table,
     stamp,
 )
+from scriptforge.corpus.json_rows import read_users
 from scriptforge.corpus.order import name_order
 from scriptforge.corpus.sources import Source, find_source
 from scriptforge.corpus.text_encoding import examine
@@ -60,6 +61,7 @@ _NO_SCRIPT_SUFFIXES = frozenset({
 })  # fmt: skip
 """Suffixes of files in a folder that are never scripts: code, settings, media, archives except of chats."""
 
+_USER_LIST = "users.json"
 _NAMES_SHOWN = 10
 
 
@@ -69,7 +71,7 @@ class Corpus:
 
     Attributes:
         source: the source it was fetched from.
-        origin: the record of its files for `dataset.json`.
+        origin: the record of its files for `dataset.json`, and of the lists of users whose names are in them.
         files: its texts, tables and documents, in reading order.
         notes: remarks for the user, one line each: encodings, files left out.
         skips_broken: whether files that turn out to be broken are left out, as in a folder of any files; else
@@ -99,11 +101,13 @@ class FileTask:
         source: the source of the corpus; where files are downloaded, its location contains only this one.
         path: where this process found the file; tried before downloading it.
         record: the record of the file, whose SHA-256 must match.
+        users: the names of users by id, for a chat exported from Slack.
     """
 
     source: Source
     path: Path
     record: OriginFile
+    users: Mapping[str, str]
 
     def open(self) -> AnyFile:
         """Open the file; if it is missing here, download it from the Hub or the web.
@@ -112,7 +116,8 @@ class FileTask:
             CorpusError: it cannot be downloaded or opened.
             ScriptforgeError: a local file cannot be read on this machine, or the SHA-256 differs.
         """
-        opened = _open(_Found(self._locate(), self.record.name, self.record.url), self.source.encoding)
+        found = _Found(self._locate(), self.record.name, self.record.url, self.users)
+        opened = _open(found, self.source.encoding)
         if opened.record.sha256 != self.record.sha256:
             raise ScriptforgeError(
                 f"On {platform.node()}, “{self.path}” is not the file that was found where this was started.",
@@ -136,18 +141,26 @@ class FileTask:
 
 @dataclass(frozen=True)
 class _Found:
-    """A local file that is not open yet, the name to show for it, and its address if it is from the web."""
+    """A local file that is not open yet.
+
+    Attributes:
+        path: its path.
+        name: the name to show for it.
+        url: its address, if it is from the web.
+        users: the names of users by id, for a chat exported from Slack.
+    """
 
     path: Path
     name: str
     url: str | None = None
+    users: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """An open file, its path, its record, and a note on its encoding, if there is one."""
+    """An open file, where it was found, its record, and a note on its encoding, if there is one."""
 
-    path: Path
+    found: _Found
     file: AnyFile
     record: OriginFile
     note: str | None
@@ -166,7 +179,9 @@ def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus
     card, location = source.card, source.location
     folder = location.path if isinstance(location, LocalPath) and location.path.is_dir() else None
     found, revision = _locate(location, on_progress)
+    lists: list[OriginFile] = []
     if folder:
+        found, lists = _with_users(found)
         opened, notes = _open_readable(found, folder, source.encoding)
     else:
         opened, notes = [_open(each, source.encoding) for each in found], []
@@ -184,7 +199,7 @@ def fetch(source: Source, on_progress: ProgressCallback = no_progress) -> Corpus
             rights=card.rights if card else None,
             hub=location.hub if isinstance(location, HubDataset) else None,
             revision=revision,
-            files=records,
+            files=(*records, *lists),
         ),
         files=tuple(files),
         notes=(*notes, *(one.note for one in opened if one.note), *_differences(source, records)),
@@ -201,7 +216,7 @@ def _tasks(source: Source, opened: list[_Opened], revision: str | None) -> Itera
             location = location.model_copy(update={"revision": revision, "files": (record.name,)})
         elif isinstance(location, WebFiles):
             location = WebFiles(files=(location.files[number],))
-        yield FileTask(replace(source, location=location), one.path, record)
+        yield FileTask(replace(source, location=location), one.found.path, record, one.found.users)
 
 
 def fetch_named(
@@ -268,6 +283,32 @@ def _files_under(folder: Path) -> Iterator[_Found]:
             if not name.startswith("."):
                 path = Path(parent) / name
                 yield _Found(path, _printable(path.relative_to(folder).as_posix()))
+
+
+def _with_users(found: list[_Found]) -> tuple[list[_Found], list[OriginFile]]:
+    """Give the JSON files of a folder the names in Slack's lists of users beside them or one folder above.
+
+    Returns:
+        The files without these lists, and the records of the lists.
+    """
+    chats = [each.path for each in found if each.path.suffix.lower() == ".json"]
+    near = {folder for path in chats if path.name != _USER_LIST for folder in (*path.parents,)[:2]}
+    lists = {
+        each.path.parent: (each.name, listed)
+        for each in found
+        if each.path.name == _USER_LIST and each.path.parent in near and (listed := read_users(each.path))
+    }
+    names = {folder: listed.names for folder, (_, listed) in lists.items()}
+    others = [
+        replace(each, users=names.get(each.path.parent) or names.get(each.path.parent.parent) or {})
+        for each in found
+        if each.path.name != _USER_LIST or each.path.parent not in lists
+    ]
+    records = [
+        OriginFile(name=name, sha256=listed.sha256, size=listed.size, url=None)
+        for name, listed in lists.values()
+    ]
+    return others, records
 
 
 def _printable(name: str) -> str:
@@ -341,7 +382,7 @@ def _may_be_chat(path: Path) -> bool:
 
 def _is_log_of_program(opened: _Opened) -> bool:
     """Return whether a file is named `.log` and its contents are not a chat."""
-    if opened.path.suffix.lower() != ".log" or not isinstance(opened.file, TextFile):
+    if opened.found.path.suffix.lower() != ".log" or not isinstance(opened.file, TextFile):
         return False
     head, _ = peek(opened.file.lines())
     return read(head).format != chat_log.FORMAT.name
@@ -369,15 +410,19 @@ def _open(found: _Found, encoding: str | None) -> _Opened:
         if kind or path.suffix.lower() == ".parquet":
             record = OriginFile(name=name, sha256=sha256_of(path), size=path.stat().st_size, url=found.url)
             opened = open_document(path, name, kind, encoding) if kind else open_table(path, name, None)
-            return _Opened(path, raising_if_changed(opened, path, seen), record, None)
+            return _Opened(found, raising_if_changed(opened, path, seen), record, None)
     except BrokenScript as problem:
         raise problem.named(name) from problem
     except OSError as error:
         raise CorpusError(f"“{name}” cannot be read: {error.strerror}.", "Check the file.") from None
     examination = examine(path, name, encoding)
-    file = (open_table if is_table(path) else open_text)(path, name, examination)
+    file: AnyFile = (
+        open_table(path, name, examination, found.users)
+        if is_table(path)
+        else open_text(path, name, examination)
+    )
     record = OriginFile(name=name, sha256=examination.sha256, size=examination.size, url=found.url)
-    return _Opened(path, raising_if_changed(file, path, seen), record, examination.note(name))
+    return _Opened(found, raising_if_changed(file, path, seen), record, examination.note(name))
 
 
 def _differences(source: Source, records: tuple[OriginFile, ...]) -> list[str]:

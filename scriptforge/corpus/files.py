@@ -6,7 +6,7 @@ because Datasets reads each line whole, however long, does not report the line o
 all cells of a column to have one type.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -98,13 +98,16 @@ def open_text(path: Path, name: str, examination: Examination) -> TextFile:
     return TextFile(name, partial(_lines, path, name, examination))
 
 
-def open_table(path: Path, name: str, examination: Examination | None) -> TableFile:
+def open_table(
+    path: Path, name: str, examination: Examination | None, users: Mapping[str, str] | None = None
+) -> TableFile:
     """Return a table, with the columns that its first rows have.
 
     Args:
         path: a CSV, TSV, JSON, JSONL or parquet file.
         name: the name to show.
         examination: the findings about the file as text; None for parquet, which is binary.
+        users: the names of users by id, for a chat exported from Slack as JSON.
 
     Raises:
         CorpusError: it cannot be read as such a table, has no rows, or is suspiciously large or wide.
@@ -112,14 +115,14 @@ def open_table(path: Path, name: str, examination: Examination | None) -> TableF
     if examination is None:
         table = open_parquet(path, name)
     elif path.suffix.lower() in _JSON_SUFFIXES:
-        return _open_json(path, name, examination.encoding)
+        return _open_json(path, name, examination.encoding, users)
     else:
         table = open_csv(path, name, examination.encoding, has_nuls=examination.nuls > 0)
     return TableFile(name, table.columns(), table.rows)
 
 
-def _open_json(path: Path, name: str, encoding: str) -> TableFile:
-    rows = partial(json_rows, path, name, encoding)
+def _open_json(path: Path, name: str, encoding: str, users: Mapping[str, str] | None) -> TableFile:
+    rows = partial(json_rows, path, name, encoding, users)
     try:
         columns = dict.fromkeys(column for row in islice(rows(), _ROWS_WITH_ALL_KEYS) for column in row)
     except RecursionError:

@@ -1,14 +1,16 @@
 """The rows of a JSON file, in any of the structures in which scripts are stored.
 
 A file with one JSON value a line is streamed; any other is a single document, held in memory. This module
-does not interpret the rows, except to find the scripts in an object whose keys are their titles.
+does not interpret the rows, except to find the scripts in an object whose keys are their titles. It opens no
+file but the one that it is given: Slack has the names of users in a file of their own.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 from scriptforge.errors import CorpusError
 from scriptforge.screenplay.chat_export import chats, people
@@ -23,13 +25,19 @@ _MAX_TITLES = 4
 _MAX_USER_LIST_BYTES = 64 << 20
 
 
-def json_rows(path: Path, name: str, encoding: str) -> Iterator[Row]:
+def json_rows(path: Path, name: str, encoding: str, users: Mapping[str, str] | None = None) -> Iterator[Row]:
     """Yield the rows of a JSON file, in order.
 
     If each line is a JSON value of its own, it is a row, and the file is streamed. Any other file is a single
     document: an exported chat, a list of rows or of name-and-line pairs, an object of columns, an object
     whose only list of objects holds the rows, or an object of scripts by title. A row that is not an object
     becomes one: a text under `text`, a list under `turns`.
+
+    Args:
+        path: the path of the file.
+        name: the name to show.
+        encoding: its codec.
+        users: the names of users by id, for a chat exported from Slack.
 
     Raises:
         CorpusError: it is not JSON; the message names the line.
@@ -42,18 +50,30 @@ def json_rows(path: Path, name: str, encoding: str) -> Iterator[Row]:
     else:
         text = path.read_text(encoding).replace("\0", "")
         document = _parse_json(text, name, first_line=1)
-        yield from chats(document, _people_beside(path)) or map(_as_row, _rows_within(document))
+        yield from chats(document, users or {}) or map(_as_row, _rows_within(document))
 
 
-def _people_beside(path: Path) -> dict[str, str]:
-    """Return the names of users by id from the `users.json` next to an exported chat, as Slack writes it."""
-    for listed in (path.parent / "users.json", path.parent.parent / "users.json"):
-        if listed.is_file() and listed.stat().st_size < _MAX_USER_LIST_BYTES:
-            try:
-                return people(parse_json(listed.read_bytes()))
-            except (OSError, ValueError):
-                break
-    return {}
+class UserList(NamedTuple):
+    """Names of users by id, and the SHA-256 and the size in bytes of the file that lists them."""
+
+    names: Mapping[str, str]
+    sha256: str
+    size: int
+
+
+def read_users(path: Path) -> UserList | None:
+    """Read a list of users as Slack writes it; return None for any other file, and for a link."""
+    try:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _MAX_USER_LIST_BYTES:
+            return None
+        content = path.read_bytes()
+        document = parse_json(content)
+    except (OSError, ValueError):
+        return None
+    names = people(document)
+    if not names or _has_lines(document[0]):
+        return None
+    return UserList(names, hashlib.sha256(content).hexdigest(), len(content))
 
 
 def _is_json(line: str) -> bool:

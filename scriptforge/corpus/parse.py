@@ -33,6 +33,9 @@ from scriptforge.screenplay.table import choose_columns, documents, group_texts
 from scriptforge.script_rows import PLAIN, ScriptRow, blocks, read_rows, write_rows
 from scriptforge.workspace import expand_home
 
+_LONGEST_TITLE = 1000
+"""Characters of a title; it is in every row of its document, and the rest of a longer one is dropped."""
+
 LONGEST_TEXT = 10_000
 """Characters of a row; longer paragraphs and lines are split at white space, to bound the memory of a row."""
 
@@ -304,7 +307,8 @@ class _FileParser:
         """Yield the rows, their documents numbered from `first`; errors name the file."""
         try:
             for title, elements in self._documents():
-                yield from self._rows_of_document(first + len(self.found.sizes), title, elements)
+                number = first + len(self.found.sizes)
+                yield from self._rows_of_document(number, title[:_LONGEST_TITLE], elements)
             if not self._plain and not self.found.speeches:
                 self.found.silent.append(self._file.name)
         except CorpusError as problem:

@@ -8,13 +8,18 @@ from a bounded sample. This module knows nothing of scripts.
 
 import codecs
 import hashlib
+import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from scriptforge.errors import CorpusError
+
+_Open: TypeAlias = Callable[[], BinaryIO]
+"""Opens a file at its beginning, each time that it is called."""
 
 _CHUNK = 1 << 20
 _ASCII = bytes(range(128))
@@ -124,6 +129,16 @@ class Examination:
         return f"{name}: {', '.join(oddities)}" if oddities else None
 
 
+def decoded(content: bytes, name: str) -> str:
+    """Return the content of a text file as text, without NUL characters, its line ends as line feeds.
+
+    Raises:
+        CorpusError: it is blank, or is not text.
+    """
+    found = _examination(partial(io.BytesIO, content), name, None)
+    return io.TextIOWrapper(io.BytesIO(content), found.encoding).read().replace("\0", "")
+
+
 def examine(path: Path, name: str, encoding: str | None = None) -> Examination:
     """Read a file once to find out how to decode it; `encoding` is the codec that the user gave, if any.
 
@@ -132,8 +147,13 @@ def examine(path: Path, name: str, encoding: str | None = None) -> Examination:
     """
     if not path.is_file():
         raise CorpusError(f"“{name}” is not a file.", "Give a text file, a table or a folder of them.")
+    return _examination(lambda: path.open("rb"), name, encoding)
+
+
+def _examination(opened: _Open, name: str, encoding: str | None) -> Examination:
+    """Return what `examine` finds about what `opened` opens."""
     try:
-        with path.open("rb") as file:
+        with opened() as file:
             head = file.read(_HEAD)
         _refuse_signature(head, name)
         marked = next((codec for mark, codec in _MARKS.items() if head.startswith(mark)), _unmarked(head))
@@ -141,9 +161,9 @@ def examine(path: Path, name: str, encoding: str | None = None) -> Examination:
             encoding = codecs.lookup(encoding).name
             encoding = marked if (encoding, marked) == ("utf-8", "utf-8-sig") else encoding
         scan = _Scan(encoding, marked, _declared(head))
-        for chunk in _chunks(path):
+        for chunk in _chunks(opened):
             scan.add(chunk)
-        guess = _guess(path, bytes(scan.sample)) if scan.is_undecided else None
+        guess = _guess(opened, bytes(scan.sample)) if scan.is_undecided else None
         return scan.examination(name, guess)
     except UnicodeError:
         if encoding:
@@ -276,7 +296,7 @@ class _Scan:
         return "latin-1" if self.undefined_in_cp1252 else "cp1252"
 
 
-def _guess(path: Path, sample: bytes) -> _Guess | None:
+def _guess(opened: _Open, sample: bytes) -> _Guess | None:
     """Return the codec in which the sample looks most plausible and that decodes the whole file.
 
     Return None if that is Windows-1252, or if there is too little evidence: most text that is neither UTF-8
@@ -292,7 +312,7 @@ def _guess(path: Path, sample: bytes) -> _Guess | None:
     if any("cp1252" in match.could_be_from_charset for match in matches):
         return None
     guesses = (_Guess(match.encoding, 1 - match.chaos) for match in matches)
-    return next((guess for guess in guesses if _decodes(path, guess.encoding)), None)
+    return next((guess for guess in guesses if _decodes(opened, guess.encoding)), None)
 
 
 def _unmarked(head: bytes) -> str | None:
@@ -305,10 +325,10 @@ def _unmarked(head: bytes) -> str | None:
     return "utf-16-be" if 2 * low.count(0) > len(low) and not high.count(0) else None
 
 
-def _decodes(path: Path, codec: str) -> bool:
+def _decodes(opened: _Open, codec: str) -> bool:
     decoder = codecs.getincrementaldecoder(codec)()
     try:
-        for chunk in _chunks(path):
+        for chunk in _chunks(opened):
             decoder.decode(chunk)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
@@ -326,8 +346,8 @@ def _declared(head: bytes) -> str | None:
     return codec if _DECLARABLE.fullmatch(codec) else None
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+def _chunks(opened: _Open) -> Iterator[bytes]:
+    with opened() as file:
         while chunk := file.read(_CHUNK):
             yield chunk
 

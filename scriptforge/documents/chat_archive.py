@@ -11,7 +11,7 @@ read. In any other archive, a text beside pictures may be a licence or a list of
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from scriptforge.documents.document import Document, open_archive
+from scriptforge.documents.document import Document, lines_of, open_archive
 from scriptforge.screenplay.format import BrokenScript
 
 _ON_AN_IPHONE = "_chat.txt"
@@ -60,9 +60,9 @@ def read(path: Path, encoding: str | None) -> Document:
     """Return the chat in an archive; it is UTF-8 unless the user gave another encoding.
 
     Raises:
-        BrokenScript: the archive is damaged, or the text in it is far too large.
+        BrokenScript: the archive is damaged, or the text in it is far too large or has far too many lines.
     """
     with open_archive(path, "WhatsApp", has_media=True) as archive:
         content = archive.content(chat_in(archive.names))
-    lines = content.decode(encoding or "utf-8-sig", errors="replace").splitlines()
+    lines = lines_of(content.decode(encoding or "utf-8-sig", errors="replace"))
     return Document("", (), lines, "in a chat that WhatsApp exported")

@@ -12,6 +12,8 @@ from scriptforge.screenplay.paragraphs import CUE, DIALOGUE, Paragraph
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
+_LONGEST_NAME = 200
+
 
 def read(page: "HtmlElement") -> list[Paragraph]:
     """Return the messages on a page, each after its author's cue; empty if the page is no such export."""
@@ -45,7 +47,7 @@ def _said(author: str, text: "HtmlElement") -> Iterator[Paragraph]:
         line_break.tail = f"\n{line_break.tail or ''}"
     said = text.text_content().strip()
     if said and author:
-        yield Paragraph(CUE, author)
+        yield Paragraph(CUE, author[:_LONGEST_NAME])
         yield Paragraph(DIALOGUE, said)
     elif said:
         yield Paragraph("action", said)

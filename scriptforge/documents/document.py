@@ -6,11 +6,12 @@ documents: nothing is unpacked to disk, and sizes are limited to what a script c
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from zipfile import BadZipFile, ZipFile
 from zlib import error as ZlibError
 
@@ -34,8 +35,14 @@ _MAX_DIRECTORY = 2 << 20
 
 _MAX_MEMBERS = 10_000
 
-_MAX_TAGS = 2_000_000
-"""Tags in a document, at most; that of a long film has about a hundred thousand."""
+_MAX_TAGS = 500_000
+"""Tags in a document, at most; that of a long film has about forty thousand."""
+
+_MAX_LINES = 1_000_000
+"""Lines in a document, at most; all of Shakespeare's plays have about a hundred and twenty thousand."""
+
+_LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+"""What `str.splitlines` splits at, besides a carriage return with a line feed."""
 
 _WITH_AN = ("HTML", "RTF", "O", "o")
 """How the names of documents begin that are said with “an”."""
@@ -45,6 +52,10 @@ _DAMAGE = (BadZipFile, ZlibError, LZMAError, EOFError, RuntimeError, struct.erro
 
 _END_OF_DIRECTORY = b"PK\x05\x06"
 _LONGEST_END = 22 + (1 << 16)
+_ZIP64_LOCATOR, _ZIP64_END = b"PK\x06\x07", b"PK\x06\x06"
+_ZIP64_LOCATOR_SIZE, _ZIP64_END_SIZE = 20, 56
+_IN_ZIP64 = 0xFFFFFFFF
+"""Instead of a size, if only the Zip64 record has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,12 @@ class Document:
 
 
 def typed(title: str, found: Sequence[Paragraph], place: str) -> Document:
-    """Return a document whose paragraphs have known kinds; its lines are those of the paragraphs."""
+    """Return a document whose paragraphs have known kinds; its lines are those of the paragraphs.
+
+    Raises:
+        BrokenScript: they have far more lines than a script needs.
+    """
+    check_lines(each.text for each in found)
     lines: list[str] = []
     for each in found:
         if lines and each.kind not in (paragraphs.PARENTHETICAL, DIALOGUE):
@@ -164,26 +180,51 @@ class Archive:
             raise too_large(f"unpacks to more than {_MAX_MEMBER >> 20} MB")
         return self._archive.read(name)
 
-    def markup(self, name: str) -> bytes:
-        """Return a member that is XML, as bytes.
+    def markup(self, name: str, most: int = _MAX_TAGS) -> bytes:
+        """Return a member that is XML or HTML, as bytes.
+
+        Args:
+            name: its name.
+            most: how many tags it may have, with those of the members returned before.
 
         Raises:
-            BrokenScript: it is missing or too large, or has far too many tags, with those returned before.
+            BrokenScript: it is missing or too large, or has too many tags.
         """
         content = self.content(name)
         self._tags += content.count(b"<")
-        check_tags(self._tags, self._kind)
+        check_tags(self._tags, self._kind, most)
         return content
 
 
-def check_tags(count: int, kind: str) -> None:
-    """Check that a document of a kind may have so many tags, since a tree of them takes far more memory.
+def check_tags(count: int, kind: str, most: int = _MAX_TAGS) -> None:
+    """Check that a document of a kind may have so many tags: elements take far more memory than their tags.
+
+    Raises:
+        BrokenScript: there are more than `most`.
+    """
+    if count > most:
+        raise too_large(f"{_is_a(kind)} with more than {most:,} tags")
+
+
+def check_lines(texts: Iterable[str]) -> None:
+    """Check how many lines the texts of a document have: in a list, empty ones take eight times the memory.
 
     Raises:
         BrokenScript: there are far more than a script needs.
     """
-    if count > _MAX_TAGS:
-        raise too_large(f"{_is_a(kind)} with more than {_MAX_TAGS:,} tags")
+    ends = sum(sum(map(text.count, _LINE_ENDS)) - text.count("\r\n") for text in texts)
+    if ends > _MAX_LINES:
+        raise too_large(f"has more than {_MAX_LINES:,} lines")
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a document's text, without line ends.
+
+    Raises:
+        BrokenScript: there are far more than a script needs.
+    """
+    check_lines([text])
+    return text.splitlines()
 
 
 def content_of(path: Path) -> bytes:
@@ -197,15 +238,18 @@ def content_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def text_lines(path: Path, encoding: str | None) -> list[str]:
-    """Return the lines of a document that is text.
+def text_of(path: Path, encoding: str | None) -> str:
+    """Return the text of a document that is text.
 
     Without a given encoding it is decoded as UTF-16 if it has that byte-order mark, else as UTF-8.
+
+    Raises:
+        BrokenScript: it is larger than `MAX_FILE`.
     """
     content = content_of(path)
     if encoding is None:
         encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    return content.decode(encoding, errors="replace").splitlines()
+    return content.decode(encoding, errors="replace")
 
 
 @contextmanager
@@ -270,13 +314,38 @@ def _is_a(kind: str) -> str:
 def _check_directory(path: Path) -> None:
     """Raise an error if the central directory is missing or too large, before `ZipFile` reads it."""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _LONGEST_END))
+        before = max(0, path.stat().st_size - _LONGEST_END)
+        file.seek(before)
         tail = file.read()
-    end = tail.rfind(_END_OF_DIRECTORY)
-    if end < 0 or len(tail) - end < 22:
-        raise BadZipFile
-    if struct.unpack_from("<I", tail, end + 12)[0] > _MAX_DIRECTORY:
+        end = tail.rfind(_END_OF_DIRECTORY)
+        if end < 0 or len(tail) - end < 22:
+            raise BadZipFile
+        sizes = list(_zip64_sizes(file, before + end))
+    (usual,) = struct.unpack_from("<I", tail, end + 12)
+    if not sizes or usual != _IN_ZIP64:
+        sizes.append(usual)
+    if max(sizes) > _MAX_DIRECTORY:
         raise too_large(f"is an archive with more than {_MAX_MEMBERS:,} members")
+
+
+def _zip64_sizes(file: BinaryIO, end: int) -> Iterator[int]:
+    """Yield the sizes of the central directory in the Zip64 records that count instead of the usual one.
+
+    A locator right before the usual record, at `end`, says where its Zip64 record is. Some readers go there,
+    others look right before the locator.
+    """
+    locator = end - _ZIP64_LOCATOR_SIZE
+    file.seek(max(0, locator))
+    found = file.read(_ZIP64_LOCATOR_SIZE)
+    if locator < 0 or not found.startswith(_ZIP64_LOCATOR):
+        return
+    (named,) = struct.unpack_from("<Q", found, 8)
+    for place in {named, locator - _ZIP64_END_SIZE}:
+        if 0 <= place <= locator - _ZIP64_END_SIZE:
+            file.seek(place)
+            record = file.read(_ZIP64_END_SIZE)
+            if record.startswith(_ZIP64_END):
+                yield from struct.unpack_from("<Q", record, 40)
 
 
 def _check_members(archive: ZipFile, kind: str) -> None:

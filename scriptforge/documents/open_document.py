@@ -29,15 +29,14 @@ from scriptforge.documents.document import (
     open_archive,
 )
 from scriptforge.documents.laid_out import CENTRED, RIGHT_ALIGNED, Block, table_row
-from scriptforge.screenplay.format import BrokenScript, LinePart
+from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.paragraphs import kind_of
-from scriptforge.screenplay.xml_stream import attribute, pull
+from scriptforge.screenplay.xml_stream import attribute, in_parts, pull
 
 _MIMETYPE = b"application/vnd.oasis.opendocument.text"
 _CONTENT, _MANIFEST = "content.xml", "META-INF/manifest.xml"
 _BEFORE_CONTENT = ("meta.xml", "styles.xml")
 _ENCRYPTION = b"encryption-data"
-_CHARACTERS_AT_ONCE = 1 << 16
 
 _WANTED = frozenset({"style", "p", "h", "table-row", "title"})
 _SKIPPED = frozenset({
@@ -187,7 +186,7 @@ def _read(content: bytes, encoding: str | None, styles: _Styles) -> tuple[str, l
     """Return the title in the properties, and the paragraphs of the text; add the styles to `styles`."""
     text = content.decode(encoding or "utf-8-sig", errors="replace")
     title, blocks = "", []
-    for path, node in pull(_parts(text), _WANTED, _SKIPPED):
+    for path, node in pull(in_parts(text), _WANTED, _SKIPPED):
         if node.tag == "style":
             styles.add(node, is_automatic="automatic-styles" in path)
         elif node.tag == "title" and "meta" in path:
@@ -199,12 +198,6 @@ def _read(content: bytes, encoding: str | None, styles: _Styles) -> tuple[str, l
             look = styles.look(attribute(node, "style-name"))
             blocks.append(replace(look, text="".join(_texts(node))))
     return title, blocks
-
-
-def _parts(text: str) -> Iterator[str]:
-    """Yield a text in parts, since all of it may be one line."""
-    for start in range(0, len(text), _CHARACTERS_AT_ONCE):
-        yield LinePart(text[start : start + _CHARACTERS_AT_ONCE])
 
 
 def _texts(node: Node) -> Iterator[str]:

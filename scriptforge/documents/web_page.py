@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from scriptforge.characters import NOT_IN_XML
 from scriptforge.documents import chat_page
-from scriptforge.documents.document import Document, content_of, typed, unreadable
+from scriptforge.documents.document import Document, check_lines, content_of, lines_of, typed, unreadable
 from scriptforge.screenplay.format import (
     BrokenScript,
     is_act_heading,
@@ -190,9 +190,10 @@ def parse(content: bytes, encoding: str | None, place: str) -> Document:
         place: as in `Document`.
 
     Raises:
-        BrokenScript: it has no text, or the libraries for documents are not installed.
+        BrokenScript: it has no text or far too many lines, or the libraries for documents are not installed.
     """
     page = _page(content, encoding)
+    check_lines(_typed_out(page))
     if messages := chat_page.read(page):
         return replace(typed("", messages, "in a chat on a web page"), format="chat")
     title = _title(page)
@@ -202,9 +203,9 @@ def parse(content: bytes, encoding: str | None, place: str) -> Document:
     if is_ours or {CUE, DIALOGUE} <= {each.kind for each in found}:
         return typed(_own_title(page), found, place)
     body = _main(page)
-    typed_out = [pre.text_content() for pre in body.iter("pre")]
+    typed_out = _typed_out(body)
     if sum(map(len, typed_out)) > _MAIN_SHARE * len(body.text_content()):
-        return Document(title, (), "\n".join(typed_out).splitlines(), place)
+        return Document(title, (), lines_of("\n".join(typed_out)), place)
     for heading in [*body.iter("h1")]:
         _drop(heading)
     return Document(title, (), _named_lines(_Layout().walk(body)), place)
@@ -309,6 +310,11 @@ def _main(page: "HtmlElement") -> "HtmlElement":
     whole = len(body.text_content())
     parts = [part for part in body.xpath(_MAIN) if len(part.text_content()) > _MAIN_SHARE * whole]
     return min(parts, key=lambda part: len(part.text_content()), default=body)
+
+
+def _typed_out(part: "HtmlElement") -> list[str]:
+    """Return the texts in which a part of a page keeps lines and spaces as they are."""
+    return [pre.text_content() for pre in part.xpath("descendant-or-self::pre[not(ancestor::pre)]")]
 
 
 def _named_lines(lines: Sequence[_Line]) -> list[str]:

@@ -14,6 +14,7 @@ styles by which they are read back.
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -27,6 +28,7 @@ from scriptforge.documents.document import (
     encrypted,
     from_blocks,
     open_archive,
+    too_large,
     unreadable,
     unwritable,
 )
@@ -46,6 +48,11 @@ _NOT_READ = frozenset(
 _EMU_PER_COLUMN = 91_440
 _EMU_PER_LINE = 152_400
 _MAX_BASES = 20
+_MAX_TAGS = 2_000_000
+"""Tags in a document, at most; that of a long film has about a hundred thousand, twenty for a paragraph."""
+
+_MAX_PARAGRAPHS = 200_000
+"""Paragraphs in a document, at most; a long film has about five thousand."""
 
 _STYLES: dict[str, tuple[str, float, float, int]] = {
     "heading": ("Scene Heading", 0.0, 0.0, 2),
@@ -93,9 +100,12 @@ def _read_blocks(path: Path) -> list[Block]:
     told = (LxmlError, OpcError, PythonDocxError, XmlchemyError)
     try:
         with open_archive(path, "Word") as archive:
-            return list(_blocks(docx.Document(_markup(archive))))
+            blocks = list(islice(_blocks(docx.Document(_markup(archive))), _MAX_PARAGRAPHS + 1))
     except (*told, LookupError, AttributeError, TypeError) as error:
         raise damaged("Word") from error
+    if len(blocks) > _MAX_PARAGRAPHS:
+        raise too_large(f"is a Word document with more than {_MAX_PARAGRAPHS:,} paragraphs")
+    return blocks
 
 
 def _markup(archive: Archive) -> io.BytesIO:
@@ -108,7 +118,7 @@ def _markup(archive: Archive) -> io.BytesIO:
     with ZipFile(copy, "w") as zipped:
         for name in dict.fromkeys(archive.names):
             is_markup = name.lower().endswith((".xml", ".rels"))
-            zipped.writestr(name, archive.markup(name) if is_markup else b"")
+            zipped.writestr(name, archive.markup(name, _MAX_TAGS) if is_markup else b"")
     copy.seek(0)
     return copy
 

@@ -14,16 +14,24 @@ Depending on the version of Open Screenplay Format, the kind of a paragraph is i
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element as Node
 
 from scriptforge.documents import web_page
-from scriptforge.documents.document import Document, content_of, open_archive, text_lines, typed
+from scriptforge.documents.document import (
+    Document,
+    check_tags,
+    content_of,
+    lines_of,
+    open_archive,
+    text_of,
+    typed,
+)
 from scriptforge.screenplay import paragraphs
 from scriptforge.screenplay.format import BrokenScript
 from scriptforge.screenplay.paragraphs import Paragraph, kind_of
-from scriptforge.screenplay.xml_stream import attribute, pull
+from scriptforge.screenplay.xml_stream import attribute, in_parts, pull
 
 _TRELBY_KINDS = {
     "\\": "heading", "@": "heading", ".": "action", "=": "action", "_": paragraphs.CUE,
@@ -39,11 +47,11 @@ def read_highland(path: Path, encoding: str | None) -> Document:
     """Return the script in a Highland document.
 
     Raises:
-        BrokenScript: it is damaged, or has no script in it.
+        BrokenScript: it is damaged, has far too many lines, or has no script in it.
     """
     with open_archive(path, "Highland") as archive:
         name = archive.find("text.fountain", ".fountain", "text.md", ".md", "content.txt", ".txt")
-        lines = archive.text(name).splitlines()
+        lines = lines_of(archive.text(name))
     return Document("", (), lines, "in a Highland document", ".fountain")
 
 
@@ -51,25 +59,28 @@ def read_fade_in(path: Path, encoding: str | None) -> Document:
     """Return the script in a Fade In document.
 
     Raises:
-        BrokenScript: it is damaged, or has no script in it.
+        BrokenScript: it is damaged or far too large, or has no script in it.
     """
     with open_archive(path, "Fade In") as archive:
-        return _open_screenplay(archive.text("document.xml").splitlines(), "in a Fade In document")
+        text = archive.markup("document.xml").decode("utf-8-sig", errors="replace")
+        return _open_screenplay(text, "in a Fade In document")
 
 
 def read_open_screenplay(path: Path, encoding: str | None) -> Document:
     """Return the script in a file in Open Screenplay Format.
 
     Raises:
-        BrokenScript: it is damaged, or has no script in it.
+        BrokenScript: it is damaged or far too large, or has no script in it.
     """
-    return _open_screenplay(text_lines(path, encoding), "in an Open Screenplay Format document")
+    text = text_of(path, encoding)
+    check_tags(text.count("<"), "Open Screenplay Format")
+    return _open_screenplay(text, "in an Open Screenplay Format document")
 
 
-def _open_screenplay(lines: Iterable[str], place: str) -> Document:
+def _open_screenplay(text: str, place: str) -> Document:
     titles: list[str] = []
     found: list[Paragraph] = []
-    for around, node in pull(lines, {"para", "info"}):
+    for around, node in pull(in_parts(text), {"para", "info"}):
         if node.tag == "info":
             titles.append(attribute(node, "title"))
         elif "titlepage" in around:
@@ -101,12 +112,13 @@ def read_celtx(path: Path, encoding: str | None) -> Document:
     """Return the script in a Celtx project, the longest if there are several.
 
     Raises:
-        BrokenScript: it is damaged or has no script in it, or the libraries for documents are not installed.
+        BrokenScript: it is damaged or far too large, has no script in it, or the libraries for documents are
+            not installed.
     """
     with open_archive(path, "Celtx") as archive:
         pages = [name for name in archive.names if name.lower().endswith((".html", ".htm"))]
         scripts = [name for name in pages if name.rpartition("/")[2].startswith("script")] or pages
-        read = [web_page.parse(archive.content(name), encoding, "in a Celtx project") for name in scripts]
+        read = [web_page.parse(archive.markup(name), encoding, "in a Celtx project") for name in scripts]
     longest = max(read, key=lambda document: len(document.paragraphs), default=None)
     if longest is None or not longest.paragraphs:
         raise BrokenScript("is a Celtx project without a script in it", "Save it anew, or export it as text.")
@@ -117,13 +129,13 @@ def read_trelby(path: Path, encoding: str | None) -> Document:
     """Return the script in a Trelby file.
 
     Raises:
-        BrokenScript: it is in an unknown version of the format, or truncated.
+        BrokenScript: it is in an unknown version of the format, truncated, or far too large.
     """
     title = ""
     found: list[Paragraph] = []
     begun, kind = "", None
     is_config = False
-    for line in text_lines(path, encoding):
+    for line in lines_of(text_of(path, encoding)):
         if line.startswith("#"):
             is_config = line.startswith("#Begin-") or (is_config and not line.startswith("#End-"))
             title = title or _trelby_title(line)

@@ -18,6 +18,10 @@ _SAID_ON_DISCORD = frozenset({"Default", "Reply", "0", "19", "ChatInputCommand",
 _SAID_ON_SLACK = frozenset({"", "bot_message", "thread_broadcast", "file_share", "file_comment"})
 _LINK = re.compile(r"<(?P<sign>[@#!]?)(?P<target>[^<>|]{1,2000})(?:\|(?P<label>[^<>]{0,2000}))?>")
 _LONGEST_TITLE = 200
+_LONGEST_NAME = 200
+_LONGEST_NAME_ON_SLACK = 80
+"""What Slack allows. A name stands for each of its mentions, which are as short as `<@U1>`."""
+
 
 Turn = dict[str, str]
 
@@ -85,7 +89,7 @@ def _title(document: object) -> str:
 
 
 def _said(speaker: str, text: str) -> Turn:
-    return {"speaker": speaker, "text": text, "kind": "dialogue"}
+    return {"speaker": speaker[:_LONGEST_NAME], "text": text, "kind": "dialogue"}
 
 
 def _done(text: str) -> Turn:
@@ -135,10 +139,11 @@ def _linked(link: re.Match[str], names: Mapping[str, str]) -> str:
 
 
 def _slack_name(user: Mapping[str, Any]) -> str:
+    """Return the name in the profile of a user, or else another one; a very long name is cut."""
     profile = user.get("profile")
-    within = _slack_name(profile) if isinstance(profile, Mapping) else ""
-    names = (_text(user.get(key)) for key in ("display_name", "real_name", "name"))
-    return within or next(filter(None, names), "")
+    places = [profile, user] if isinstance(profile, Mapping) else [user]
+    names = (_text(place.get(key)) for place in places for key in ("display_name", "real_name", "name"))
+    return next(filter(None, names), "")[:_LONGEST_NAME_ON_SLACK]
 
 
 def _joined(text: object) -> str:

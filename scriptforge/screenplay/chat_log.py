@@ -56,6 +56,8 @@ _BRACKETS = str.maketrans("", "", "()[]")
 """Removes brackets from names: in a cue they enclose an aside, but in a chat they are part of the name."""
 
 _LONGEST_MESSAGE = 100_000
+"""In characters, line ends included."""
+
 _MAX_WORDS_IN_A_NAME = 6
 _LINES_OF_A_MESSAGE = 4
 """A text with more lines per message than this on average, continuations included, gets a lower score."""
@@ -154,7 +156,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
         message = _message(line)
         if message is None and said and size < _LONGEST_MESSAGE and not _is_note(line):
             said.append(_without_marks(_EDITED.sub("", line.rstrip())))
-            size += len(line)
+            size += len(line) + 1
             continue
         if said:
             yield _parsed(speaker, said)

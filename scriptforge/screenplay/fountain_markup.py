@@ -11,7 +11,8 @@ FORCED_BLANK = "  "
 """Written instead of a blank line where that would end a speech or a note."""
 
 _LONGEST_COMMENT = 1_000_000
-"""In characters. A longer comment is read as text: an unclosed one must not hold the rest in memory."""
+"""In characters, line ends included. A longer comment is read as text: an unclosed one must not hold the rest
+in memory."""
 
 _SIGNS = "*_[~^<"
 _ESCAPED = re.compile(rf"\\([{re.escape(_SIGNS)}])")
@@ -62,19 +63,20 @@ def _without(
             yield line
             continue
         text, unclosed = _cut(line, opening, closing)
-        kept = [text]
+        kept, size = [text], len(text)
         # In `a /* b` … `c */ d /* e` … `f */ g`, the lines up to the one that closes a comment are held back.
         # That line may open another one, so this goes on until a line leaves none open, and yields `a  d  g`
         # as one line. If nothing closes the last comment, its mark was text, and so are the lines held back.
         while unclosed:
             *held, last = _hold(lines, closing, may_contain) or [""]
-            if closing not in last:
+            if closing not in last or size > _LONGEST_COMMENT:
                 yield "".join([*kept, unclosed])
                 yield from held
                 yield last
                 break
             text, unclosed = _cut(last.partition(closing)[2], opening, closing)
             kept.append(text)
+            size += len(text) + 1
         else:
             text = "".join(kept)
             if text.strip():
@@ -87,7 +89,7 @@ def _hold(lines: Iterator[str], closing: str, may_contain: Callable[[str], bool]
     size = 0
     for line in lines:
         held.append(line)
-        size += len(line)
+        size += len(line) + 1
         if closing in line or size > _LONGEST_COMMENT or not may_contain(line):
             break
     return held

@@ -205,7 +205,8 @@ def _captions(lines: Iterable[str]) -> Iterator[Caption]:
             is_skipped, size = False, 0
         elif is_blank:
             is_skipped = False
-            caption.lines.append("")
+            if not caption.lines or caption.lines[-1]:
+                caption.lines.append("")
             if caption.end < 0:
                 yield from _finished(caption)
                 caption = Caption(0, -1, [])

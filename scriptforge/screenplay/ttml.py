@@ -36,6 +36,8 @@ _CLOCK = re.compile(
 )
 _FRAMES = 30.0
 _LONGEST_NAME = 200
+_MAX_AGENTS = 8
+"""Maximum number of agents of a caption; further ones are ignored."""
 
 
 class _Rates(NamedTuple):
@@ -113,10 +115,10 @@ def _captions(lines: Iterable[str], rates: _Rates) -> Iterator[Caption]:
 
 
 def _name(agent: Node) -> str:
-    """Return the full name of an agent, or else another one of its names."""
+    """Return the full name of an agent, or else another one of its names; a very long name is cut."""
     names = sorted(agent.iterfind("name"), key=lambda name: attribute(name, "type") != "full")
     texts = (" ".join("".join(name.itertext()).split()) for name in names)
-    return next(filter(None, texts), "")
+    return next(filter(None, texts), "")[:_LONGEST_NAME]
 
 
 def _times(caption: Node, rates: _Rates, above: float) -> tuple[float, float]:
@@ -159,8 +161,8 @@ def _divided(lines: Iterable[str]) -> Iterator[list[str]]:
 
 def _texts(node: Node, speaker: str, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the texts of a caption or a span in it, each with its speaker, and a line feed for each break."""
-    agents = attribute(node, "agent").split()
-    speaker = " & ".join(names.get(agent) or agent for agent in agents) or speaker
+    agents = attribute(node, "agent").split(maxsplit=_MAX_AGENTS)[:_MAX_AGENTS]
+    speaker = " & ".join(names.get(agent) or agent[:_LONGEST_NAME] for agent in agents) or speaker
     yield speaker, _WHITE_SPACE.sub(" ", node.text or "")
     for child in node:
         if child.tag == "br":

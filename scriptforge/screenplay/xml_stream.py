@@ -22,6 +22,9 @@ from scriptforge.screenplay.format import BrokenScript, LinePart
 DEEPEST = 200
 """Maximum depth of nested elements; no script nests a tenth as deep."""
 
+_LARGEST_ELEMENT = 300_000
+"""Maximum number of elements in a wanted one, which is built whole; a paragraph or speech has a few."""
+
 _LONGEST_NAMESPACE = 2000
 """In characters. The parser puts it before each name, so that a long one would be copied again and again."""
 
@@ -62,7 +65,8 @@ def pull(lines: Iterable[str], wanted: Container[str], ignored: Container[str] =
 
     Raises:
         BrokenScript: the text is not XML, is damaged or cut off, declares entities, nests too deeply, or has
-            an overlong namespace. The elements before that have been yielded.
+            an overlong namespace or far too many elements in a wanted one. The elements before that have been
+            yielded.
     """
     builder = _Builder(wanted, ignored)
     parser = _Parser(builder)
@@ -71,6 +75,12 @@ def pull(lines: Iterable[str], wanted: Container[str], ignored: Container[str] =
         yield from builder.taken()
         if problem:
             raise problem
+
+
+def in_parts(text: str) -> Iterator[str]:
+    """Yield a whole document in parts, as lines for `pull`, since all of it may be one line."""
+    for start in range(0, len(text), _CHARACTERS_AT_ONCE):
+        yield LinePart(text[start : start + _CHARACTERS_AT_ONCE])
 
 
 def root(lines: Iterable[str]) -> str:
@@ -135,7 +145,7 @@ class _Builder:
         self._found: list[Found] = []
         self._loose: list[str] = []
         self._tree: TreeBuilder | None = None
-        self._tree_depth = 0
+        self._tree_depth = self._tree_size = 0
         self._ignored_depth = 0
 
     def taken(self) -> list[Found]:
@@ -159,8 +169,11 @@ class _Builder:
             self._ignored_depth = len(self.open)
             return
         if self._tree is None and name in self._wanted:
-            self._tree, self._tree_depth = TreeBuilder(), len(self.open)
+            self._tree, self._tree_depth, self._tree_size = TreeBuilder(), len(self.open), 0
         if self._tree is not None:
+            self._tree_size += 1
+            if self._tree_size > _LARGEST_ELEMENT:
+                raise _TooLargeError
             self._tree.start(name, attributes)
 
     def data(self, text: str) -> None:
@@ -206,6 +219,10 @@ class _TooDeepError(Exception):
     """Elements are nested more deeply than `DEEPEST`."""
 
 
+class _TooLargeError(Exception):
+    """A wanted element contains more than `_LARGEST_ELEMENT` elements."""
+
+
 class _LongNamespaceError(Exception):
     """A namespace has more than `_LONGEST_NAMESPACE` characters."""
 
@@ -249,6 +266,11 @@ class _Parser:
         except _TooDeepError:
             return BrokenScript(
                 f"nests its elements more than {DEEPEST} deep, as no script does", "Export it anew."
+            )
+        except _TooLargeError:
+            return BrokenScript(
+                f"has an element with more than {_LARGEST_ELEMENT:,} others in it, as no script does",
+                "Export it anew.",
             )
         except _LongNamespaceError:
             return BrokenScript(

@@ -6,7 +6,6 @@ the size of the vocabulary. A setting that has no effect with the other choices 
 """
 
 import json
-import tomllib
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +18,7 @@ from scriptforge.errors import UsageError, unknown_name
 from scriptforge.inference import foreign_settings
 from scriptforge.vocabulary import Level
 from scriptforge.vocabulary.levels import LEVELS
+from scriptforge.workspace import parse_toml
 
 
 class _Trial(Protocol):
@@ -189,7 +189,7 @@ class Space:
     @classmethod
     def default(cls) -> "Space":
         """Return the default space."""
-        return cls.parsed(tomllib.loads(DEFAULT_SPACE))
+        return cls.parsed(parse_toml(DEFAULT_SPACE))
 
     @classmethod
     def read(cls, path: Path) -> "Space":

@@ -11,6 +11,7 @@ from scriptforge.workspace.files import (
     atomic_write,
     expand_home,
     parse_json,
+    parse_toml,
     read_json,
 )
 from scriptforge.workspace.folders import SPLITS, DatasetFolder, RunFolder, StudyFolder
@@ -55,6 +56,7 @@ __all__ = [
     "output_file",
     "output_folder",
     "parse_json",
+    "parse_toml",
     "read_json",
     "refuse_existing",
     "remove_leftovers",

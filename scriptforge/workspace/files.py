@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders, and reading of JSON.
+"""Atomic writing of files and folders, and reading of JSON and TOML.
 
 A file or folder is made in a scratch folder beside its destination, synced to disk, and then moved. On Linux
 and macOS the parent folder is synced, too. Windows cannot do that: after a power cut the old content may be
@@ -10,8 +10,10 @@ import json
 import os
 import re
 import stat
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,13 @@ from scriptforge.errors import RunError, disk_error
 from scriptforge.workspace.scratch import put, put_new, scratch_folder, sync_folder
 
 _FOR_FILES = 0o666
+_TOO_DEEP, _TOO_LONG = "it is nested too deeply", "it has a number that is too long"
+_DEEPEST_TOML = 100
+"""Maximum depth of tables and arrays in TOML; dotted keys could make it deeper than the recursion limit."""
+
+_LONGEST_INTEGER = 64
+"""Bits of an integer in TOML, which promises no more."""
+
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -143,9 +152,35 @@ def parse_json(text: str | bytes, *, strict: bool = True) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
     except ValueError:
-        raise ValueError("it has a number that is too long") from None
+        raise ValueError(_TOO_LONG) from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse untrusted TOML, with ValueError as the only exception.
+
+    Raises:
+        ValueError: it is not TOML (`TOMLDecodeError`), is nested too deeply, or has too long a number.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except ValueError:
+        raise ValueError(_TOO_LONG) from None
+    values: list[Any] = [document]
+    for _ in range(_DEEPEST_TOML):
+        if any(isinstance(each, int) and each.bit_length() > _LONGEST_INTEGER for each in values):
+            raise ValueError(_TOO_LONG)
+        tables = (each.values() for each in values if isinstance(each, dict))
+        arrays = (each for each in values if isinstance(each, list))
+        values = [*chain.from_iterable(tables), *chain.from_iterable(arrays)]
+    if values:
+        raise ValueError(_TOO_DEEP)
+    return document
 
 
 def read_json(path: Path) -> Any:

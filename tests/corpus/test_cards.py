@@ -130,6 +130,34 @@ def test_a_card_that_is_not_text_is_named(tmp_path: Path) -> None:
         read_card(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 5000, "nested too deeply"),
+        ("a" + ".a" * 1000 + " = 1", "nested too deeply"),
+        ("a = " + "9" * 5000, "a number that is too long"),
+        ("a = 0x" + "9" * 5000, "a number that is too long"),
+        ("[columns]\na = " + "{a = " * 5000, "nested too deeply"),
+    ],
+    ids=["arrays", "keys", "digits", "hexadecimal digits", "tables"],
+)
+def test_a_card_that_no_parser_endures_leaves_the_others_usable(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    own_card(tmp_path, CARD + SOURCE)
+    path = own_card(tmp_path, CARD + text, "broken")
+    cards = load_cards(tmp_path)
+    assert "mine" in cards.cards and list(cards.broken) == ["broken"]
+    assert str(path) in cards.broken["broken"].message and words in cards.broken["broken"].message
+    assert "\n" not in cards.broken["broken"].message
+
+
+def test_a_mistake_is_found_in_a_card_with_lines_of_any_length(tmp_path: Path) -> None:
+    path = own_card(tmp_path, CARD + f'a = """\n{"[" + " " * 3000}\n{" " * 3000}\n{"a" * 3000}"""\n' + SOURCE)
+    with pytest.raises(CorpusError, match="line 7: “a”: a card has no such key"):
+        read_card(path)
+
+
 def test_a_bad_card_leaves_the_others_usable(tmp_path: Path) -> None:
     own_card(tmp_path, CARD + SOURCE)
     own_card(tmp_path, "title = 3", "broken")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scriptforge.corpus.text_encoding import Examination, examine
+from scriptforge.corpus.text_encoding import Examination, decoded, examine
 from scriptforge.errors import CorpusError
 from scriptforge.net.client import sha256_of
 
@@ -39,6 +39,25 @@ def examination(tmp_path: Path, content: bytes) -> Examination:
 )
 def test_finds_the_encoding(tmp_path: Path, content: bytes, encoding: str) -> None:
     assert examination(tmp_path, content).encoding == encoding
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("Où ça ?\r\nLà.\r".encode(), "Où ça ?\nLà.\n"),
+        (b"caf\xe9", "café"),
+        (codecs.BOM_UTF8 + "café".encode(), "café"),
+        ("café\n".encode("utf-16"), "café\n"),
+        (b"a\0b", "ab"),
+    ],
+)
+def test_a_text_may_be_no_file(content: bytes, text: str) -> None:
+    assert decoded(content, "standard input") == text
+
+
+def test_what_is_no_file_and_no_text_is_named() -> None:
+    with pytest.raises(CorpusError, match="“standard input” is not text: it is a PNG image"):
+        decoded(b"\x89PNG\r\n", "standard input")
 
 
 def test_a_character_may_lie_across_chunks(tmp_path: Path) -> None:

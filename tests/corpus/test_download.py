@@ -53,6 +53,17 @@ def test_an_address_without_a_hash_is_remembered_too(web: Web) -> None:
     assert fetch(asked).origin.files[0].sha256 == SHA256
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"../../../etc", b"\0", SHA256.upper().encode()])
+def test_an_index_that_is_damaged_is_written_anew(web: Web, content: bytes) -> None:
+    web.files["/show.txt"] = SCRIPT
+    asked = source(WebFile(url=f"{web.address}/show.txt"))
+    fetch(asked)
+    (index,) = (path for path in kept_files() if path.parent.name == "urls")
+    index.write_bytes(content)
+    assert text_of(fetch(asked)) == SCRIPT.decode()
+    assert len(web.asked) == 2 and index.read_text() == SHA256
+
+
 def test_several_files_keep_the_order_of_the_card(web: Web) -> None:
     web.files |= {"/2.txt": b"A: two\n", "/10.txt": b"A: ten\n"}
     fetched = fetch(source(*(WebFile(url=f"{web.address}{path}") for path in ("/10.txt", "/2.txt"))))

@@ -66,6 +66,31 @@ def test_it_can_be_converted_and_says_whom_to_ask(tmp_path: Path) -> None:
     assert "Ida: Is that the tram?" in (tmp_path / "ben.txt").read_text()
 
 
+def with_zip64(whole: bytes, size: int | None = None, *, apart: bool = False) -> bytes:
+    """Return an archive with the records for archives of more than four gigabytes.
+
+    Args:
+        whole: an archive.
+        size: what the record says of the size of the directory; None for the truth.
+        apart: whether there is a true record before the locator, which points to another one.
+    """
+    end = whole.rindex(b"PK\x05\x06")
+    entries, true_size, start = struct.unpack_from("<HII", whole, end + 10)
+
+    def record(size: int) -> bytes:
+        return struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, size, start)
+
+    records = record(size or true_size) + (record(true_size) if apart else b"")
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
+    usual = whole[end : end + 8] + struct.pack("<HHIIH", 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return whole[:end] + records + locator + usual
+
+
+def test_an_archive_may_have_the_records_of_large_ones(tmp_path: Path, read: Read) -> None:
+    path = write(tmp_path, "a.zip", with_zip64(zipped({"_chat.txt": IPHONE, "1.jpg": PICTURE})))
+    assert read(path)[1] == read(write(tmp_path, "a.txt", IPHONE))[1]
+
+
 def locked() -> bytes:
     """Return an archive whose members say that they are encrypted."""
     whole = bytearray(zipped({"_chat.txt": IPHONE}))
@@ -81,6 +106,9 @@ def locked() -> bytes:
         (locked(), "is a zipped document that is encrypted with a password"),
         (zipped({"_chat.txt": IPHONE, "../a.jpg": PICTURE}), "leads out of it"),
         (zipped({"_chat.txt": b" " * (65 << 20)}), "unpacks to more than 64 MB"),
+        (zipped({"_chat.txt": IPHONE + "\n" * 1_000_000}), "has more than 1,000,000 lines"),
+        (with_zip64(zipped({"_chat.txt": IPHONE}), 3 << 20), "more than 10,000 members"),
+        (with_zip64(zipped({"_chat.txt": IPHONE}), 3 << 20, apart=True), "more than 10,000 members"),
         (zipped({"_chat.txt": IPHONE} | {f"{number}.jpg": "" for number in range(12_000)}), "12,001 members"),
     ],
 )

@@ -122,3 +122,9 @@ def test_a_layout_that_word_does_not_know_is_none(tmp_path: Path, read: Read, la
 def test_what_word_would_not_open_is_damaged(tmp_path: Path, read: Read, old: bytes, new: bytes) -> None:
     with pytest.raises(CorpusError, match="damaged or cut off"):
         read(write(tmp_path, "a.docx", with_change(old, new)))
+
+
+def test_word_has_no_more_paragraphs_than_can_be_looked_at(tmp_path: Path, read: Read) -> None:
+    content = with_change(b"<w:body>", b"<w:body>" + b"<w:p/>" * 200_001)
+    with pytest.raises(CorpusError, match="a Word document with more than 200,000 paragraphs"):
+        read(write(tmp_path, "a.docx", content))

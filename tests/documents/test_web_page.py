@@ -126,6 +126,21 @@ def test_a_text_with_tags_in_it_is_no_page(tmp_path: Path, read: Read, text: str
     assert "On a web page" not in read(write(tmp_path, "a.txt", text))[0]
 
 
+def test_what_stands_in_pre_tags_is_read_once(tmp_path: Path, read: Read) -> None:
+    page = "<html><pre>NORA: Is that the roof?\n<pre>OSKAR: It is only rain.\n</pre></pre></html>"
+    assert [row.text for row in read(write(tmp_path, "a.html", page))[1]] == [
+        "Is that the roof?",
+        "It is only rain.",
+    ]
+
+
+def test_the_name_of_an_author_is_cut(tmp_path: Path, read: Read) -> None:
+    said = "<div class='message'><div class='body'>{}<div class='text'>Rain.</div></div></div>"
+    name = "<div class='from_name'>" + "Ida " * 10_000 + "</div>"
+    path = write(tmp_path, "a.html", "<html>" + said.format(name) + said.format("") * 2 + "</html>")
+    assert [len(row.speaker) for row in read(path)[1]] == [199] * 3
+
+
 def test_a_page_may_be_nested_deeply_and_cut_off(tmp_path: Path, read: Read) -> None:
     deep = "<div>" * 100 + lines("<p>{name}: {text}</p>")
     assert len(read(write(tmp_path, "a.html", f"<html><body>{deep}"))[1]) == len(LINES)

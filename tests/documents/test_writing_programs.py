@@ -11,6 +11,10 @@ from scriptforge.errors import CorpusError
 
 from .conftest import Read
 
+OSF = "<document type='Open Screenplay Format document'>"
+BLANK = "\n" * 1_000_001
+BLANK_TEXT = f"<paragraphs><para><text>{BLANK}</text></para></paragraphs></document>"
+
 FILES: dict[str, tuple[str, str | bytes]] = {
     "a.highland": (
         "fountain",
@@ -71,6 +75,14 @@ def test_a_file_that_was_cut_off_is_named_and_the_rest_of_its_folder_kept(
         ("root.fadein", zipped({"/etc/document.xml": "<a/>"}), "leads out of it"),
         ("many.docx", zipped({f"word/{number}": "" for number in range(12_000)}), "12,000 members"),
         ("bomb.fadein", zipped({"document.xml": b" " * (65 << 20)}), "unpacks to more than 64 MB"),
+        ("tags.fadein", zipped({"document.xml": b"<a/>" * 500_001}), "a Fade In .*more than 500,000 tags"),
+        ("tags.osf", OSF + "<a/>" * 500_001, "an Open Screenplay Format .*more than 500,000 tags"),
+        ("tags.celtx", zipped({"project.rdf": "", "script.html": b"<a>" * 500_001}), "500,000 tags"),
+        ("lines.highland", zipped({"text.md": BLANK}), "has more than 1,000,000 lines"),
+        ("lines.fadein", zipped({"document.xml": f"{OSF}{BLANK_TEXT}"}), "has more than 1,000,000 lines"),
+        ("lines.osf", f"{OSF}{BLANK_TEXT}", "has more than 1,000,000 lines"),
+        ("lines.celtx", zipped({"project.rdf": "", "script.html": f"<pre>{BLANK}"}), "1,000,000 lines"),
+        ("lines.trelby", f"#Version 3\n{BLANK}", "has more than 1,000,000 lines"),
         ("entities.fadein", zipped({"document.xml": '<!DOCTYPE a [<!ENTITY b "c">]><document/>'}), "entit"),
     ],
 )  # fmt: skip

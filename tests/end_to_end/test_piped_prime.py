@@ -56,6 +56,17 @@ def test_a_file_is_read_whole(
         assert generate(*words, stage=stage, stdin=file.fileno()).stdout == expected
 
 
+def test_a_pipe_is_read_in_whatever_encoding_it_is(stage: TrainedWorkspace, expected: str) -> None:
+    in_utf_16 = r"printf '\377\376e\000l\000a\000i\000n\000e\000'"
+    assert generate("--prime", "-", stage=stage, before=in_utf_16).stdout == expected
+
+
+def test_a_pipe_without_text_is_an_error(stage: TrainedWorkspace) -> None:
+    done = generate("--prime", "-", stage=stage, before=r"printf '\211PNG\r\n'")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "“standard input” is not text: it is a PNG image" in done.stderr
+
+
 @pytest.mark.slow
 def test_a_pipe_that_stays_silent_and_open_is_left_alone(stage: TrainedWorkspace) -> None:
     reader, writer = os.pipe()

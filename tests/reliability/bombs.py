@@ -169,6 +169,58 @@ BOMBS: Mapping[str, Bomb] = {
     "subtitles with a caption of 200,000 lines": Bomb(
         "a.ttml", _around("<tt><body><p>", "a<br/>", 200_000, "</p></body></tt>")
     ),
+    "subtitles with a name of 1 MB that 2,000 references stand for": Bomb(
+        "a.ttml",
+        lambda size: (
+            b'<tt><head><agent id="a"><name>%s</name></agent></head><body><p agent="%s">Rain.</p></body></tt>'
+            % (b"a" * int(size * _MB), b"a " * int(size * 2000))
+        ),
+    ),
+    "a text of .odt with 490,000 empty paragraphs": Bomb(
+        "a.odt",
+        lambda size: zipped(
+            {"mimetype": "a", "content.xml": f"<text>{'<p/>' * int(size * 490_000)}<p>A: a</p></text>"}
+        ),
+    ),
+    "a document of Fade In with 490,000 empty paragraphs": Bomb(
+        "a.fadein",
+        lambda size: zipped(
+            {
+                "document.xml": "<document><paragraphs>"
+                + "<para/>" * int(size * 490_000)
+                + "<para><text>A: a</text></para></paragraphs></document>"
+            }
+        ),
+    ),
+    "a chat with 60 MB of blank lines in an archive": Bomb(
+        "a.zip",
+        lambda size: zipped({"_chat.txt": b"[1/1/21, 9:14:05] A: B\n" + b"\n" * int(size * 60 * _MB)}),
+    ),
+    "a chat with 990,000 blank lines in an archive": Bomb(
+        "a.zip", lambda size: zipped({"_chat.txt": b"[1/1/21, 9:14:05] A: B\n" + b"\n" * int(size * 990_000)})
+    ),
+    "a script in Highland with 60 MB of blank lines": Bomb(
+        "a.highland", lambda size: zipped({"text.md": b"NORA\nRain.\n" + b"\n" * int(size * 60 * _MB)})
+    ),
+    "a project of Celtx with 60 MB of blank lines": Bomb(
+        "a.celtx",
+        lambda size: zipped(
+            {"project.rdf": "", "script.html": b"<pre>NORA: Rain." + b"\n" * int(size * 60 * _MB)}
+        ),
+    ),
+    "a message of 1,000,000 blank lines": Bomb(
+        "a.txt", _around("[1/1/21, 9:14:05] A: B\n[1/1/21, 9:14:05] B: A\n", "\n", 1_000_000)
+    ),
+    "a caption of 1,000,000 blank lines": Bomb(
+        "a.srt", _around("1\n00:00:01,000 --> 00:00:02,000\nA: B\n", "\n", 1_000_000)
+    ),
+    "a comment of 1,000,000 blank lines": Bomb(
+        "a.fountain", _around("Title: a\n\n/* a", "\n", 1_000_000, "\nA\n")
+    ),
+    "a title of 1 MB over 10,000 lines": Bomb(
+        "a.fountain",
+        lambda size: f"Title: {'a' * int(size * _MB)}\n\n".encode() + b"NORA\nRain.\n\n" * int(size * 10_000),
+    ),
     "a chat that unpacks to 300 MB": Bomb(
         "a.zip", lambda size: zipped({"_chat.txt": b"[1/1/21, 9:14:05] A: B\n" * int(size * 12 * _MB)})
     ),

@@ -106,6 +106,14 @@ def test_a_cue_longer_than_any_is_cut() -> None:
     assert len(element.speaker) <= 1000 and normalise(element) == element
 
 
+def test_a_title_longer_than_any_is_cut(tmp_path: Path) -> None:
+    """It is in every row of its script."""
+    path = tmp_path / "a.fountain"
+    path.write_text(f"Title: {'Tin Roof ' * 1_000}\n\nINT. TIN ROOF\n\nNORA\nRain.\n")
+    rows = list(parse(fetch(find_source(str(path), Cards({}, {}))), False, Parsing()))
+    assert [len(row.title) for row in rows] == [1000] * 2
+
+
 @pytest.mark.slow
 def test_mutants() -> None:
     assert failures(corpora.attack_with_mutants(200)) == []

@@ -1,5 +1,6 @@
 """Subtitles in TTML: titles, times in every unit, names, and what is no TTML."""
 
+import tracemalloc
 from itertools import chain, count, islice, pairwise
 
 import pytest
@@ -77,6 +78,26 @@ def test_signs_of_markup_stay_what_they_are() -> None:
     head = "<metadata><ttm:agent xml:id='a'><ttm:name>Ida &amp; &lt;Ben&gt;</ttm:name></ttm:agent></metadata>"
     [found] = elements('<p ttm:agent="a">1 &lt; 2 &amp;amp; &lt;i&gt;</p>', head=head)
     assert found == Element("dialogue", "1 < 2 &amp; <i>", "Ida & <Ben>")
+
+
+def test_names_and_lists_of_agents_are_cut() -> None:
+    """Each of thousands of references to a name is a few letters long, and the name has any length."""
+    name = "Ida " * 1000
+    head = f"<metadata><ttm:agent xml:id='a'><ttm:name>{name}</ttm:name></ttm:agent></metadata>"
+    caption = f'<p ttm:agent="{"a " * 5000}">Rain.</p>'
+    tracemalloc.start()
+    [found] = elements(caption, head=head)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.speaker.startswith("Ida Ida") and len(found.speaker) <= 200
+    assert peak < 2_000_000
+    [found] = elements(f'<p ttm:agent="{"x" * 9000}">Rain.</p>')
+    assert found == Element("dialogue", "Rain.", "x" * 200)
+
+
+def test_a_caption_is_no_larger_than_a_script_needs() -> None:
+    with pytest.raises(BrokenScript, match="an element with more than 300,000 others in it"):
+        elements("<p>Rain.</p>", "<p>" + "<br/>" * 300_001 + "</p>")
 
 
 def test_rolling_captions_are_read_once() -> None:

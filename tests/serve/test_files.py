@@ -1,12 +1,14 @@
 """Files that a draft becomes: in which formats, and under which names."""
 
+import tempfile
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from support.room import ServedRoom
 
 from scriptforge.documents.kinds import WRITTEN
-from scriptforge.serve.files import ExportRequest, export_formats, write_file
+from scriptforge.serve.files import ExportRequest, export_formats, read_file, write_file
 
 
 def test_whatever_is_written_can_be_exported() -> None:
@@ -36,6 +38,14 @@ def test_the_name_is_the_title_as_far_as_systems_take_it(title: str, stem: str) 
 def test_a_long_title_is_cut_where_a_name_would_be_too_long(letter: str) -> None:
     name = write_file(ExportRequest(title=letter * 150, elements=[]), "fountain")[2]
     assert name.startswith(letter * 40) and len(name) < 100 and len(name.encode()) < 230
+
+
+def test_an_import_reads_no_file_beside_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary files lie in a folder in which others may write."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "users.json").write_text('[{"id": "U1", "name": "ida"}]', encoding="utf-8")
+    chat = b'[{"type": "message", "user": "U1", "ts": "1", "text": "Rain."}]'
+    assert [line["text"] for line in read_file("chat.json", chat)["elements"]] == ["U1", "Rain."]
 
 
 def test_a_browser_is_told_the_name(room: ServedRoom) -> None:
