@@ -240,11 +240,12 @@ def _description(folder: DatasetFolder | RunFolder) -> Path:
 
 
 def _created(description: Path) -> str:
-    """Read the time of creation from a description; empty if it has none."""
+    """Read the time of creation from a description; empty if it has none, so that it comes last."""
     try:
-        return str(parse_json(description.read_bytes()).get("created", ""))
-    except (OSError, ValueError, AttributeError):
+        created = parse_json(description.read_bytes())["created"]
+    except (OSError, ValueError, LookupError, TypeError):
         return ""
+    return created if isinstance(created, str) and created[:4].isdecimal() else ""
 
 
 def _latest_first(folders: Iterable[Folder]) -> list[Folder]:
