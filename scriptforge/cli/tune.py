@@ -347,10 +347,15 @@ def _facts(document: dict[str, Any], outcome: "Outcome") -> list[tuple[str, str]
         ("its choices", ", ".join(_assignments(outcome.best.settings))),
     ]
     if outcome.default is not None:
-        gain = 1 - (outcome.best.bits_per_character or 0.0) / outcome.default
-        found = f"the best needs {gain:.1%} less" if outcome.is_better else "no trial was better"
-        rows.append(("train by itself", f"{outcome.default:.4f} bits/char; {found}"))
+        rows.append(("train by itself", f"{outcome.default:.4f} bits/char; {_gain(outcome)}"))
     if "run" in document:
         figure = document["trained"]["stream"]["bits_per_character"]
         rows.append(("run", f"{document['run']}: {figure:.4f} bits/char on {outcome.dataset.name}"))
     return rows
+
+
+def _gain(outcome: "Outcome") -> str:
+    """Say how much better the best trial is than the settings of `train`, of which the loss may be 0."""
+    if not (outcome.is_better and outcome.default):
+        return "no trial was better"
+    return f"the best needs {1 - (outcome.best.bits_per_character or 0.0) / outcome.default:.1%} less"

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from support import postgresql, skips
 from support.command import TrainedWorkspace, begin, end, scriptforge, wait_until
@@ -14,6 +15,11 @@ from support.spaces import SMALL_SPACE
 from support.tiny import prepared
 
 from scriptforge.cli.app import run
+from scriptforge.dataset import Dataset
+from scriptforge.tuning.results import note
+from scriptforge.tuning.space import Space
+from scriptforge.tuning.study import Plan, open_study
+from scriptforge.workspace import Workspace
 
 FASTER_SPACE = """\
 hidden_size = 16
@@ -186,6 +192,23 @@ def test_a_storage_that_is_lost_ends_the_search_in_two_lines(place: Path) -> Non
     *_, problem, hint = errors.splitlines()
     assert code == 1 and "Traceback" not in errors
     assert problem.startswith("Error: The study cannot be kept at sqlite:///") and hint
+
+
+def test_a_loss_of_exactly_zero_is_shown(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = Workspace(place)
+    plan = Plan(9, 0.01, Space.read(place / "space.toml"), "median", "cpu", seed=1)
+
+    def has_learnt_it_by_heart(trial: optuna.Trial) -> float:
+        note(trial, chosen=study.choose(trial), settings={}, seconds=0.01)
+        return 0.0
+
+    with open_study(workspace.study("harbour"), None, Dataset(workspace.dataset("harbour")), plan) as study:
+        study.backend.optimize(has_learnt_it_by_heart, n_trials=9)
+    words = ["tune", "harbour", "--trials", "9", "--space", f"{place}/space.toml", "--seconds", "0.01"]
+    assert run([*words, "--plot", "--workspace", str(place)]) == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"^train by itself +0\.0000 bits/char; no trial was better$", out, re.MULTILINE)
+    assert err.splitlines()[-1].startswith("Next: scriptforge train harbour ")
 
 
 def test_the_space_is_printed_for_editing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
