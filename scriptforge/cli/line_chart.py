@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
-from scriptforge.cli.message import safe
+from scriptforge.characters import safe
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

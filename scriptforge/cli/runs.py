@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from scriptforge.characters import command
+from scriptforge.characters import command, safe
 from scriptforge.cli.completion import run_names
 from scriptforge.cli.line_chart import Curve, LineChart
-from scriptforge.cli.message import safe
 from scriptforge.cli.output import Output, sections
 from scriptforge.cli.parameters import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.tables import table

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.characters import command
-from scriptforge.cli.message import safe
+from scriptforge.characters import command, safe
 from scriptforge.cli.output import Output
 from scriptforge.cli.signals import Interrupts
 from scriptforge.options import Device

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.characters import command
+from scriptforge.characters import command, safe
 from scriptforge.cli.completion import dataset_names, study_names
-from scriptforge.cli.message import safe
 from scriptforge.cli.output import Output, sections
 from scriptforge.cli.parameters import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.signals import Interrupts
