@@ -35,14 +35,15 @@ def device_of(gpu: bool | None) -> Device:
 
 
 def follow(events: "Iterable[TrainingEvent]", output: Output, interrupts: Interrupts) -> "Finished":
-    """Show a training run to its end, and return its last event.
+    """Show a training run to its end, and return its last event; from here on, a signal only asks it to stop.
 
     Raises:
         Exit: the training was interrupted, or another process of a distributed training reports it.
     """
     from scriptforge.training.events import Finished
 
-    last = show(events, output)
+    with interrupts:
+        last = show(events, output)
     if not isinstance(last, Finished):
         raise typer.Exit(interrupts.exit_code)
     return last

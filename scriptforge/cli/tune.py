@@ -257,21 +257,21 @@ def tune(
     if run_name:
         workspace.refuse_overwriting(workspace.new_run(run_name), force=False)
     folder = workspace.study(study_name or dataset.name)
-    with Interrupts() as interrupts:
-        with open_study(folder, storage, dataset, plan) as study:
-            _search(study, output, interrupts)
-            outcome = outcome_of(study)
-        if plot:
-            for path in draw_plots(folder, outcome.records, outcome.importance):
-                output.note(f"Drawn: {path}")
-        document = _document(dataset.name, outcome)
-        if best:
-            copied = copied_into_workspace(outcome.dataset, workspace)
-            options = outcome.options_for(length)
-            events = train(copied, options, workspace, name=run_name, should_stop=interrupts.requested)
-            finished = follow(events, output, interrupts)
-            document["run"] = finished.run
-            document["trained"] = asdict(finished.best)
+    interrupts = Interrupts()
+    with open_study(folder, storage, dataset, plan) as study:
+        _search(study, output, interrupts)
+        outcome = outcome_of(study)
+    if plot:
+        for path in draw_plots(folder, outcome.records, outcome.importance):
+            output.note(f"Drawn: {path}")
+    document = _document(dataset.name, outcome)
+    if best:
+        copied = copied_into_workspace(outcome.dataset, workspace)
+        options = outcome.options_for(length)
+        events = train(copied, options, workspace, name=run_name, should_stop=interrupts.requested)
+        finished = follow(events, output, interrupts)
+        document["run"] = finished.run
+        document["trained"] = asdict(finished.best)
     output.result(document, lambda: _drawn(document, outcome))
     output.note(_next_step(dataset.name, outcome, document.get("run")))
 
@@ -283,7 +283,7 @@ def _search(study: "Study", output: Output, interrupts: Interrupts) -> None:
 
     if study.default_starts_from_base:
         output.note(_FROM_BASE)
-    with output.live() as live:
+    with interrupts, output.live() as live:
         records = records_of(study.backend)
         view = _Screen(live, records, study.plan.trials) if live else _Lines(output)
         search(study, view.show, interrupts.requested)

@@ -6,7 +6,7 @@ No other module knows these names.
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -311,10 +311,15 @@ class StudyFolder(_Folder):
         return next((process for trial in trials if (process := trial.training_process())), None)
 
     @contextmanager
-    def turn(self, what: str) -> Iterator[None]:
-        """Hold a lock for something that the processes of a study do one at a time; wait for it if needed."""
+    def turn(self, what: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold a lock for something that the processes of a study do one at a time; wait for it if needed.
+
+        Args:
+            what: what is done.
+            on_wait: called again and again while another process does it; may raise to stop waiting.
+        """
         make_folder(self.path)
-        with Lock.acquire(self.path / what, "in use", waits=True):
+        with Lock.acquire(self.path / what, "in use", on_wait=on_wait):
             yield
 
 

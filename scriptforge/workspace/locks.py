@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple, Self
@@ -61,13 +62,14 @@ class Lock:
         self._file = file
 
     @classmethod
-    def acquire(cls, path: Path, doing: str, *, waits: bool = False) -> Self:
+    def acquire(cls, path: Path, doing: str, *, on_wait: Callable[[], None] | None = None) -> Self:
         """Lock the name of a path, which need not exist, but whose parent folder must.
 
         Args:
             path: the file or folder to be written.
             doing: what is being done, for other processes: "being trained".
-            waits: whether to wait until the lock is free.
+            on_wait: called again and again while the lock is not free, and may raise to stop waiting; None
+                does not wait.
 
         Raises:
             LockHeldError: another process holds the lock.
@@ -78,16 +80,18 @@ class Lock:
             file = place.open("a+b", buffering=0)
             if not try_lock(file.fileno()):
                 failures += 1
-                if failures >= _ATTEMPTS and not waits:
-                    with file:
+                with file:
+                    if failures >= _ATTEMPTS and on_wait is None:
                         raise LockHeldError(_read_holder(file))
+                if on_wait is not None:
+                    on_wait()
                 time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
-            elif _is_at(file, place):
+                continue
+            if _is_at(file, place):
                 _write_holder(file, doing)
                 return cls(place, file)
-            else:  # its last holder has just removed the file
-                failures = 0
-            file.close()
+            file.close()  # its last holder has just removed it
+            failures = 0
 
     def release(self) -> None:
         """Release the lock."""

@@ -3,14 +3,16 @@
 import json
 import re
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from support import postgresql, skips
-from support.command import TrainedWorkspace, begin, end, scriptforge, wait_until
+from support.command import COMMAND, TrainedWorkspace, begin, end, environment, scriptforge, wait_until
 from support.spaces import SMALL_SPACE
 from support.tiny import prepared
 
@@ -155,6 +157,29 @@ def test_interrupted_and_gone_on_with(place: Path) -> None:
     found = document(scriptforge(*words, workspace=place))
     assert sorted(states(found)) == ["complete", "repeated"]
     assert found["trials"][0]["reason"] == "interrupted"
+
+
+@pytest.mark.slow
+def test_one_interrupt_is_enough_while_it_waits_for_another_process(place: Path) -> None:
+    with (place / "space.toml").open("a") as space:
+        space.write('level = "char"\n')
+    folder = Workspace(place).study("harbour")
+    with folder.turn("harbour-char"):  # as who tokenises has it
+        process = subprocess.Popen(
+            (*COMMAND, "tune", *SHORT), cwd=place, env=environment(), stderr=subprocess.PIPE, text=True
+        )
+        wait_until(process, lambda: _is_measured(folder.database))
+        assert end(process, signal.SIGINT) == (130, "Warning: Interrupted.\n")
+
+
+def _is_measured(database: Path) -> bool:
+    """Return whether a study knows how fast the machine is; what its first trial needs comes next."""
+    query = "SELECT COUNT(*) FROM study_user_attributes WHERE key = 'machine'"
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return bool(connection.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:  # it is being made
+        return False
 
 
 needs_postgresql = pytest.mark.skipif(not postgresql.program("initdb"), reason=skips.NO_POSTGRESQL)
