@@ -1,4 +1,4 @@
-r"""Control characters in untrusted text, and functions that make such text safe to display or paste.
+r"""Control characters and private data in text, and functions that make it safe to display or paste.
 
 The sets differ by purpose. Readers of scripts must keep line breaks, of which Unicode has more than `\n`; XML
 has a list of its own, in which C1 is allowed; displayed text must not move the cursor or change the direction
@@ -34,12 +34,39 @@ BIDI_CONTROLS = re.compile(f"[{_TURNING}]")
 PROGRAM = "scriptforge"
 
 _MARKS = frozenset("\\`*_{}[]<>#|!~&$")
+_TOKEN = re.compile(r"\bhf_\w{4,}(?:[.-]\w+)*")
+_SHORTEST_TOKEN = 8
 _LONG_OPTION = re.compile(r"(--[\w-]+)=(.+)", re.DOTALL)
 
 
 def shown(text: str) -> str:
     """Return untrusted text for a page or a picture, with � in place of each `UNSAFE` character."""
     return UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def safe(text: str) -> str:
+    """Return untrusted text made safe for a terminal; tabs and newlines are kept.
+
+    ASCII control characters become visible symbols (␛ for ESC), and other `UNSAFE` characters become �.
+    Brackets are not escaped, since rich's markup is turned off.
+    """
+    return UNSAFE.sub(_picture, text)
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else "�"
+
+
+def redact(text: str) -> str:
+    """Return a message without private data: the home folder becomes `~`, an access token `hf_…`."""
+    home = os.environ.get("HOME", "").rstrip(os.sep)
+    for place in dict.fromkeys((home, os.path.realpath(home))) if home else ():
+        text = re.sub(re.escape(place) + r"(?![\w.-])", "~", text)
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if len(token) >= _SHORTEST_TOKEN:
+        text = text.replace(token, "hf_…")
+    return _TOKEN.sub("hf_…", text)
 
 
 def markdown(text: str) -> str:

@@ -1,11 +1,13 @@
 """A plugin for Simon Willison's `llm`: `llm -m scriptforge/NAME "elaine:"` generates text with a run.
 
 `llm` finds it by its entry point and imports it at every start, so nothing heavy is imported until a model
-generates. The options are fields of `GenerateOptions`, which defines their defaults and ranges.
+generates, and no folder is changed. The options are fields of `GenerateOptions`, which defines their defaults
+and ranges. Names, errors and texts may come from a stranger's model, and `llm` prints them as they are.
 """
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import fields
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, get_args
@@ -13,7 +15,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import llm
 from pydantic import Field, create_model
 
-from scriptforge.errors import ScriptforgeError
+from scriptforge.characters import redact, safe
+from scriptforge.errors import ScriptforgeError, disk_error
 from scriptforge.options import GenerateOptions
 from scriptforge.workspace import Workspace
 
@@ -26,9 +29,13 @@ _NOT_OFFERED = frozenset({"prime", "count", "continue_from", "back", "save_state
 
 @llm.hookimpl
 def register_models(register: Callable[..., None]) -> None:
-    """Register every run of the workspace that is named by the environment, or else is the current folder."""
-    for run in Workspace.find().runs():
-        register(RunModel(run.name))
+    """Register every run of the workspace that is named by the environment, or else is the current folder.
+
+    If that cannot be read, none is registered: every command of `llm` calls this.
+    """
+    with suppress(OSError):
+        for run in Workspace.locate().runs():
+            register(RunModel(run.name))
 
 
 def _options() -> type[llm.Options]:
@@ -38,7 +45,7 @@ def _options() -> type[llm.Options]:
     for field in fields(GenerateOptions):
         if field.name not in _NOT_OFFERED:
             kind = str if field.name == "cast" else _kind(field.type)
-            offered[field.name] = (kind | None, Field(default=None, description=described[field.name]))
+            offered[field.name] = (kind | None, Field(default=None, description=described.get(field.name)))
     made: type[llm.Options] = create_model("Options", __base__=llm.Options, **offered)
     return made
 
@@ -63,7 +70,7 @@ class RunModel(llm.Model):
     Options = _options()  # type: ignore[assignment]
 
     def __init__(self, name: str) -> None:
-        self.model_id = f"scriptforge/{name}"
+        self.model_id = f"scriptforge/{_printable(name)}"
         self._name = name
         self._model: Model | None = None
 
@@ -95,6 +102,16 @@ class RunModel(llm.Model):
         response.response_json = {"seed": chosen["seed"]}
         try:
             self._model = self._model or load(self._name)
-            yield from write(self._model, prime=prompt.prompt or "", **chosen)
-        except ScriptforgeError as error:
-            raise llm.ModelError(f"{error.message} {error.hint}".strip()) from error
+            yield from map(safe, write(self._model, prime=prompt.prompt or "", **chosen))
+        except (ScriptforgeError, OSError) as error:
+            raise llm.ModelError(_printable(_explanation(error))) from error
+
+
+def _explanation(error: ScriptforgeError | OSError) -> str:
+    explained = error if isinstance(error, ScriptforgeError) else disk_error(error)
+    return str(error) if explained is None else f"{explained.message} {explained.hint}"
+
+
+def _printable(text: str) -> str:
+    """Return a text as the command line prints messages: on one line, safe, and without private data."""
+    return safe(redact(" ".join(text.split())))

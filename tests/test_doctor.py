@@ -104,3 +104,22 @@ def test_caches_are_measured(workspace_path: Path, own_home: Path, monkeypatch: 
     (cache / "link").symlink_to(cache / "deep" / "table.arrow")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(cache))
     assert found(workspace_path)["datasets cache"].found == f"{cache}, 5 KiB"
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 5000, '{"created": NaN, "parameters": 1e400}', "\0", '{"created": []}']
+)
+def test_a_damaged_run_changes_nothing(
+    content: str, workspace_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["doctor", "--json"]) == 0
+    before = capsys.readouterr()
+    for folder in (Workspace(workspace_path).new_run("damaged"), Workspace(workspace_path).new_run("a")):
+        folder.path.mkdir(parents=True)
+        folder.config.write_text(content)
+    assert run(["doctor", "--json"]) == 0
+    after = capsys.readouterr()
+    assert [each["check"] for each in json.loads(after.out)["findings"]] == [
+        each["check"] for each in json.loads(before.out)["findings"]
+    ]
+    assert after.err == before.err

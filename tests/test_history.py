@@ -12,7 +12,7 @@ from scriptforge.workspace import RunFolder
 
 FIGURES = st.floats(min_value=0, allow_infinity=False)
 VALIDATIONS = st.builds(
-    Validation, st.integers(min_value=0), *([FIGURES] * 7), st.booleans()
+    Validation, st.integers(0, 2**63 - 1), *([FIGURES] * 7), st.booleans()
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The plugin in the real `llm`: what it offers, and that it writes what the library writes."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +100,85 @@ def test_what_cannot_be_written_is_said_in_one_line(arguments: list[str], proble
     assert done.exit_code == 1
     assert problem in done.output
     assert "Traceback" not in done.output
+
+
+ESCAPE, TOKEN = "\x1b[31m", "hf_abcdefghijklmnop"
+
+
+@pytest.fixture
+def strange(tiny_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace in the home folder, with runs whose names would steer a terminal or give a token away."""
+    for name in (f"red{ESCAPE}\nx\x9b\udcff", TOKEN):
+        shutil.copytree(tiny_run.path, tmp_path / "runs" / name)
+    monkeypatch.setenv("SCRIPTFORGE_WORKSPACE", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_the_names_of_runs_are_safe_to_list_and_can_be_typed(strange: Path) -> None:
+    listed = CliRunner().invoke(cli, ["models", "list"])
+    assert listed.exit_code == 0
+    assert ESCAPE not in listed.output and "\x9b" not in listed.output and TOKEN not in listed.output
+    for name in ("red␛[31m x��", "hf_…"):
+        assert f"scriptforge/{name}\n" in listed.output
+        written = CliRunner().invoke(cli, ["-m", f"scriptforge/{name}", "elaine:", "-o", "lines", "2"])
+        assert written.exit_code == 0, written.output
+
+
+def test_errors_are_safe_and_say_nothing_private(strange: Path) -> None:
+    damaged = strange / "runs" / f"red{ESCAPE}\nx\x9b\udcff"
+    config = json.loads((damaged / "config.json").read_text())
+    (damaged / "config.json").write_text(json.dumps({**config, f"key{ESCAPE}": f"{strange}/secret"}))
+    said = CliRunner().invoke(cli, ["-m", "scriptforge/red␛[31m x��", "elaine:"])
+    assert said.exit_code == 1 and "key␛[31m is not a known key" in said.output
+    assert len(said.output.splitlines()) == 1
+    lexicon = strange / "runs" / TOKEN / "lexicon.txt"
+    lexicon.unlink(missing_ok=True)
+    lexicon.symlink_to(lexicon)
+    weights = strange / "runs" / TOKEN / "model.safetensors"
+    weights.unlink()
+    weights.mkdir()
+    said = CliRunner().invoke(cli, ["-m", "scriptforge/hf_…", "elaine:"])
+    assert said.exit_code == 1 and "Run “hf_…” has no weights yet" in said.output
+
+
+def test_a_text_cannot_steer_the_terminal(strange: Path) -> None:
+    folder = strange / "runs" / TOKEN
+    tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    for name in ("ELAINE", "Bo"):
+        tokenizer = tokenizer.replace(f"<cue:{name}>", rf"<cue:\u202e{name}>")
+    (folder / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
+    words = ["mrs ash:", "-o", "lines", "12", "-o", "seed", "1"]
+    said = CliRunner().invoke(cli, ["-m", "scriptforge/hf_…", *words])
+    assert said.exit_code == 0, said.output
+    assert "�Bo:" in said.output and "\u202e" not in said.output
+
+
+def test_a_folder_that_is_none_of_ours_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    for name in ("data/.foreign.lock", "runs/.net.lock", "runs/.net.new/x", "studies/a/.b.lock"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("theirs")
+    monkeypatch.setenv("SCRIPTFORGE_WORKSPACE", str(project))
+    before = sorted(project.rglob("*"))
+    assert CliRunner().invoke(cli, ["models", "list"]).exit_code == 0
+    assert sorted(project.rglob("*")) == before
+
+
+@pytest.mark.parametrize("what", ["runs", "runs/odd/config.json"])
+def test_what_cannot_be_read_disturbs_no_other_command(
+    what: str, tiny_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if what != "runs":
+        shutil.copytree(tiny_run.path, tmp_path / "runs" / "harbour")
+    (tmp_path / what).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / what).symlink_to("x" * 300)  # no name is so long, so that to look at it is an error
+    monkeypatch.setenv("SCRIPTFORGE_WORKSPACE", str(tmp_path))
+    listed = CliRunner().invoke(cli, ["models", "list"])
+    assert listed.exit_code == 0 and "OpenAI" in listed.output
+    assert ("scriptforge/harbour" in listed.output) == (what != "runs")
 
 
 def test_without_runs_there_are_no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,8 @@ CONFIG = {
     "init_from": "the run of `--from`: `name`, `fingerprint`, `repository`, `revision`; or null",
     "measured": "of the machine before training by `--minutes`: `operations_per_second`, `threads`, and "
     "how many processors other programs kept `busy`; else null",
+    "threads": "how many threads compute, or `adaptive` if the time of steps decides as it trains, on which "
+    "the last bits of the model depend; null for a GPU",
     "result.best": "of the best weights on the validation split, as `evaluate` but without `run` and `split`",
     "result.step": "the optimizer step at which they stood",
     "result.seconds": "training time, validations included",

@@ -80,4 +80,4 @@ def _workspace(context: typer.Context) -> "Workspace":
     """Return the workspace that is named on the command line so far, or else the default one."""
     from scriptforge.workspace import Workspace
 
-    return Workspace.find(context.params.get("workspace_path"))
+    return Workspace.locate(context.params.get("workspace_path"))

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scriptforge.characters import redact
 from scriptforge.cli.completion import corpus_names
-from scriptforge.cli.message import redact
 from scriptforge.cli.output import Output
 from scriptforge.cli.parameters import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.tables import facts, table

@@ -53,23 +53,24 @@ def demo(
         " what it writes meanwhile:"
     )
     prepare_process()
-    with Interrupts() as interrupts:
-        end = time.monotonic() + minutes * 60
+    interrupts = Interrupts()
+    end = time.monotonic() + minutes * 60
 
-        def should_stop() -> bool:
-            is_over = time.monotonic() > end and run.weights.is_file()
-            return is_over or interrupts.requested()
+    def should_stop() -> bool:
+        is_over = time.monotonic() > end and run.weights.is_file()
+        return is_over or interrupts.requested()
 
-        training = TrainOptions(epochs=EPOCHS, settings={"validations": VALIDATIONS})
-        events = train(dataset, training, workspace, should_stop=should_stop)
+    training = TrainOptions(epochs=EPOCHS, settings={"validations": VALIDATIONS})
+    events = train(dataset, training, workspace, should_stop=should_stop)
+    with interrupts:
         started = next(events)
         assert isinstance(started, Started), "the first event"
         run = workspace.run(started.run)
         # If only the time is up, the model is used as it is, so how to continue is not shown.
         shown = (each for each in events if interrupts.requested() or not isinstance(each, Interrupted))
         show(chain([started], shown), output, samples=True)
-        if interrupts.requested():
-            raise typer.Exit(interrupts.exit_code)
+    if interrupts.requested():
+        raise typer.Exit(interrupts.exit_code)
     output.block(f"3. Generate: {LINES} new lines.\n")
     output.stream(Session(Run(run), GenerateOptions(lines=LINES, seed=SEED)).stream())
     output.block(_NEXT)

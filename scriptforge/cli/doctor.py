@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from scriptforge.cli.message import redact, with_program_name
+from scriptforge.characters import redact
+from scriptforge.cli.message import with_program_name
 from scriptforge.cli.output import Output
 from scriptforge.cli.parameters import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.tables import table

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
-from scriptforge.cli.message import safe
+from scriptforge.characters import safe
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -68,7 +68,8 @@ class LineChart:
         heights = [y for curve in self.curves for _, y in curve.points]
         low, high = min(heights), max(heights)
         ticks = {
-            row: self.label_y(high - (high - low) * row / (ROWS - 1)) for row in range(0, ROWS, _ROWS_A_TICK)
+            row: self.label_y(high - (high - low) * (row / (ROWS - 1)))
+            for row in range(0, ROWS, _ROWS_A_TICK)
         }
         margin = max(map(len, ticks.values()))
         columns = max(min(options.max_width, WIDEST) - margin - 2, _MIN_COLUMNS)
@@ -90,7 +91,7 @@ class LineChart:
         count = min(max(columns // _COLUMNS_A_TICK, 2), _MAX_TICKS)
         line = ""
         for tick in range(count):
-            label = self.label_x(right * tick / (count - 1))
+            label = self.label_x(right * (tick / (count - 1)))
             place = round((columns - 1) * tick / (count - 1)) - len(label) // 2
             line = line.ljust(min(max(place, 0), columns - len(label))) + label
         return line

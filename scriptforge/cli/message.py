@@ -6,35 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from scriptforge.characters import PROGRAM, UNSAFE
-
-_TOKEN = re.compile(r"\bhf_\w{4,}(?:[.-]\w+)*")
-_SHORTEST_TOKEN = 8
-
-
-def safe(text: str) -> str:
-    """Return untrusted text made safe for a terminal; tabs and newlines are kept.
-
-    ASCII control characters become visible symbols (␛ for ESC), and other `UNSAFE` characters become �.
-    Brackets are not escaped, since rich's markup is turned off.
-    """
-    return UNSAFE.sub(_picture, text)
-
-
-def _picture(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else "�"
-
-
-def redact(text: str) -> str:
-    """Return a message without private data: the home folder becomes `~`, an access token `hf_…`."""
-    home = os.environ.get("HOME", "").rstrip(os.sep)
-    for place in dict.fromkeys((home, os.path.realpath(home))) if home else ():
-        text = re.sub(re.escape(place) + r"(?![\w.-])", "~", text)
-    token = os.environ.get("HF_TOKEN", "").strip()
-    if len(token) >= _SHORTEST_TOKEN:
-        text = text.replace(token, "hf_…")
-    return _TOKEN.sub("hf_…", text)
+from scriptforge.characters import PROGRAM, redact, safe
 
 
 def with_program_name(text: str) -> str:

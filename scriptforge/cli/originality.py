@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scriptforge.characters import safe
 from scriptforge.cli.completion import run_names
-from scriptforge.cli.message import safe
 from scriptforge.cli.output import Output
 from scriptforge.cli.parameters import STANDARD_INPUT, AsJSON, Force, Quiet, WorkspacePath, input_as_file
 from scriptforge.cli.tables import table

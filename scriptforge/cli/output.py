@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from scriptforge.characters import UNSAFE
-from scriptforge.cli.message import as_message, safe
+from scriptforge.characters import UNSAFE, safe
+from scriptforge.cli.message import as_message
 from scriptforge.errors import UsageError
 
 if TYPE_CHECKING:

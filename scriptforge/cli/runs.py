@@ -1,8 +1,8 @@
 """`scriptforge runs`: the training runs of a workspace with the results of each, or some side by side.
 
-A `config.json` is read key by key, not as a `RunDescription`, so that a list also shows the runs of other
-versions, and needs no torch. Figures are per character, so that runs at different levels can be compared.
-Side by side, each run is a column, and a chart below shows the curves of all.
+A `config.json` is read as a `ListedRun`, not as a `RunDescription`, so that a list also shows the runs of
+other versions, and needs no torch. Figures are per character, so that runs at different levels can be
+compared. Side by side, each run is a column, and a chart below shows the curves of all.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from scriptforge.characters import command
+from scriptforge.characters import command, safe
 from scriptforge.cli.completion import run_names
 from scriptforge.cli.line_chart import Curve, LineChart
-from scriptforge.cli.message import safe
 from scriptforge.cli.output import Output, sections
 from scriptforge.cli.parameters import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.tables import table
@@ -26,60 +25,45 @@ from scriptforge.errors import RunError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from scriptforge.run.listing import ListedRun
     from scriptforge.workspace import RunFolder
 
 
 def _details(folder: "RunFolder") -> dict[str, Any]:
     """Return the summary of a run, all its figures, its settings, and every validation."""
     from scriptforge.run.history import read_history
-    from scriptforge.workspace import read_json
+    from scriptforge.run.listing import ListedRun
 
-    config = read_json(folder.config)
-    summary = _summary(folder, config)
-    result = config["result"] or {}
+    listed = ListedRun.load(folder)
+    result = listed.result
     return {
-        **summary,
-        "best": result.get("best"),
-        "step": result.get("step"),
-        "tokens_per_second": result.get("tokens_per_second"),
-        "diagnosis": result.get("diagnosis"),
-        "settings": _settings(config),
+        **_summary(folder, listed),
+        "best": result and result.best.model_dump(exclude_unset=True),
+        "step": result and result.step,
+        "tokens_per_second": result and result.tokens_per_second,
+        "diagnosis": result and result.diagnosis,
+        "settings": listed.settings or {},
         "history": [asdict(validation) for validation in read_history(folder)],
     }
 
 
-def _summary(folder: "RunFolder", config: Any) -> dict[str, Any]:
+def _summary(folder: "RunFolder", listed: "ListedRun") -> dict[str, Any]:
     """Return the row of a run in the list; figures are None until the training has ended."""
-    try:
-        result = config["result"] or {"best": {"stream": {}}}
-        stream = result["best"]["stream"]
-        return {
-            "run": folder.name,
-            "dataset": str(config["dataset"]["name"]),
-            "level": str(config["dataset"]["level"]),
-            "plain": bool(config["dataset"]["plain"]),
-            "arch": _settings(config).get("arch"),
-            "parameters": int(config["parameters"]),
-            "nats_per_character": _figure(stream.get("nats_per_character")),
-            "bits_per_character": _figure(stream.get("bits_per_character")),
-            "share": _figure(result.get("share")),
-            "seconds": _figure(result.get("seconds")),
-            "created": str(config["created"]),
-        }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(
-            f"{folder.name}/{folder.config.name} is not one that scriptforge writes.",
-            "Restore it from a copy, or train the model again.",
-        ) from error
-
-
-def _settings(config: dict[str, Any]) -> dict[str, Any]:
-    settings = config.get("settings")
-    return settings if isinstance(settings, dict) else {}
-
-
-def _figure(value: Any) -> float | None:
-    return None if value is None else float(value)
+    result = listed.result
+    stream = result.best.stream if result else {}
+    return {
+        "run": folder.name,
+        "dataset": listed.dataset.name,
+        "level": listed.dataset.level,
+        "plain": listed.dataset.plain,
+        "arch": (listed.settings or {}).get("arch"),
+        "parameters": listed.parameters,
+        "nats_per_character": stream.get("nats_per_character"),
+        "bits_per_character": stream.get("bits_per_character"),
+        "share": result and result.share,
+        "seconds": result and result.seconds,
+        "created": listed.created,
+    }
 
 
 _NOTHING = "–"
@@ -238,13 +222,13 @@ def _explain_estimates(shown: Iterable[Mapping[str, Any]], output: Output) -> No
 
 def _summaries(folders: "Iterable[RunFolder]", output: Output) -> Iterator[dict[str, Any]]:
     """Yield the row of each run, and warn of a damaged one."""
-    from scriptforge.workspace import read_json
+    from scriptforge.run.listing import ListedRun
 
     for folder in folders:
         try:
-            yield _summary(folder, read_json(folder.config))
+            yield _summary(folder, ListedRun.load(folder))
         except RunError as problem:
-            output.warn(problem.message)
+            output.warn(f"{problem.message} {problem.hint}")
 
 
 def _sorted(records: Iterable[dict[str, Any]], order: Order | None) -> list[dict[str, Any]]:

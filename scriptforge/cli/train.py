@@ -118,24 +118,24 @@ def train(
     )
     workspace = Workspace.find(workspace_path)
     prepare_process()
-    with Interrupts() as interrupts:
-        if resume:
-            refuse_with_resume({"--name": run_name, "--force": force})
-            events = resume_run(workspace, name, options, should_stop=interrupts.requested)
-        else:
-            dataset = Dataset(workspace.dataset(name))
-            _warn_of_silence(dataset.description, output)
-            with output.progress() as on_progress:
-                events = train_run(
-                    dataset,
-                    options,
-                    workspace,
-                    name=run_name,
-                    force=force,
-                    should_stop=interrupts.requested,
-                    on_progress=on_progress,
-                )
-        finished = follow(events, output, interrupts)
+    interrupts = Interrupts()
+    if resume:
+        refuse_with_resume({"--name": run_name, "--force": force})
+        events = resume_run(workspace, name, options, should_stop=interrupts.requested)
+    else:
+        dataset = Dataset(workspace.dataset(name))
+        _warn_of_silence(dataset.description, output)
+        with output.progress() as on_progress:
+            events = train_run(
+                dataset,
+                options,
+                workspace,
+                name=run_name,
+                force=force,
+                should_stop=interrupts.requested,
+                on_progress=on_progress,
+            )
+    finished = follow(events, output, interrupts)
     output.result(_document(finished), lambda: facts(_facts(finished, workspace.run(finished.run))))
     output.note(f"Next: {command('generate', finished.run)}")
 

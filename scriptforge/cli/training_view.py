@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scriptforge.characters import command
-from scriptforge.cli.message import safe
+from scriptforge.characters import command, safe
 from scriptforge.cli.output import Output
 from scriptforge.cli.signals import Interrupts
 from scriptforge.options import Device
@@ -36,14 +35,15 @@ def device_of(gpu: bool | None) -> Device:
 
 
 def follow(events: "Iterable[TrainingEvent]", output: Output, interrupts: Interrupts) -> "Finished":
-    """Show a training run to its end, and return its last event.
+    """Show a training run to its end, and return its last event; from here on, a signal only asks it to stop.
 
     Raises:
         Exit: the training was interrupted, or another process of a distributed training reports it.
     """
     from scriptforge.training.events import Finished
 
-    last = show(events, output)
+    with interrupts:
+        last = show(events, output)
     if not isinstance(last, Finished):
         raise typer.Exit(interrupts.exit_code)
     return last

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scriptforge.characters import command
+from scriptforge.characters import command, safe
 from scriptforge.cli.completion import dataset_names, study_names
-from scriptforge.cli.message import safe
 from scriptforge.cli.output import Output, sections
 from scriptforge.cli.parameters import AsJSON, Quiet, WorkspacePath
 from scriptforge.cli.signals import Interrupts
@@ -258,21 +257,21 @@ def tune(
     if run_name:
         workspace.refuse_overwriting(workspace.new_run(run_name), force=False)
     folder = workspace.study(study_name or dataset.name)
-    with Interrupts() as interrupts:
-        with open_study(folder, storage, dataset, plan) as study:
-            _search(study, output, interrupts)
-            outcome = outcome_of(study)
-        if plot:
-            for path in draw_plots(folder, outcome.records, outcome.importance):
-                output.note(f"Drawn: {path}")
-        document = _document(dataset.name, outcome)
-        if best:
-            copied = copied_into_workspace(outcome.dataset, workspace)
-            options = outcome.options_for(length)
-            events = train(copied, options, workspace, name=run_name, should_stop=interrupts.requested)
-            finished = follow(events, output, interrupts)
-            document["run"] = finished.run
-            document["trained"] = asdict(finished.best)
+    interrupts = Interrupts()
+    with open_study(folder, storage, dataset, plan) as study:
+        _search(study, output, interrupts)
+        outcome = outcome_of(study)
+    if plot:
+        for path in draw_plots(folder, outcome.records, outcome.importance):
+            output.note(f"Drawn: {path}")
+    document = _document(dataset.name, outcome)
+    if best:
+        copied = copied_into_workspace(outcome.dataset, workspace)
+        options = outcome.options_for(length)
+        events = train(copied, options, workspace, name=run_name, should_stop=interrupts.requested)
+        finished = follow(events, output, interrupts)
+        document["run"] = finished.run
+        document["trained"] = asdict(finished.best)
     output.result(document, lambda: _drawn(document, outcome))
     output.note(_next_step(dataset.name, outcome, document.get("run")))
 
@@ -284,7 +283,7 @@ def _search(study: "Study", output: Output, interrupts: Interrupts) -> None:
 
     if study.default_starts_from_base:
         output.note(_FROM_BASE)
-    with output.live() as live:
+    with interrupts, output.live() as live:
         records = records_of(study.backend)
         view = _Screen(live, records, study.plan.trials) if live else _Lines(output)
         search(study, view.show, interrupts.requested)
@@ -347,10 +346,15 @@ def _facts(document: dict[str, Any], outcome: "Outcome") -> list[tuple[str, str]
         ("its choices", ", ".join(_assignments(outcome.best.settings))),
     ]
     if outcome.default is not None:
-        gain = 1 - (outcome.best.bits_per_character or 0.0) / outcome.default
-        found = f"the best needs {gain:.1%} less" if outcome.is_better else "no trial was better"
-        rows.append(("train by itself", f"{outcome.default:.4f} bits/char; {found}"))
+        rows.append(("train by itself", f"{outcome.default:.4f} bits/char; {_gain(outcome)}"))
     if "run" in document:
         figure = document["trained"]["stream"]["bits_per_character"]
         rows.append(("run", f"{document['run']}: {figure:.4f} bits/char on {outcome.dataset.name}"))
     return rows
+
+
+def _gain(outcome: "Outcome") -> str:
+    """Say how much better the best trial is than the settings of `train`, of which the loss may be 0."""
+    if not (outcome.is_better and outcome.default):
+        return "no trial was better"
+    return f"the best needs {1 - (outcome.best.bits_per_character or 0.0) / outcome.default:.1%} less"

@@ -26,7 +26,7 @@ from scriptforge.corpus.near_duplicates import Sketch, describe_groups, leak_war
 from scriptforge.corpus.options import TokenPlan, default_min_count, plan_tokens
 from scriptforge.corpus.parse import Parsing
 from scriptforge.corpus.parsed_corpora import parse_corpora
-from scriptforge.corpus.passages import ParsedText
+from scriptforge.corpus.passages import ParsedText, report_rows
 from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
 from scriptforge.corpus.tokenize import Tokenised, casts_apart, write_tokens
 from scriptforge.corpus.workers import parsing_pool
@@ -306,11 +306,22 @@ def _cast(text: ParsedText, plan: TokenPlan) -> list[Member]:
 
 
 def retokenize(
-    dataset: Dataset, level: Level, vocabulary_size: int | None, folder: DatasetFolder
+    dataset: Dataset,
+    level: Level,
+    vocabulary_size: int | None,
+    folder: DatasetFolder,
+    on_progress: ProgressCallback = no_progress,
 ) -> Description:
     """Make a dataset from the text of another one, with the same splits, so that the two can be compared.
 
     An existing dataset in the folder is replaced once the new one is complete.
+
+    Args:
+        dataset: the other dataset.
+        level: the level of the new one.
+        vocabulary_size: number of tokens in its vocabulary; None leaves it to the level.
+        folder: its folder.
+        on_progress: called with the current task, the rows done, and their total; may raise to stop.
 
     Returns:
         The contents of its `dataset.json`. `created` is copied from the other dataset, so that the latest
@@ -321,7 +332,7 @@ def retokenize(
         UsageError: `vocabulary_size` is too small for the level.
     """
     about = dataset.description
-    text = _reread(dataset)
+    text = _reread(dataset, on_progress)
     plan = TokenPlan(
         level=level,
         vocabulary_size=vocabulary_size,
@@ -356,7 +367,7 @@ def retokenize(
     return description
 
 
-def _reread(dataset: Dataset) -> ParsedText:
+def _reread(dataset: Dataset, on_progress: ProgressCallback) -> ParsedText:
     """Return a dataset's parsed text, with the splits and weights it was prepared with.
 
     Raises:
@@ -367,7 +378,7 @@ def _reread(dataset: Dataset) -> ParsedText:
     names: dict[str, None] = {}
     count = 0
     try:
-        for row in read_rows(dataset.folder.scripts):
+        for row in report_rows(read_rows(dataset.folder.scripts), on_progress, "Reading"):
             if row.document == len(sizes):
                 sizes.append(0)
             sizes[row.document] += row.characters
@@ -386,5 +397,5 @@ def _reread(dataset: Dataset) -> ParsedText:
         divisions=divisions,
         sizes=sizes,
         rows=count,
-        on_progress=no_progress,
+        on_progress=on_progress,
     )

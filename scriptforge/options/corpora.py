@@ -1,5 +1,6 @@
 """The options of what reads corpora: prepare, inspect and convert."""
 
+import codecs
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,19 +10,31 @@ Level = Literal["word", "bpe", "char"]
 OutputFormat = Literal["txt", "fountain", "fdx", "json", "html", "docx", "pdf"]
 
 
+_NOT_FOR_FILES = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+"""Codecs that Python counts among those for text, but that are for domain names, source code or nothing."""
+
+
 def check_encoding(name: str | None) -> None:
-    """Check that a name is that of one of Python's text codecs, or None.
+    """Check that a name is that of one of Python's codecs for text files, or empty or None.
 
     Raises:
         UsageError: there is no such codec.
     """
-    try:
-        "".encode(name or "utf-8")
-    except LookupError:
+    if name and not _is_for_text_files(name):
         raise UsageError(
             f"There is no encoding “{name}”.",
             "Give a codec of Python, such as utf-8, cp1252, koi8-r, shift_jis or gb18030.",
-        ) from None
+        )
+
+
+def _is_for_text_files(name: str) -> bool:
+    try:
+        if codecs.lookup(name).name.replace("_", "-") in _NOT_FOR_FILES:
+            return False
+        "".encode(name)  # refuses codecs from bytes to bytes
+    except (LookupError, ValueError):  # the name has a NUL, or cannot be encoded itself
+        return False
+    return True
 
 
 def _check_workers(workers: int) -> None:

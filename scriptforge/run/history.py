@@ -5,11 +5,13 @@ Imports nothing heavy: listing runs must not wait for NumPy or PyTorch.
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from scriptforge.errors import RunError
-from scriptforge.workspace import RunFolder, atomic_write, parse_json
+from scriptforge.validation import Amount, Count, first_problem
+from scriptforge.workspace import RunFolder, atomic_write
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,20 @@ class Validation:
         is_best: whether these weights were saved as the best so far.
     """
 
-    step: int
-    epochs: float
-    seconds: float
-    training_nats_per_token: float
-    nats_per_token: float
-    perplexity: float
-    nats_per_character: float
-    bits_per_character: float
+    __pydantic_config__ = ConfigDict(extra="ignore", strict=True)  # another version may have other keys
+
+    step: Count
+    epochs: Amount
+    seconds: Amount
+    training_nats_per_token: Amount
+    nats_per_token: Amount
+    perplexity: Amount
+    nats_per_character: Amount
+    bits_per_character: Amount
     is_best: bool
+
+
+_VALIDATION = TypeAdapter(Validation)
 
 
 def write_history(folder: RunFolder, validations: Iterable[Validation]) -> None:
@@ -53,16 +60,16 @@ def read_history(folder: RunFolder) -> list[Validation]:
     if not folder.metrics.is_file():
         return []
     try:
-        lines = folder.metrics.read_bytes().splitlines()
-        return [_validation(parse_json(line)) for line in lines]
-    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        return [_VALIDATION.validate_json(line) for line in folder.metrics.read_bytes().splitlines()]
+    except (OSError, ValidationError) as error:
         raise RunError(
-            f"{folder.name}/{folder.metrics.name} cannot be read: {type(error).__name__}.",
+            f"{folder.name}/{folder.metrics.name} cannot be read: {_reason(error)}.",
             "Restore it from a copy, or delete it: the model can be used without it.",
         ) from error
 
 
-def _validation(row: dict[str, Any]) -> Validation:
-    """Return the validation in a line; unknown keys, which another version may have written, are ignored."""
-    kinds = {field.name: field.type for field in fields(Validation)}
-    return Validation(**{name: kind(row[name]) for name, kind in kinds.items()})  # type: ignore[operator]
+def _reason(error: OSError | ValidationError) -> str:
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    problem = first_problem(error)
+    return f"{problem.key} {problem.words}".strip()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -231,7 +231,12 @@ class MachineSpeed(ClosedModel):
 
 
 class RunDescription(ClosedModel):
-    """The contents of a run's `config.json`."""
+    """The contents of a run's `config.json`.
+
+    Attributes:
+        threads: number of CPU threads that it is trained with; `adaptive` if that follows the time of steps,
+            on which the last bits of the model then depend; None for a GPU, or if unknown.
+    """
 
     format: int = Field(_FORMAT, ge=_FORMAT, le=_FORMAT)
     name: str
@@ -243,6 +248,7 @@ class RunDescription(ClosedModel):
     versions: dict[str, str]
     init_from: InitFrom | None = None
     measured: MachineSpeed | None = None
+    threads: Count | Literal["adaptive"] | None = None
     result: Result | None = None
 
     @property

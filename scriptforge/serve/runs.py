@@ -133,13 +133,13 @@ def _key(folder: RunFolder) -> tuple[str, int]:
 
 def _about(folder: RunFolder) -> dict[str, Any] | None:
     """Return what the page shows of a run; None if it has no weights yet or is damaged."""
-    if not folder.weights.is_file():
-        return None
     try:
+        if not folder.weights.is_file():
+            return None
         description = RunDescription.load(folder)
         vocabulary = Vocabulary.load(folder.tokenizer)
         voice = default_voice(config_from_json(description.model))
-    except ScriptforgeError:
+    except (ScriptforgeError, OSError):
         return None
     return {
         "name": folder.name,

@@ -31,10 +31,15 @@ from scriptforge.training.machine import MUCH_LOAD, Machine, check_precision, ma
 from scriptforge.training.run_files import find_resumable
 from scriptforge.training.settings import suggest_settings
 from scriptforge.training.state import StartContext
+from scriptforge.training.threads import possible
 from scriptforge.training.transfer import transferred_settings
 from scriptforge.workspace import Workspace
 
 _WHY_SO_OFTEN = "even if time is left: more would memorise it. --set max_epochs=N changes that."
+_THREADS = (
+    "Computes with as many threads as are fastest at present, 1 to {}: the last bits of the model depend on"
+    " that. The setting threads fixes the number."
+)
 _WHAT_FOLLOWS = (
     "The model was chosen for what they leave: for the whole machine, wait for them, or fix its size with"
     " --set hidden_size=N."
@@ -96,6 +101,7 @@ def train(
         notes.append(f"Reads the text {settings.max_epochs:g} times at most, {_WHY_SO_OFTEN}")
     if machine.measured:
         notes.append(f"{machine.measured} {_WHAT_FOLLOWS if machine.busy > MUCH_LOAD else ''}".strip())
+    notes += _notes_on_threads(settings, device)
     context = StartContext(began, machine.measured)
     events = trainer.start(dataset, settings, folder, device, should_stop, init_from, context)
     return _with_notes(recorded(events, recorders), notes)
@@ -235,6 +241,13 @@ def _open_init_from(
         return None, []
     folder, notes = find_run(workspace, options.init_from, on_progress=on_progress)
     return Run(folder), list(notes)
+
+
+def _notes_on_threads(settings: Settings, device: DeviceType) -> list[str]:
+    """Return a note if the number of epochs is fixed, but not that of threads."""
+    numbers = possible(settings.threads)
+    depends = settings.epochs is not None and device == "cpu" and len(numbers) > 1
+    return [_THREADS.format(numbers[-1])] if depends else []
 
 
 def _with_notes(

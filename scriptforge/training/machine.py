@@ -74,7 +74,8 @@ def machine_for(requested: Settings, device: DeviceType) -> Machine:
     """Return the machine, measured only if the training is limited by minutes.
 
     For a number of epochs, settings depend on the type of machine but never on its current load, so that the
-    same command always trains the same model.
+    same command always chooses the same settings. The number of threads still follows the load if it is not
+    fixed, and with it the last bits of the model.
 
     Args:
         requested: the requested settings, of which the training length and the threads are used.

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
+from typing import Literal
 
 import torch
 
@@ -31,6 +32,7 @@ def describe_run(
     folder: RunFolder,
     init_from: InitFrom | None,
     measured: MachineSpeed | None,
+    threads: int | Literal["adaptive"] | None,
 ) -> RunDescription:
     """Return the contents of `config.json` for a new run."""
     return RunDescription(
@@ -43,6 +45,7 @@ def describe_run(
         versions={"scriptforge": version("scriptforge-lm"), "torch": torch.__version__},
         init_from=init_from,
         measured=measured,
+        threads=threads,
     )
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter, process_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 import psutil
 
@@ -19,8 +19,8 @@ from scriptforge.training.thread_chooser import ThreadChooser
 if TYPE_CHECKING:
     from scriptforge.config import DeviceType
 
-ADAPTIVE = "adaptive"
-"""What a checkpoint records in place of a number of threads that is chosen during training."""
+ADAPTIVE: Final = "adaptive"
+"""What a run and its checkpoints record in place of a number of threads that is chosen during training."""
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that fix PyTorch's number of threads."""
@@ -110,8 +110,8 @@ class Threads:
         return self._chooser.chosen if self._chooser else current_threads()
 
     @property
-    def identity(self) -> int | str:
-        """Return what a checkpoint records: the number, or that it is adaptive."""
+    def identity(self) -> int | Literal["adaptive"]:
+        """Return what a run and its checkpoints record: the number, or that it is adaptive."""
         return ADAPTIVE if self._chooser else current_threads()
 
     @property

@@ -171,9 +171,10 @@ class Trainer:
         """Return the trainer of a new run; see `start`."""
         origin = describe_init_from(init_from) if init_from else None
         config = config_from_settings(settings, **dataset.vocabulary.sizes)
-        description = describe_run(dataset, settings, config, folder, origin, context.measured)
-        writer = RunWriter(folder, description)
         stepper = Stepper(dataset, new_model(config, settings), settings, device)
+        threads = stepper.threads.identity if device == "cpu" else None
+        description = describe_run(dataset, settings, config, folder, origin, context.measured, threads)
+        writer = RunWriter(folder, description)
         if init_from is not None:
             transfer_weights(stepper.model, dataset.vocabulary, init_from)
         segment = TrainingSegment.of(settings, stepper.streams.steps_per_epoch)

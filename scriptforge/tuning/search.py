@@ -8,9 +8,10 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scriptforge.dataset import Dataset
@@ -48,7 +49,17 @@ OnEvent: TypeAlias = Callable[[TuningEvent], None]
 
 
 class StoppedError(Exception):
-    """A stop was requested while a trial was in progress."""
+    """A stop was requested while a trial was in progress, or while waiting for another process."""
+
+
+def _check(should_stop: Callable[[], bool]) -> None:
+    """Raise an error if a stop is requested.
+
+    Raises:
+        StoppedError: it is.
+    """
+    if should_stop():
+        raise StoppedError("interrupted")
 
 
 def _run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Callable[[], bool]) -> float:
@@ -61,7 +72,7 @@ def _run_trial(study: Study, trial: "Trial", on_event: OnEvent, should_stop: Cal
     on_event(TrialPrepared(trial.number, chosen))
     folder = study.folder.trial(_folder_name(trial))
     try:
-        dataset = study.dataset_for(chosen)
+        dataset = study.dataset_for(chosen, partial(_check, should_stop))
         init_from = study.init_from(dataset, chosen)
         settings = study.settings(dataset, chosen, init_from)
         note(trial, settings=settings.model_dump())
@@ -126,15 +137,16 @@ def search(study: Study, on_event: OnEvent, should_stop: Callable[[], bool] = la
     Args:
         study: an open study.
         on_event: called with every event.
-        should_stop: called after every step; if true, the trial in progress is queued again.
+        should_stop: called after every step, and while text is tokenised or another process has the turn; if
+            true, the trial in progress is queued again.
 
     Raises:
         ScriptforgeError: something failed that is not the fault of a trial.
     """
     _remove_leftovers(study)
     while not should_stop():
-        with ExitStack() as turn:
-            turn.enter_context(study.turn())
+        with suppress(StoppedError), ExitStack() as turn:
+            turn.enter_context(study.turn(partial(_check, should_stop)))
             study.fail_stale_trials()
             ended, running = counts_of(records_of(study.backend))
             if ended >= study.plan.trials:
@@ -142,8 +154,9 @@ def search(study: Study, on_event: OnEvent, should_stop: Callable[[], bool] = la
             if ended + running < study.plan.trials:
                 _make_trial(study, on_event, should_stop, turn.close)
                 continue
-        on_event(Waiting(running))
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+            on_event(Waiting(running))
+            turn.close()
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
 def _make_trial(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 INSTALL = "Install what it needs: pip install 'scriptforge-lm[tune]'"
 
 _TURN = "turn"
+_SECONDS_BETWEEN_ATTEMPTS = 0.05
 _SECONDS_BETWEEN_HEARTBEATS = 2
 _SECONDS_UNTIL_DEAD = 15
 _SECONDS_FOR_A_LOCK = 60
@@ -87,20 +88,24 @@ class Storage:
         return plain.render_as_string(hide_password=True)
 
     @contextmanager
-    def turn(self, name: str) -> Iterator[None]:
+    def turn(self, name: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Wait until no other process has the turn, and hold it for the block, which should be short.
 
         Args:
             name: the study's name; empty for the whole database.
+            on_wait: called again and again while another process has it; may raise to stop waiting.
         """
         from sqlalchemy import text
 
         with ExitStack() as held:
-            held.enter_context(self._folder.turn(_TURN))
+            held.enter_context(self._folder.turn(_TURN, on_wait))
             if self._url.get_backend_name() == "postgresql":
                 connection = held.enter_context(self._engine.begin())
                 key = {"key": f"scriptforge {name}"}
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), key)
+                take = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
+                while not connection.execute(take, key).scalar_one():
+                    on_wait()
+                    time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
             yield
 
     def close(self) -> None:

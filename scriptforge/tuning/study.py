@@ -12,7 +12,7 @@ import math
 import random
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -154,9 +154,13 @@ class Study:
         """Return the machine on which the study began; the settings of all its trials are chosen for it."""
         return Machine(**_notes_of_study(self.backend)["machine"])
 
-    def turn(self) -> AbstractContextManager[None]:
-        """Return a context in which no other process, on any machine, has the turn at this study."""
-        return self.storage.turn(self.backend.study_name)
+    def turn(self, on_wait: Callable[[], None] = lambda: None) -> AbstractContextManager[None]:
+        """Return a context in which no other process, on any machine, has the turn at this study.
+
+        Args:
+            on_wait: called again and again while another process has it; may raise to stop waiting.
+        """
+        return self.storage.turn(self.backend.study_name, on_wait)
 
     def begin_or_join(self) -> None:
         """Write the notes on a new study, or compare those of an existing one; queue its first trial.
@@ -235,10 +239,14 @@ class Study:
         kept = {name: value for name, value in offered.items() if rng.random() < _SHARE_KEPT}
         self.backend.enqueue_trial(kept)
 
-    def dataset_for(self, chosen: Mapping[str, Any]) -> Dataset:
+    def dataset_for(self, chosen: Mapping[str, Any], on_wait: Callable[[], None] = lambda: None) -> Dataset:
         """Return the dataset with the level and the vocabulary size that a trial chose.
 
         It is created on first use, by one process.
+
+        Args:
+            chosen: the choices of the trial.
+            on_wait: called again and again while the dataset is created; may raise to stop that.
 
         Raises:
             UsageError: the vocabulary is too small for the level.
@@ -251,9 +259,9 @@ class Study:
             return self.dataset
         name = "-".join([self.dataset.name[:_LONGEST_NAME], level, *([str(size)] if size else [])])
         folder = self.folder.dataset(about.fingerprint, name)
-        with self.folder.turn(name):
+        with self.folder.turn(name, on_wait):
             if not folder.description.is_file():
-                retokenize(self.dataset, level, size, folder)
+                retokenize(self.dataset, level, size, folder, lambda *progress: on_wait())
         return Dataset(folder)
 
     def init_from(self, dataset: Dataset, chosen: Mapping[str, Any]) -> Run | None:

@@ -6,7 +6,7 @@ No other module knows these names.
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -322,15 +322,19 @@ class StudyFolder(_Folder):
         return next((process for trial in trials if (process := trial.training_process())), None)
 
     @contextmanager
-    def turn(self, what: str) -> Iterator[None]:
+    def turn(self, what: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold a lock for something that the processes of a study do one at a time; wait for it if needed.
+
+        Args:
+            what: what is done.
+            on_wait: called again and again while another process does it; may raise to stop waiting.
 
         Raises:
             StudyError: the file system cannot lock, and a process of another machine may hold the lock.
         """
         make_folder(self.path)
         try:
-            lock = Lock.acquire(self.path / what, "in use", waits=True)
+            lock = Lock.acquire(self.path / what, "in use", on_wait=on_wait)
         except LockHeldError as held:
             raise StudyError(f"Study “{self.name}” is {held}.", held.hint) from None
         with lock:

@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple, Self
@@ -73,13 +74,14 @@ class Lock:
         self._file = file
 
     @classmethod
-    def acquire(cls, path: Path, doing: str, *, waits: bool = False) -> Self:
+    def acquire(cls, path: Path, doing: str, *, on_wait: Callable[[], None] | None = None) -> Self:
         """Lock the name of a path, which need not exist, but whose parent folder must.
 
         Args:
             path: the file or folder to be written.
             doing: what is being done, for other processes: "being trained".
-            waits: whether to wait for a process that certainly holds the lock.
+            on_wait: called again and again while a process certainly holds the lock, and may raise to stop
+                waiting; None does not wait.
 
         Raises:
             LockHeldError: another process holds the lock, or may hold it on a file system that cannot lock.
@@ -92,19 +94,18 @@ class Lock:
             except OSError as error:  # name the folder that the user knows
                 raise OSError(error.errno, error.strerror, os.fspath(path.parent)) from error
             is_free = _take(file)
-            if not is_free:
-                failures += 1
-                if failures >= _ATTEMPTS and (is_free is None or not waits):
-                    with file:
-                        held = _read_holder(file)
-                    raise LockHeldError(held, _hint(held, place, is_known=is_free is not None))
-                time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
-            elif is_at(file, place):
+            if is_free and is_at(file, place):
                 _write_holder(file, doing)
                 return cls(place, file)
-            else:  # its last holder has just removed the file
-                failures = 0
-            file.close()
+            with file:
+                failures = 0 if is_free else failures + 1  # 0: its last holder has just removed it
+                if failures >= _ATTEMPTS and (is_free is None or on_wait is None):
+                    held = _read_holder(file)
+                    raise LockHeldError(held, _hint(held, place, is_known=is_free is not None))
+            if not is_free:
+                if on_wait is not None:
+                    on_wait()
+                time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
 
     def release(self) -> None:
         """Release the lock."""

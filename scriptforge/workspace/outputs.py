@@ -110,7 +110,7 @@ def turn_to_write(path: Path) -> Iterator[None]:
     path = Path(os.path.realpath(path))
     make_folder(path.parent)
     try:
-        lock = Lock.acquire(path.with_name(path.name[:_LONGEST]), "being written", waits=True)
+        lock = Lock.acquire(path.with_name(path.name[:_LONGEST]), "being written", on_wait=lambda: None)
     except LockHeldError as held:
         raise UsageError(f"{path} is {held}.", held.hint) from None
     with lock:

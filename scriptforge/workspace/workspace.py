@@ -44,13 +44,18 @@ class Workspace:
 
     @classmethod
     def find(cls, chosen: str | Path | None = None) -> "Workspace":
-        """Return the chosen workspace, else the one of `WORKSPACE_VARIABLE`, else the current directory.
-
-        Clean up what killed processes left in it.
-        """
-        workspace = cls(expand_home(chosen or os.environ.get(WORKSPACE_VARIABLE) or "."))
+        """Return the workspace of `locate`, cleared of what killed processes left in it."""
+        workspace = cls.locate(chosen)
         workspace.clear_away()
         return workspace
+
+    @classmethod
+    def locate(cls, chosen: str | Path | None = None) -> "Workspace":
+        """Return the chosen workspace, else the one of `WORKSPACE_VARIABLE`, else the current directory.
+
+        It is left as it is: whoever only looks may be in a folder that is no workspace.
+        """
+        return cls(expand_home(chosen or os.environ.get(WORKSPACE_VARIABLE) or "."))
 
     def clear_away(self) -> None:
         """Remove what killed processes left unfinished, and restore what they were about to replace.
@@ -240,17 +245,25 @@ def _description(folder: DatasetFolder | RunFolder) -> Path:
 
 
 def _created(description: Path) -> str:
-    """Read the time of creation from a description; empty if it has none."""
+    """Read the time of creation from a description; empty if it has none, so that it comes last."""
     try:
-        return str(parse_json(description.read_bytes()).get("created", ""))
-    except (OSError, ValueError, AttributeError):
+        created = parse_json(description.read_bytes())["created"]
+    except (OSError, ValueError, LookupError, TypeError):
         return ""
+    return created if isinstance(created, str) and created[:4].isdecimal() else ""
 
 
 def _latest_first(folders: Iterable[Folder]) -> list[Folder]:
     """Return the folders that have a description, the last created first."""
-    described = [folder for folder in folders if _description(folder).is_file()]
+    described = filter(_is_described, folders)
     return sorted(described, key=lambda folder: _created(_description(folder)), reverse=True)
+
+
+def _is_described(folder: DatasetFolder | RunFolder) -> bool:
+    try:
+        return _description(folder).is_file()
+    except OSError:  # it cannot be looked at, which is an error when it is read
+        return True
 
 
 def _named(what: str, name: str | None, folders: Mapping[str, Folder]) -> Folder:

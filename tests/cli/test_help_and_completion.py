@@ -104,3 +104,11 @@ def test_names_that_would_act_in_a_shell_are_not_offered(place: Path) -> None:
     assert completed("scriptforge rename ", place) == (named, "")
     assert "my-show" in completed("scriptforge prepare ", place)[0]
     assert "it's" not in completed("scriptforge prepare ", place)[0]
+
+
+@pytest.mark.parametrize("content", ["[" * 5000, '{"created": NaN}', '{"created": 1e400}', "9" * 5000, "\0"])
+def test_a_damaged_run_is_offered_last(content: str, place: Path) -> None:
+    (place / "runs" / "zebra").mkdir()
+    (place / "runs" / "zebra" / "config.json").write_text(content, encoding="utf-8")
+    assert completed("scriptforge evaluate ", place) == (["sitcom", "zebra"], "")
+    assert completed("scriptforge remove runs/", place) == (["runs/sitcom", "runs/zebra"], "")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.terminal import received
 
-from scriptforge.characters import UNSAFE
-from scriptforge.cli.message import redact, safe, with_program_name
+from scriptforge.characters import UNSAFE, redact, safe
+from scriptforge.cli.message import with_program_name
 from scriptforge.cli.output import Output, lines, sections
 from scriptforge.cli.tables import facts, table
 

@@ -1,9 +1,12 @@
+import copy
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.slow import slow
 from syrupy.assertion import SnapshotAssertion
 
 from scriptforge.cli.app import run
@@ -135,6 +138,115 @@ def test_a_damaged_run_is_warned_of_and_hides_no_other(
     out, err = capsys.readouterr()
     assert [row["run"] for row in json.loads(out)] == ["good"]
     assert err.startswith("Warning: damaged/config.json")
+
+
+ODD: tuple[Any, ...] = (
+    "NaN", "Infinity", "-Infinity", "1e400", "1" * 400, "-" + "1" * 400, "-1", "1e308", "null", "true", "0.5",
+    '""', '"x"', json.dumps("x" * 70_000), r'"\u001b[31m\ud800"', "[]", "[[1]]", "{}", '{"a": NaN}',
+)  # fmt: skip
+"""Values as JSON has them, most of them nowhere in a config."""
+
+
+def damaged_configs(places: int | None = None) -> Iterator[str]:
+    """Yield configs of which one value is odd, or missing, at up to so many places for each oddity."""
+
+    def places_in(node: Any, *above: str) -> Iterator[tuple[str, ...]]:
+        for key, value in node.items() if isinstance(node, dict) else ():
+            yield (*above, key)
+            yield from places_in(value, *above, key)
+
+    whole = config()
+    all_places = list(places_in(whole))
+    for number, odd in enumerate((*ODD, None)):
+        chosen = all_places if places is None else all_places[number % 3 :: max(len(all_places) // places, 1)]
+        for place in chosen:
+            document = copy.deepcopy(whole)
+            node = document
+            for key in place[:-1]:
+                node = node[key]
+            if odd is None:
+                del node[place[-1]]
+            else:
+                node[place[-1]] = "ODD"
+            yield json.dumps(document).replace('"ODD"', odd or "")
+
+
+@pytest.mark.parametrize("places", [5, *slow([None])])
+def test_one_damaged_config_breaks_nothing_and_is_one_line(
+    places: int | None, workspace_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(workspace_path, "good", config())
+    write(workspace_path, "damaged", config())
+    write_metrics(workspace_path, "good", [2.6, 2.1])
+    write_metrics(workspace_path, "damaged", [2.6, 2.1])
+    path = Workspace(workspace_path).new_run("damaged").config
+    for content in damaged_configs(places):
+        path.write_text(content, encoding="utf-8")
+        assert run(["runs"]) == 0, content
+        out, err = capsys.readouterr()
+        (good,) = [line for line in out.splitlines() if line.startswith("good ")]
+        assert good.split()[1:] == [
+            "seinfeld", "word", "lstm", "1,234,567", "1.250", "1.803", "1:02", "2024-05-01", "10:00",
+        ]  # fmt: skip
+        said = [line for line in (*out.splitlines()[1:], *err.splitlines()) if line != good]
+        assert len(said) == 1 or said[1:] == [line for line in said[1:] if line.startswith("~ was measured")]
+        assert len(said[0]) < 500
+        assert said[0].startswith("damaged ") or "Restore it from a copy" in said[0]
+
+        assert run(["runs", "--json"]) == 0, content
+        listed = json.loads(capsys.readouterr().out, parse_constant=refuse)
+        assert "good" in [row["run"] for row in listed]
+        for names in (["damaged"], ["damaged", "good"]):
+            for as_json in ([], ["--json"]):
+                code = run(["runs", *names, *as_json])
+                out, err = capsys.readouterr()
+                assert code in (0, 1) and "should not have happened" not in err, content
+                assert (code == 1) == ("damaged" not in [row["run"] for row in listed]), content
+                if code == 1:
+                    problem, hint = err.splitlines()
+                    assert problem.startswith("Error: damaged/config.json") and hint
+                elif as_json:
+                    json.loads(out, parse_constant=refuse)
+
+
+def refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+@pytest.mark.parametrize("created", ["NaN", "1e400", "9" * 400, '"zzz"', '{"a": 1}', "true"])
+def test_a_run_whose_time_is_damaged_is_never_the_latest(
+    created: str, workspace_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b", "c"):
+        write(workspace_path, name, config(created="2026-01-02T10:00:00+00:00"))
+    path = Workspace(workspace_path).new_run("b").config
+    path.write_text(json.dumps(config(created="ODD")).replace('"ODD"', created), encoding="utf-8")
+    assert Workspace(workspace_path).run().name in ("a", "c")
+    assert Workspace(workspace_path).runs()[-1].name == "b"
+
+
+@pytest.mark.parametrize("odd", ["NaN", "Infinity", "1e400", "9" * 400, "-1", "1e308", '"1"', "true", "null"])
+@pytest.mark.parametrize("key", ["step", "seconds", "bits_per_character"])
+def test_damaged_metrics_are_one_line(
+    key: str, odd: str, workspace_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("good", "damaged"):
+        write(workspace_path, name, config())
+        write_metrics(workspace_path, name, [2.6, 2.1])
+    path = Workspace(workspace_path).new_run("damaged").metrics
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[1][key] = "ODD"
+    path.write_text("".join(json.dumps(line).replace('"ODD"', odd) + "\n" for line in lines))
+    code = run(["runs", "good", "damaged"])
+    err = capsys.readouterr().err
+    if code == 0:
+        assert odd == "1e308" and err == ""
+    else:
+        problem, hint = err.splitlines()
+        assert (
+            code == 1 and problem.startswith(f"Error: damaged/metrics.jsonl cannot be read: {key} ") and hint
+        )
+    assert run(["runs"]) == 0
 
 
 def test_no_run_at_all(workspace_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,14 +1,18 @@
 import codecs
+import encodings
 import hashlib
+import pkgutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scriptforge.cli.app import run
 from scriptforge.corpus.text_encoding import Examination, decoded, examine
-from scriptforge.errors import CorpusError
+from scriptforge.errors import CorpusError, UsageError
 from scriptforge.net.client import sha256_of
+from scriptforge.options import InspectOptions
 
 
 def examination(tmp_path: Path, content: bytes) -> Examination:
@@ -143,6 +147,38 @@ def test_a_person_may_be_wrong_about_the_encoding(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="is not text in the encoding utf-8") as caught:
         examine(path, "script.txt", "utf-8")
     assert "--encoding" in caught.value.hint
+
+
+def test_every_codec_of_python_reads_texts_or_is_refused(tmp_path: Path) -> None:
+    text = "ANNA: Hello.\nBO: Hello, Anna.\n"
+    path = tmp_path / "script.txt"
+    refused = set()
+    for name in {module.name for module in pkgutil.iter_modules(encodings.__path__)}:
+        try:
+            InspectOptions(encoding=name)
+        except UsageError as error:
+            assert error.message == f"There is no encoding “{name}”."
+            refused.add(name)
+        else:
+            path.write_bytes(text.encode(name))
+            found = examine(path, "script.txt", name)
+            assert path.read_bytes().decode(found.encoding) == text
+    assert refused - {"mbcs", "oem", "_win_cp_codecs"} == {  # these are for Windows alone
+        "aliases", "base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec",
+        "zlib_codec", "idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["undefined", "rot13", "IDNA", "unicode-escape", "u\0tf-8", "\ud800", "utf 9"]
+)
+def test_a_codec_that_is_none_of_texts_is_refused_in_two_lines(
+    name: str, workspace_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace_path / "script.txt").write_text("ANNA: Hello.\n")
+    assert run(["inspect", "script.txt", "--encoding", name]) == 2
+    problem, hint = capsys.readouterr().err.splitlines()
+    assert problem.startswith("Error: There is no encoding “") and "such as utf-8" in hint
 
 
 def test_counts_size_and_hash_of_the_bytes_as_they_are(tmp_path: Path) -> None:

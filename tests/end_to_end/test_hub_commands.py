@@ -111,6 +111,19 @@ def test_a_pull_that_is_killed_is_healed_by_the_next(pushed: Hub, tmp_path: Path
     assert [path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()] == ["ann--play"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_ends_a_training_that_downloads_what_it_starts_from(
+    pushed: Hub, stage: TrainedWorkspace, tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "data").symlink_to(stage.path / "data")
+    pushed.misbehave(Fault(stalls=True), method="GET", path="/model.safetensors")
+    process = begin("train", "harbour", "--from", "ann/play", workspace=tmp_path)
+    wait_until(process, lambda: bool(pushed.asked("GET", "/model.safetensors")))
+    assert end(process, number)[0] == 128 + number
+    assert not list((tmp_path / "runs").glob("harbour*"))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -3,17 +3,25 @@
 import json
 import re
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from support import postgresql, skips
-from support.command import TrainedWorkspace, begin, end, scriptforge, wait_until
+from support.command import COMMAND, TrainedWorkspace, begin, end, environment, scriptforge, wait_until
 from support.spaces import SMALL_SPACE
 from support.tiny import prepared
 
 from scriptforge.cli.app import run
+from scriptforge.dataset import Dataset
+from scriptforge.tuning.results import note
+from scriptforge.tuning.space import Space
+from scriptforge.tuning.study import Plan, open_study
+from scriptforge.workspace import Workspace
 
 FASTER_SPACE = """\
 hidden_size = 16
@@ -151,6 +159,29 @@ def test_interrupted_and_gone_on_with(place: Path) -> None:
     assert found["trials"][0]["reason"] == "interrupted"
 
 
+@pytest.mark.slow
+def test_one_interrupt_is_enough_while_it_waits_for_another_process(place: Path) -> None:
+    with (place / "space.toml").open("a") as space:
+        space.write('level = "char"\n')
+    folder = Workspace(place).study("harbour")
+    with folder.turn("harbour-char"):  # as who tokenises has it
+        process = subprocess.Popen(
+            (*COMMAND, "tune", *SHORT), cwd=place, env=environment(), stderr=subprocess.PIPE, text=True
+        )
+        wait_until(process, lambda: _is_measured(folder.database))
+        assert end(process, signal.SIGINT) == (130, "Warning: Interrupted.\n")
+
+
+def _is_measured(database: Path) -> bool:
+    """Return whether a study knows how fast the machine is; what its first trial needs comes next."""
+    query = "SELECT COUNT(*) FROM study_user_attributes WHERE key = 'machine'"
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return bool(connection.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:  # it is being made
+        return False
+
+
 needs_postgresql = pytest.mark.skipif(not postgresql.program("initdb"), reason=skips.NO_POSTGRESQL)
 
 
@@ -186,6 +217,23 @@ def test_a_storage_that_is_lost_ends_the_search_in_two_lines(place: Path) -> Non
     *_, problem, hint = errors.splitlines()
     assert code == 1 and "Traceback" not in errors
     assert problem.startswith("Error: The study cannot be kept at sqlite:///") and hint
+
+
+def test_a_loss_of_exactly_zero_is_shown(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = Workspace(place)
+    plan = Plan(9, 0.01, Space.read(place / "space.toml"), "median", "cpu", seed=1)
+
+    def has_learnt_it_by_heart(trial: optuna.Trial) -> float:
+        note(trial, chosen=study.choose(trial), settings={}, seconds=0.01)
+        return 0.0
+
+    with open_study(workspace.study("harbour"), None, Dataset(workspace.dataset("harbour")), plan) as study:
+        study.backend.optimize(has_learnt_it_by_heart, n_trials=9)
+    words = ["tune", "harbour", "--trials", "9", "--space", f"{place}/space.toml", "--seconds", "0.01"]
+    assert run([*words, "--plot", "--workspace", str(place)]) == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"^train by itself +0\.0000 bits/char; no trial was better$", out, re.MULTILINE)
+    assert err.splitlines()[-1].startswith("Next: scriptforge train harbour ")
 
 
 def test_the_space_is_printed_for_editing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,9 @@ import random
 import resource
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -32,11 +33,13 @@ from reliability.damage import (
     damage_words,
 )
 from reliability.furnished import copied, furnish
+from scriptforge.cli.app import run as run_command
 from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation.profile import Profile
 from scriptforge.generation.generate import Session
 from scriptforge.hub.pull import find_run
+from scriptforge.hub.push import build_payload
 from scriptforge.net.client import sha256_of
 from scriptforge.options import GenerateOptions, ServeOptions
 from scriptforge.run.history import read_history
@@ -45,6 +48,7 @@ from scriptforge.run.run import Run
 from scriptforge.serve.changes import Change
 from scriptforge.serve.drafts import DraftMissing, Drafts, RevisionConflict
 from scriptforge.serve.elements import PageElement
+from scriptforge.serve.runs import Offer, Runs
 from scriptforge.serve.server import Server
 from scriptforge.training.checkpoint import newest_checkpoint, read_state
 from scriptforge.training.trainer import resume
@@ -66,6 +70,18 @@ def _run(workspace: Workspace) -> Run:
 
 def _open_run(workspace: Workspace) -> None:
     "".join(Session(_run(workspace), GenerateOptions(lines=1, seed=1)).stream())
+
+
+def _show_run(workspace: Workspace) -> None:
+    """List the runs on the terminal and in a room, make the card of one, and write with it."""
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()) as said:
+        codes = [
+            run_command(["runs", *names, "--workspace", str(workspace.root)]) for names in ([], ["play"])
+        ]
+    assert codes[0] == 0 and "should not have happened" not in said.getvalue(), said.getvalue()
+    assert "someone--play" in {each["name"] for each in Runs(Offer(workspace)).about()}
+    _open_run(workspace)
+    build_payload(_run(workspace), "ann/play")
 
 
 def _go_on(workspace: Workspace) -> None:
@@ -126,7 +142,7 @@ def _open_study(workspace: Workspace) -> None:
 
 
 FILES: Mapping[str, tuple[Damage, Reader]] = {
-    f"{_RUN}/config.json": (damage_json, _open_run),
+    f"{_RUN}/config.json": (damage_json, _show_run),
     f"{_RUN}/tokenizer.json": (damage_json, _open_run),
     f"{_RUN}/model.safetensors": (damage_tensors, _open_run),
     f"{_RUN}/metrics.jsonl": (damage_lines, lambda workspace: read_history(workspace.run("play"))),

@@ -4,20 +4,24 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 import torch
+from support.slow import slow
 from support.tiny import finish, small
 
 from scriptforge.dataset import Dataset
+from scriptforge.options import TrainOptions
 from scriptforge.run.records import RunDescription
+from scriptforge.tracking.train import train
 from scriptforge.training.checkpoint import newest_checkpoint
-from scriptforge.training.events import Started, StepsDone
+from scriptforge.training.events import Notice, Started, StepsDone
 from scriptforge.training.machine import fastest
 from scriptforge.training.threads import possible
 from scriptforge.training.trainer import resume, start
-from scriptforge.workspace import RunFolder
+from scriptforge.workspace import RunFolder, Workspace
 
 
 def test_the_fastest_number_is_looked_for_from_below() -> None:
@@ -74,6 +78,20 @@ class TestPossible:
         assert possible() == (2,)
 
 
+SMALL = {"hidden_size": 16, "embedding_size": 8, "batch_size": 4, "sequence_length": 16, "validations": 2}
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Keep a core busy with another process while the block lasts."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def note(take: Callable[[int], None]) -> bool:
     """Tell with how many threads the next step will be made, and not to stop."""
     take(torch.get_num_threads())
@@ -111,21 +129,61 @@ class TestATraining:
         assert result.hardware.split(" of ")[0] in ("1 thread", "2 threads", "1 to 2 threads")
 
     @pytest.mark.usefixtures("two")
-    def test_a_fixed_number_stays_and_gives_the_same_bits(
-        self, tiny_dataset: Dataset, tmp_path: Path
+    @pytest.mark.parametrize("number", [1, *slow([2])])
+    def test_a_fixed_number_stays_and_gives_the_same_bits_beside_any_load(
+        self, tiny_dataset: Dataset, tmp_path: Path, number: int
     ) -> None:
         weights, used = [], set[int]()
-        for name in ("one", "another"):
-            folder, settings = RunFolder(tmp_path / name), small(threads=1, epochs=0.5)
-            finish(start(tiny_dataset, settings, folder, "cpu", lambda: note(used.add)))
-            assert used == {1}
+        for load in (False, True):
+            folder = RunFolder(tmp_path / f"beside load {load}")
+            settings = small(threads=number, epochs=0.2, validations=1)
+            with busy() if load else nullcontext():
+                finish(start(tiny_dataset, settings, folder, "cpu", lambda: note(used.add)))
+            assert used == {number}
             assert torch.get_num_threads() == 2
             weights.append(folder.weights.read_bytes())
             state = json.loads((newest_checkpoint(folder)[0] / "state.json").read_text())
-            assert state["identity"]["threads"] == 1
-            hardware = RunDescription.load(folder).result
-            assert hardware is not None and hardware.hardware.startswith("1 thread of a CPU")
+            assert state["identity"]["threads"] == number
+            description = RunDescription.load(folder)
+            assert description.threads == number and description.result is not None
+            assert description.result.hardware.startswith(f"{number} thread")
         assert weights[0] == weights[1]
+
+    @pytest.mark.usefixtures("two")
+    @pytest.mark.parametrize(
+        ("asked", "recorded", "is_said"),
+        [
+            ({"epochs": 0.1}, "adaptive", True),
+            ({"epochs": 0.1, "threads": 2}, 2, False),
+            ({"minutes": 0.005}, "adaptive", False),
+        ],
+    )
+    def test_what_the_last_bits_depend_on_is_recorded_and_said(
+        self,
+        tiny_dataset: Dataset,
+        tmp_path: Path,
+        asked: dict[str, float],
+        recorded: int | str,
+        is_said: bool,
+    ) -> None:
+        options = TrainOptions(settings={**SMALL, **asked})
+        workspace = Workspace(tmp_path)
+        events = [*train(tiny_dataset, options, workspace, name="play")]
+        assert RunDescription.load(workspace.run("play")).threads == recorded
+        said = [each.message for each in events if isinstance(each, Notice) and "last bits" in each.message]
+        assert [words.startswith("Computes with as many threads") for words in said] == [True] * is_said
+        if is_said:
+            assert "1 to 2" in said[0] and "threads fixes the number" in said[0]
+
+    @pytest.mark.usefixtures("two")
+    def test_a_number_fixed_by_the_environment_is_recorded(
+        self, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        options = TrainOptions(epochs=0.1, settings=SMALL)
+        events = [*train(tiny_dataset, options, Workspace(tmp_path), name="play")]
+        assert RunDescription.load(Workspace(tmp_path).run("play")).threads == 2
+        assert not [each for each in events if isinstance(each, Notice) and "threads" in each.message]
 
     @pytest.mark.usefixtures("two")
     def test_resuming_an_adaptive_one_says_that_the_last_bits_may_differ(

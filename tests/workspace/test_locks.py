@@ -100,7 +100,7 @@ class TestWithoutLocks:
             pass
         assert f"on elsewhere, remove {place}" in caught.value.hint
         with pytest.raises(LockHeldError):
-            Lock.acquire(run.path, "being written", waits=True)
+            Lock.acquire(run.path, "being written", on_wait=lambda: None)
 
     def test_what_is_being_made_stays(self, tmp_path: Path) -> None:
         with atomic_folder(tmp_path / "made") as temporary:
