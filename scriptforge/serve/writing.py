@@ -270,9 +270,10 @@ class _OpenElement:
 
 def _ending_a_line(vocabulary: Vocabulary) -> Mask:
     """Return the tokens that end a line: layout tokens, and line breaks if the text is plain."""
-    if not vocabulary.plain:
-        return ~vocabulary.is_text
-    return ~vocabulary.is_text | np.array(["\n" in text for text in vocabulary.token_texts])
+    ends_V: Mask = ~vocabulary.is_text
+    if vocabulary.plain:
+        ends_V = ends_V | np.array(["\n" in text for text in vocabulary.token_texts], np.bool_)
+    return ends_V
 
 
 def _openings(vocabulary: Vocabulary) -> dict[int, tuple[Kind, str]]:

@@ -246,7 +246,8 @@ def damage_while_open(drafts: Drafts, page: int) -> None:
 def held_open(path: Path) -> Iterator[None]:
     """Have another process read a database, so that nobody else writes its log into it; it is killed."""
     read = "db.execute('BEGIN'); db.execute('SELECT id FROM drafts').fetchone(); print(flush=True); input()"
-    command = [sys.executable, "-c", f"import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); {read}", path]
+    opened = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1])"
+    command = [sys.executable, "-c", f"{opened}; {read}", str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == b"\n"
         yield
