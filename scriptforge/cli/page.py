@@ -1,5 +1,6 @@
 """`scriptforge page`: the writing room as a folder of files, for any static server."""
 
+import sys
 import webbrowser
 from contextlib import suppress
 from functools import partial
@@ -66,4 +67,12 @@ def _served(folder: Path) -> "ThreadingHTTPServer":
         def log_message(self, format: str, *arguments: object) -> None:
             """Print no log of requests."""
 
-    return ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    class Server(ThreadingHTTPServer):
+        """A server of which browsers may hang up at any time, such as when a page is loaded anew."""
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Print an error, unless the client has gone."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+    return Server(("127.0.0.1", 0), partial(Handler, directory=str(folder)))

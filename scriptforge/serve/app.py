@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -26,7 +28,14 @@ from scriptforge.serve.changes import Change
 from scriptforge.serve.drafts import DiskFull, DraftMissing, RevisionConflict
 from scriptforge.serve.elements import CLOSED, LONGEST_TITLE, MAX_ELEMENTS, Name, PageElement, Settings
 from scriptforge.serve.engine import Busy, Job
-from scriptforge.serve.files import ExportRequest, export_formats, import_suffixes, read_file, write_file
+from scriptforge.serve.files import (
+    ExportRequest,
+    export_formats,
+    import_suffixes,
+    read_file,
+    stored_name,
+    write_file,
+)
 from scriptforge.serve.guard import LIMITS, busy_response
 from scriptforge.serve.marks import MarksRequest, mark
 from scriptforge.serve.prompt import MAX_LINES_READ, SuggestionRequest
@@ -229,9 +238,25 @@ async def _mark(room: Room, request: Request) -> Response:
 
 
 async def _import(room: Room, request: Request) -> Response:
-    name, content = request.query_params.get("name", "")[:400], await request.body()
-    async with room.reading:
-        return JSONResponse(await run_in_threadpool(read_file, name, content))
+    name = request.query_params.get("name", "")[:400]
+    with room.importing(), TemporaryDirectory(prefix="scriptforge-") as folder:
+        path = Path(folder) / stored_name(name)
+        await _store_body(request, path)
+        async with room.reading:
+            return JSONResponse(await run_in_threadpool(read_file, path, name))
+
+
+async def _store_body(request: Request, path: Path) -> None:
+    """Write the body of a request into a file, so that it is no longer in memory."""
+    try:
+        with path.open("wb") as file:
+            async for part in request.stream():
+                await run_in_threadpool(file.write, part)
+    except OSError as problem:
+        raise DiskFull(
+            f"The file could not be stored: {problem.strerror}.", "Free some space, or check the disk."
+        ) from problem
+    request.state.release_body()
 
 
 async def _export(room: Room, request: Request) -> Response:

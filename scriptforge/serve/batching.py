@@ -33,7 +33,7 @@ class _Call:
     state: State = ()
     features_BTH: Numbers | None = None
     result: tuple[Numbers, State] | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class BatchingModel(InferenceModel):
@@ -117,7 +117,7 @@ class BatchingModel(InferenceModel):
         self._calls = [call for call in self._calls if call not in chosen]
         try:
             (self._score_all if scoring else self._read_all)(chosen)
-        except Exception as error:
+        except BaseException as error:  # a panic of a library, too: the others wait for an answer
             for call in chosen:
                 call.error = error
         self._condition.notify_all()

@@ -125,19 +125,18 @@ class Drafts:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None  # None if recovering it failed
         make_folder(self.path.parent)
         with _translated():
             try:
-                self._connection = _open(self.path)
+                self._opened()
             except sqlite3.DatabaseError as problem:
-                if not is_damaged_database(problem):
-                    raise
-                self._recover()
+                self._recover(problem)
 
     def close(self) -> None:
         """Close the database."""
         with self._lock:
-            self._connection.close()
+            self._disconnect()
 
     def summaries(self) -> list[dict[str, Any]]:
         """Return a summary of each draft, the latest first."""
@@ -246,14 +245,11 @@ class Drafts:
             try:
                 return self._in_transaction(work, writes)
             except sqlite3.DatabaseError as problem:
-                if not is_damaged_database(problem):
-                    raise
-                self._connection.close()
-                self._recover()
+                self._recover(problem)
                 return self._in_transaction(work, writes)
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], ResultT], writes: bool) -> ResultT:
-        db = self._connection
+        db = self._opened()
         db.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
         try:
             with _damage_named():
@@ -265,9 +261,25 @@ class Drafts:
             raise
         return result
 
-    def _recover(self) -> None:
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            if salvage.finish(self.path):
+                self.notes.append("The drafts were damaged. What could be read of them is in a new file.")
+            self._connection = _open(self.path)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _recover(self, problem: sqlite3.DatabaseError) -> None:
+        """Recover the database if a problem means damage; otherwise raise the problem."""
+        if not is_damaged_database(problem):
+            raise problem
+        self._disconnect()
         aside, counts = salvage.recover(self.path, _SCHEMA, _VERSION)
-        self._connection = _open(self.path)
+        self._opened()
         self.notes.append(
             f"The drafts were damaged. The file is kept as {aside.name}; {counts['drafts']} drafts with"
             f" {counts['elements']} elements could be read and are in a new one."
@@ -311,9 +323,14 @@ def _damage_named() -> Iterator[None]:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Translate SQLite's errors about a full disk, a lock or damage into errors for the user."""
+    """Translate errors about a full disk, a lock or damage into errors for the user."""
     try:
         yield
+    except OSError as problem:
+        raise DiskFull(
+            f"The drafts are damaged, and could not be recovered: {problem.strerror}.",
+            "Free some space, or check the disk: the damaged file is as it was.",
+        ) from problem
     except sqlite3.DatabaseError as problem:
         message = str(problem).lower()
         if is_damaged_database(problem):

@@ -129,6 +129,8 @@ class Engine:
                 job.publish(None)
             except Exception as problem:
                 job.publish(problem)
+            except BaseException as panic:  # of a library in Rust, after which this thread still writes
+                job.publish(RuntimeError(f"writing has failed: {panic!r}"))
 
     def _write(self, job: Job) -> None:
         run = self._runs.open(job.request.run)

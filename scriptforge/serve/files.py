@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
@@ -61,6 +61,7 @@ _TEXTS = (
 )
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,12}")
 _LONGEST_NAME = 80
+_STORED = "script"
 
 
 class ExportRequest(BaseModel):
@@ -88,36 +89,45 @@ def export_formats() -> list[dict[str, str]]:
     return [{"format": name, "name": each.label, "suffix": f".{name}"} for name, each in _EXPORTED.items()]
 
 
-def read_file(name: str, content: bytes) -> dict[str, Any]:
-    """Read a script from the content of a file; its name only tells the format and a title.
+def stored_name(name: str) -> str:
+    """Return the name under which a file is stored to be read: only its suffix is that of `name`."""
+    suffix = Path(_plain_name(name)).suffix
+    return f"{_STORED}{suffix if _SUFFIX.fullmatch(suffix) else '.txt'}"
+
+
+def read_file(path: Path, name: str) -> dict[str, Any]:
+    """Read a script from a file.
+
+    Args:
+        path: the file, called as `stored_name` says.
+        name: what it was called before, which gives a title if the script has none.
 
     Raises:
         CorpusError: the file cannot be read, contains no script, or is too long for a draft.
     """
-    plain_name = name.replace("\\", "/").rpartition("/")[2]
-    stem, suffix = Path(plain_name).stem, Path(plain_name).suffix
-    suffix = suffix if _SUFFIX.fullmatch(suffix) else ".txt"
+    shown = _plain_name(name)[:_LONGEST_NAME]
     parsing = Parsing()
-    with TemporaryDirectory(prefix="scriptforge-") as folder:
-        path = Path(folder) / f"script{suffix}"
-        path.write_bytes(content)
-        rows = list(parse(fetch(find_source(str(path), Cards({}, {}))), False, parsing))
-    elements = [row.element for row in rows]
-    if not elements:
-        raise CorpusError(f"There is no script in “{plain_name[:80]}”.", "Choose another file.")
-    page = to_page(elements)
-    if len(page) > MAX_ELEMENTS:
+    parsed = parse(fetch(find_source(str(path), Cards({}, {}))), False, parsing)
+    rows = list(islice(parsed, MAX_ELEMENTS + 1))
+    page = to_page(row.element for row in rows)
+    if not page:
+        raise CorpusError(f"There is no script in “{shown}”.", "Choose another file.")
+    if max(len(rows), len(page)) > MAX_ELEMENTS:
         raise CorpusError(
-            f"“{plain_name[:80]}” has {len(page):,} elements, more than a draft can have.",
+            f"“{shown}” has more than {MAX_ELEMENTS:,} elements, the most that a draft can have.",
             "Split it, and read one part.",
         )
-    titles = list(dict.fromkeys(row.title for row in rows if row.title != "script"))
+    titles = list(dict.fromkeys(row.title for row in rows if row.title != _STORED))
     return {
-        "title": titles[0][:LONGEST_TITLE] if titles else stem[:_LONGEST_NAME],
+        "title": titles[0][:LONGEST_TITLE] if titles else Path(_plain_name(name)).stem[:_LONGEST_NAME],
         "elements": with_ids(page),
         "format": parsing.text_format,
-        "notes": [note.replace("script" + suffix, plain_name[:80]) for note in parsing.notes],
+        "notes": [note.replace(path.name, shown) for note in parsing.notes],
     }
+
+
+def _plain_name(name: str) -> str:
+    return name.replace("\\", "/").rpartition("/")[2]
 
 
 def write_file(request: ExportRequest, format: str) -> tuple[bytes, str, str]:

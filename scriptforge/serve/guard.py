@@ -7,7 +7,9 @@ path under `/api` needs the token, which is in no cookie. Every response carries
 under which the page loads nothing from elsewhere and runs no inline script.
 
 Bodies are read here, whole, within limits of size and time, before the application sees the request; the size
-of all bodies in memory together is limited, too. A request that needs no body may have none.
+of all bodies in memory together is limited, too. A body counts until its request is answered, or until the
+application calls `request.state.release_body()`, since it has stored the body elsewhere. A request that needs
+no body may have none.
 """
 
 import hashlib
@@ -130,12 +132,15 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, outgoing.send)
             return
-        with self._budget.reservation() as reserve:
-            body = await _read(receive, Headers(scope=scope), _limit(scope["path"]), reserve)
+        with self._budget.reservation() as reserved:
+            body = await _read(receive, Headers(scope=scope), _limit(scope["path"]), reserved.add)
             if isinstance(body, JSONResponse):
                 await body(scope, receive, outgoing.send)
             elif body is not None:
-                await self._app(scope, _Incoming(body, receive).receive, outgoing.send)
+                incoming = _Incoming(body, receive)
+                del body  # so that it is gone once the application has dropped it
+                scope.setdefault("state", {})["release_body"] = reserved.release
+                await self._app(scope, incoming.receive, outgoing.send)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers, rules = Headers(scope=scope), self._rules
@@ -199,28 +204,44 @@ class LoginLimiter:
 
 
 class BodyBudget:
-    """A limit on the bytes of all request bodies in memory together."""
+    """A limit on the bytes of all request bodies in memory together.
+
+    Attributes:
+        reserved: bytes that requests have reserved.
+    """
 
     def __init__(self) -> None:
-        self._bytes = 0
+        self.reserved = 0
 
     @contextmanager
-    def reservation(self) -> Iterator[Callable[[int], bool]]:
-        """Yield a function that reserves bytes until the block ends, and returns whether they were left."""
-        own = 0
-
-        def reserve(size: int) -> bool:
-            nonlocal own
-            if self._bytes + size > LIMITS["bodies_together"]:
-                return False
-            self._bytes += size
-            own += size
-            return True
-
+    def reservation(self) -> Iterator["Reservation"]:
+        """Yield a reservation of nothing yet, which is released when the block ends."""
+        reservation = Reservation(self)
         try:
-            yield reserve
+            yield reservation
         finally:
-            self._bytes -= own
+            reservation.release()
+
+
+class Reservation:
+    """The bytes that one request has reserved."""
+
+    def __init__(self, budget: BodyBudget) -> None:
+        self._budget = budget
+        self._own = 0
+
+    def add(self, size: int) -> bool:
+        """Reserve more bytes; return whether they were left."""
+        if self._budget.reserved + size > LIMITS["bodies_together"]:
+            return False
+        self._budget.reserved += size
+        self._own += size
+        return True
+
+    def release(self) -> None:
+        """Return all bytes to the budget."""
+        self._budget.reserved -= self._own
+        self._own = 0
 
 
 class _Incoming:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from scriptforge.errors import unknown_name
 from scriptforge.generation.cast import ResolvedCast, own_cues, resolve_cast
-from scriptforge.generation.grammar import boundary_after
+from scriptforge.generation.grammar import Boundary, boundary_after
 from scriptforge.generation.prompt import Drawn, Given, Prompt
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.name_line import render_line
@@ -188,11 +188,16 @@ def _source(asked: str | None, speakers: Sequence[str], vocabulary: Vocabulary) 
 
 def _continued(element: Element, source: str | None, vocabulary: Vocabulary) -> Prompt:
     """Return the prompt that continues an element: its last word is whole, and a space asks for another."""
-    text = element.text
-    boundary = boundary_after(text) if text.strip() else None
-    kept = Element(element.kind, text.rstrip(), element.speaker)
+    kept = Element(element.kind, element.text.rstrip(), element.speaker)
     ids = tuple(vocabulary.encode_elements([kept], source).ids.tolist())
-    return [Given(ids, boundary)]
+    return [Given(ids, _boundary_after(element.text))]
+
+
+def _boundary_after(text: str) -> Boundary | None:
+    """Return what must come after the text of an open line; after a line break, too, it is text."""
+    if not text.strip():
+        return None
+    return Boundary.SPACE if text[-1].isspace() else boundary_after(text)
 
 
 def _begun(following: Next, cast: ResolvedCast, source: str | None, vocabulary: Vocabulary) -> Prompt:
@@ -219,5 +224,5 @@ def _plain_question(
     prompt: Prompt = []
     if opened and opened.text.strip():
         said = Element(opened.kind, opened.text.rstrip(), opened.speaker)
-        prompt = [Given(tuple(vocabulary.encode(render_line(said))), boundary_after(opened.text))]
+        prompt = [Given(tuple(vocabulary.encode(render_line(said))), _boundary_after(opened.text))]
     return EncodedRequest(options, ResolvedCast(), None, (vocabulary.end,), read, prompt, opened)

@@ -3,6 +3,8 @@
 import asyncio
 import hmac
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -17,6 +19,9 @@ MAX_LISTENERS = 64
 
 Listener: TypeAlias = "asyncio.Queue[dict[str, Any] | None]"
 """Messages for a tab, in order; None marks the end."""
+
+MAX_IMPORTS = 8
+"""Maximum number of files that are imported, or wait for that on disk, at once."""
 
 _MAX_QUEUED_EVENTS = 1_000
 _FILES_AT_ONCE = 2
@@ -49,6 +54,7 @@ class Room:
         self.texts = TrainingTexts(self.runs)
         self.engine = Engine(self.runs, self.texts)
         self.reading = asyncio.Semaphore(_FILES_AT_ONCE)
+        self._imports = 0
         self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
 
     @property
@@ -63,6 +69,21 @@ class Room:
         if expected is None or not hmac.compare_digest(password.encode(errors="replace"), expected.encode()):
             return None
         return self.rules.token
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Count an import during the block.
+
+        Raises:
+            Busy: there are too many.
+        """
+        if self._imports >= MAX_IMPORTS:
+            raise Busy(5, "Too many files are being read.")
+        self._imports += 1
+        try:
+            yield
+        finally:
+            self._imports -= 1
 
     def listen(self, draft: str) -> Listener:
         """Return a queue that receives the changes of a draft.

@@ -3,8 +3,13 @@
 Rows are read one by one, and unreadable ones are skipped. If even the first page is damaged, which declares
 the tables, the first page of a new database takes its place: the same statements put the same tables on the
 same pages.
+
+The copies that are set aside are on disk before anything else changes. The new database then waits under a
+name of its own until the logs of the damaged one are gone, since SQLite would apply these to it. After a kill
+in between, whoever opens the drafts next does the rest.
 """
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -17,6 +22,7 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
+from scriptforge.errors import disk_error
 from scriptforge.serve.elements import (
     LONGEST_TEXT,
     LONGEST_TITLE,
@@ -39,6 +45,9 @@ _MAX_STEP = 1 << 16
 _AHEAD = 1_000
 """Added to the revision of a recovered draft, so that no open page mistakes it for the one that it has."""
 
+_UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
+"""SQLite's errors of a disk that mean a row cannot be read; others are not about the row."""
+
 
 def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]]:
     """Set a damaged database aside, and replace it by a new one with all rows that can be read.
@@ -50,31 +59,71 @@ def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]
 
     Returns:
         The path of the damaged database, and the number of recovered rows by table.
+
+    Raises:
+        OSError or sqlite3.Error: the disk is full, or does not work; the damaged database is as it was.
     """
     aside = _free_name(path)
-    for suffix in ("", *_LOGS):
-        if Path(f"{path}{suffix}").exists():
-            shutil.copy2(f"{path}{suffix}", f"{aside}{suffix}")
-    with scratch_folder(path) as folder:
-        fresh = folder / "fresh.db"
-        with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
-            db.executescript(schema)
-            db.execute(f"PRAGMA user_version = {version}")
-        first_page = fresh.read_bytes()[: _page_size(fresh)]
-        copy = folder / "damaged.db"
-        with closing(sqlite3.connect(fresh, isolation_level=None)) as target:
-            target.execute("BEGIN")
-            counts = _copy(aside, copy, target)
-            if not counts["drafts"] and not counts["elements"]:
-                counts = _copy(aside, copy, target, first_page)
-            _complete(target)
-            target.execute("COMMIT")
-            counts = {table: _count(target, table) for table in _TABLES}
-        for suffix in _LOGS:
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
-        fresh.replace(path)
+    try:
+        for suffix in _existing(path):
+            _copy_to_disk(Path(f"{path}{suffix}"), Path(f"{aside}{suffix}"))
         sync_folder(path.parent)
+        with scratch_folder(path) as folder:
+            counts = _fill(folder / "fresh.db", aside, schema, version)
+            (folder / "fresh.db").replace(_recovered(path))
+    except BaseException:
+        for suffix in _existing(aside):
+            Path(f"{aside}{suffix}").unlink()
+        raise
+    finish(path)
     return aside, counts
+
+
+def finish(path: Path) -> bool:
+    """Put a recovered database in the place of the damaged one; return whether there was one."""
+    recovered = _recovered(path)
+    if not recovered.exists():
+        return False
+    sync_folder(path.parent)
+    for suffix in _LOGS:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    sync_folder(path.parent)
+    recovered.replace(path)
+    sync_folder(path.parent)
+    return True
+
+
+def _recovered(path: Path) -> Path:
+    """Return where a recovered database waits for its place."""
+    return path.with_name(f"{path.stem}.recovered{path.suffix}")
+
+
+def _existing(path: Path) -> list[str]:
+    """Return the suffixes of the database and its logs, as far as they exist."""
+    return [suffix for suffix in ("", *_LOGS) if Path(f"{path}{suffix}").exists()]
+
+
+def _copy_to_disk(source: Path, target: Path) -> None:
+    shutil.copy2(source, target)
+    with target.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _fill(fresh: Path, aside: Path, schema: str, version: int) -> dict[str, int]:
+    """Create a database with the readable rows of another one; return their number by table."""
+    with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+        db.executescript(schema)
+        db.execute(f"PRAGMA user_version = {version}")
+    first_page = fresh.read_bytes()[: _page_size(fresh)]
+    copy = fresh.with_name("damaged.db")
+    with closing(sqlite3.connect(fresh, isolation_level=None)) as target:
+        target.execute("BEGIN")
+        counts = _copy(aside, copy, target)
+        if not counts["drafts"] and not counts["elements"]:
+            _copy(aside, copy, target, first_page)
+        _complete(target)
+        target.execute("COMMIT")
+        return {table: _count(target, table) for table in _TABLES}
 
 
 def _free_name(path: Path) -> Path:
@@ -112,10 +161,14 @@ def _copy(
         source.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
         for table, columns in _TABLES.items():
             for row in _rows(source, table):
-                with suppress(sqlite3.Error, ValueError):  # a row of another table
+                try:
                     marks = ", ".join("?" * len(columns))
                     values = [mended(value) for mended, value in zip(columns, row, strict=True)]
                     target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)
+                except (sqlite3.Error, ValueError) as problem:  # a row of another table
+                    if disk_error(problem) is not None:
+                        raise
+                else:
                     counts[table] += 1
     return counts
 
@@ -187,7 +240,9 @@ def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
             found = source.execute(
                 f"SELECT rowid, * FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT 1", (last,)
             ).fetchone()
-        except (sqlite3.Error, OverflowError):
+        except (sqlite3.Error, OverflowError) as problem:
+            if disk_error(problem) and getattr(problem, "sqlite_errorcode", 0) not in _UNREADABLE:
+                raise
             last, step = last + step, step * 2
             continue
         if found is None:

@@ -52,6 +52,7 @@ class Writing:
         self._alternatives = [
             Alternative(number, seed, question, vocabulary) for number, seed in enumerate(seeds)
         ]
+        self._ends_line_V = _ending_a_line(vocabulary)
         self._ends = time.monotonic() + MAX_SECONDS
 
     def __iter__(self) -> Generator[list[Event], None, None]:
@@ -77,7 +78,12 @@ class Writing:
 
     def _step(self, excluded_V: Mask) -> list[Event]:
         """Draw one more token for each alternative that is not finished."""
-        ids = self._loop.propose(excluded=excluded_V)
+        needs_text_B = np.array([each.needs_text for each in self._alternatives])
+        if needs_text_B.any():
+            excluded = excluded_V | (needs_text_B[:, None] & self._ends_line_V)
+        else:
+            excluded = excluded_V
+        ids = self._loop.propose(excluded=excluded)
         pairs = list(zip(ids, self._alternatives, strict=True))
         self._loop.take([None if each.is_finished else id_ for id_, each in pairs])
         events = [event for id_, each in pairs if not each.is_finished for event in each.push(id_)]
@@ -125,6 +131,11 @@ class Alternative:
         self._name = ""  # as far as it is spelled after a generic cue, while no element is open
         self._drops_space = False  # in a continued element that ends with a space, until text comes
         self.is_finished = False
+
+    @property
+    def needs_text(self) -> bool:
+        """Return whether nothing was added yet to the element that a person began."""
+        return self._open is not None and self._open.is_continued and not self._open.text.strip()
 
     def begin(self, ids: Sequence[int]) -> list[Event]:
         """Take ids of the prompt; there are no events for those of an element that is continued."""
@@ -255,6 +266,14 @@ class _OpenElement:
         if self.is_continued:
             return Element(self.kind, self.text.rstrip(), self.speaker)
         return normalise(Element(self.kind, self.text, self.speaker))
+
+
+def _ending_a_line(vocabulary: Vocabulary) -> Mask:
+    """Return the tokens that end a line: layout tokens, and line breaks if the text is plain."""
+    ends_V: Mask = ~vocabulary.is_text
+    if vocabulary.plain:
+        ends_V = ends_V | np.array(["\n" in text for text in vocabulary.token_texts], np.bool_)
+    return ends_V
 
 
 def _openings(vocabulary: Vocabulary) -> dict[int, tuple[Kind, str]]:

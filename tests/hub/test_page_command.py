@@ -1,9 +1,16 @@
 """`scriptforge page`: a folder that any static server can serve."""
 
 import json
+import re
+import signal
+import socket
+import struct
+import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
+from support.command import COMMAND, environment
 
 from scriptforge.cli.app import run
 from scriptforge.workspace import RunFolder
@@ -51,3 +58,22 @@ def test_the_folder_that_one_is_in_can_be_the_page(
     monkeypatch.chdir(tmp_path)
     assert run(["page", str(tiny_run.path), "-o", "."]) == 0
     assert (tmp_path / "index.html").is_file()
+
+
+@pytest.mark.slow
+def test_a_browser_that_hangs_up_is_no_error(tiny_run: RunFolder, tmp_path: Path) -> None:
+    words = [*COMMAND, "page", str(tiny_run.path), "-o", str(tmp_path / "site"), "--show"]
+    env = {**environment(), "BROWSER": "true"}
+    with subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stderr.readline())
+        assert found
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", int(found[1]))) as connection:
+                connection.sendall(b"GET /model.safetensors HTTP/1.1\r\n")
+                at_once = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        assert httpx.get(found[0], trust_env=False).status_code == 200
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert "Error" not in said

@@ -153,6 +153,27 @@ def test_a_scene_without_a_heading_begins_as_in_python(
     assert shown[0][0] == "" and all(len(lines) == 4 for lines in shown)
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_line_that_the_model_would_end_at_once_is_added_to_as_on_the_server(
+    browser: Browser, site: Site, tiny_text: Path, tmp_path: Path, plain: bool
+) -> None:
+    dataset = prepared(tiny_text, tmp_path / "data" / "harbour", level="char", plain=plain)
+    folder = RunFolder(tmp_path / "runs" / "harbour")
+    finish(start(dataset, small(), folder, "cpu"))
+    run = Run(folder)
+    weights = load_file(folder.weights)
+    breaks = [id_ for id_, text in enumerate(run.vocabulary.token_texts) if "\n" in text]
+    weights["head.bias"][[*range(run.vocabulary.layout_size), *breaks]] += 9
+    save_file(weights, folder.weights)
+    run = Run(folder)
+    kinds = ["action"] if plain else ["action", "dialogue", "heading"]
+    opened = [{"kind": kind, "speaker": "BO" if kind == "dialogue" else "", "text": WORDS} for kind in kinds]
+    wishes: list[dict[str, Any]] = [{"lines": 2, "open": each} for each in opened]
+    shown = written(browser, site, run, *wishes)
+    assert shown == [suggested(run, **wish) for wish in wishes]
+    assert all(len(lines[0].partition(WORDS)[2]) > 0 for lines in shown)
+
+
 @pytest.mark.parametrize("kind", ["parenthetical", "dialogue"])
 def test_a_part_of_a_speech_that_nobody_says_is_continued_as_on_the_server(
     browser: Browser, site: Site, tiny_run: RunFolder, kind: str

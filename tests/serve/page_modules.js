@@ -2,7 +2,7 @@
 // afterwards. And texts: what is pasted is understood, and Fountain read back.
 async () => {
   const { apply, merged, rebased, recorded, emptyHistory, undone } = await import("/document.js");
-  const { elementsOf, fountain, speechParts, modelElements, openElement } = await import("/screenplay.js");
+  const { elementsOf, fountain, typed, speechParts, modelElements, openElement } = await import("/screenplay.js");
   const failures = [];
   const check = (isTrue, what) => isTrue || failures.push(what);
   let state = 7;
@@ -52,10 +52,16 @@ async () => {
   check(same(plain(again), plain(script)), "Fountain is read back");
   check(modelElements(script)[2].text === "(low) Go. Now.", "a speech is one to the model");
   const made = (kind, text) => ({ kind, text });
+  const scenes = [made("heading", "INT. ROOM #5#"), made("action", "Fog."), made("action", ""), made("heading", " "), made("heading", ".5 MILES"), made("character", "BO"), made("dialogue", "Go."), made("heading", "ATTIC #b#"), made("action", "Rain."), made("heading", "")];
+  const numbered = "INT. ROOM #5# #1#|Fog.|.#2#|. .5 MILES|BO\nGo.|.ATTIC #b# #4#|Rain.";
+  check(fountain("A", scenes) === `Title: A\n\n${numbered.replaceAll("|", "\n\n")}\n`, `scenes are separate in Fountain: ${fountain("A", scenes)}`);
+  const kept = scenes.filter(({ kind, text }, place) => text || (kind === "heading" && place < 9)).map(({ kind, text }) => [kind, text.trim()]);
+  check(same(plain(elementsOf(fountain("A", scenes))), kept), "and read back");
+  check(plain(elementsOf(typed("A", scenes))).some(([kind, text]) => kind === "heading" && text === "SCENE 2"), "and numbered in a typed page");
   const half = [made("parenthetical", "(low"), made("heading", ""), made("character", "BO"), made("parenthetical", "up)"), made("dialogue", "Go.")];
   const read = [["action", "", "(low)"], ["heading", "", ""], ["dialogue", "BO", "(up) Go."]];
   check(same(modelElements(half).map((each) => Object.values(each)), read), "brackets are whole, and scenes begin");
-  check(fountain("A", half) === "Title: A\n\n(low)\n\nBO\n(up)\nGo.\n", "brackets are written whole");
+  check(fountain("A", half) === "Title: A\n\n(low)\n\n.#2#\n\nBO\n(up)\nGo.\n", "brackets are written whole");
   const opened = [made("parenthetical", "so"), { ...made("parenthetical", "(so)"), speaker: "BO" }, made("dialogue", "So")];
   const openAs = [["action", "", "(so"], ["dialogue", "BO", "(so"], ["action", "", "So"]];
   check(same(opened.map((each) => Object.values(openElement(each))), openAs), "what nobody says is action");

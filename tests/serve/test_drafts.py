@@ -1,9 +1,15 @@
 """Drafts over the wire: every change is kept, none is made twice, and nobody overwrites anybody."""
 
 import contextlib
+import itertools
 import json
 import random
+import resource
+import shutil
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +17,12 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.command import environment
 from support.room import ServedRoom, action, put, served
 
 from scriptforge.serve import drafts as drafts_module
 from scriptforge.serve.changes import Change
-from scriptforge.serve.drafts import DraftMissing, Drafts, RevisionConflict
+from scriptforge.serve.drafts import DiskFull, DraftMissing, Drafts, RevisionConflict
 from scriptforge.serve.elements import PageElement
 
 
@@ -214,6 +221,59 @@ def test_the_draft_that_was_changed_last_is_the_first_though_the_clock_was_set_b
     drafts.close()
 
 
+def checkpoint(drafts: Drafts) -> None:
+    """Write all changes into the database itself."""
+    with contextlib.closing(sqlite3.connect(drafts.path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def damage(path: Path, page: int) -> None:
+    """Overwrite a page of a database."""
+    with path.open("r+b") as file:
+        file.seek(page * 4096)
+        file.write(b"\xa5" * 4096)
+
+
+def damage_while_open(drafts: Drafts, page: int) -> None:
+    """Overwrite a page of a database that is open, so that it is read from there."""
+    checkpoint(drafts)
+    assert drafts._connection is not None
+    drafts._connection.execute("PRAGMA shrink_memory")
+    damage(drafts.path, page)
+
+
+@contextlib.contextmanager
+def held_open(path: Path) -> Iterator[None]:
+    """Have another process read a database, so that nobody else writes its log into it; it is killed."""
+    read = "db.execute('BEGIN'); db.execute('SELECT id FROM drafts').fetchone(); print(flush=True); input()"
+    opened = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1])"
+    command = [sys.executable, "-c", f"{opened}; {read}", str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"\n"
+        yield
+        holder.kill()
+
+
+# Opens drafts, and ends at once in place of the N-th call that changes a name on the disk.
+KILLED = """
+import os, sys
+from pathlib import Path
+from scriptforge.serve.drafts import Drafts
+
+calls = 0
+
+def count(event, arguments):
+    global calls
+    if event in ("os.remove", "os.rename"):
+        calls += 1
+        if calls == int(sys.argv[2]):
+            os._exit(9)
+
+sys.addaudithook(count)
+Drafts(Path(sys.argv[1])).close()
+"""
+
+
 class TestDamage:
     def test_a_file_that_is_no_database_is_set_aside(self, tmp_path: Path) -> None:
         (tmp_path / "drafts.db").write_bytes(b"not a database at all" * 400)
@@ -303,16 +363,62 @@ class TestDamage:
         path = tmp_path / "drafts.db"
         drafts = Drafts(path)
         kept = drafts.create("Kept", "", _page("a"))["id"]
-        with sqlite3.connect(path) as db:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        drafts._connection.execute("PRAGMA shrink_memory")
-        content = bytearray(path.read_bytes())
-        content[4096:8192] = b"\xa5" * 4096
-        path.write_bytes(content)
+        damage_while_open(drafts, page=1)
         with contextlib.suppress(DraftMissing):
             drafts.get(kept)
         drafts.create("New", "", _page("b"))
         assert "New" in [each["title"] for each in drafts.summaries()]
+
+    @pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+    def test_a_full_disk_is_said_and_they_are_recovered_once_there_is_room(
+        self, tmp_path: Path, part: float
+    ) -> None:
+        drafts = Drafts(tmp_path / "drafts.db")
+        texts = [f"{number} {'words ' * 40}" for number in range(400)]
+        kept = drafts.create("Kept", "", _page(*texts))["id"]
+        damage_while_open(drafts, page=20)
+        usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(drafts.path.stat().st_size * part), usual[1]))
+        before = set(tmp_path.iterdir())
+        try:
+            for _ in range(2):
+                with pytest.raises(DiskFull):
+                    drafts.get(kept)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+        assert set(tmp_path.iterdir()) <= before
+        found = [each["text"] for each in drafts.get(kept)["elements"]]
+        assert len(found) > 300 and set(found) <= set(texts)
+        drafts.create("New", "", _page("b"))
+        drafts.close()
+
+    @pytest.mark.slow
+    def test_a_recovery_that_is_killed_loses_no_change(self, tmp_path: Path) -> None:
+        made = tmp_path / "made"
+        drafts = Drafts(made / "drafts.db")
+        texts = [f"{number} {'words ' * 40}" for number in range(400)]
+        draft = drafts.create("Kept", "", _page(*texts))["id"]
+        checkpoint(drafts)
+        change = {"base": 1, "change": "last", "edits": [put("x", "last", after="399")]}
+        drafts.change(draft, Change.model_validate(change))
+        damage(drafts.path, page=20)
+        shutil.copytree(made, tmp_path / "crashed")
+        drafts.close()
+        for number in itertools.count(1):
+            shutil.copytree(tmp_path / "crashed", tmp_path / str(number))
+            path = tmp_path / str(number) / "drafts.db"
+            command = [sys.executable, "-c", KILLED, str(path), str(number)]
+            with held_open(path):
+                code = subprocess.run(command, env=environment(), check=False).returncode
+            again = Drafts(path)
+            found = [each["text"] for each in again.get(draft)["elements"]]
+            again.close()
+            assert found[-1] == "last" and len(found) > 300, number
+            assert not list(path.parent.glob("*recovered*"))
+            assert list(path.parent.glob("drafts.damaged-*.db"))
+            if code == 0:
+                break
+        assert number > 3
 
 
 def test_a_full_disk_is_said_and_nothing_is_lost(workspace: Path) -> None:

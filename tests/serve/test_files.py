@@ -1,14 +1,22 @@
 """Files that a draft becomes: in which formats, and under which names."""
 
+import asyncio
 import tempfile
 from pathlib import Path
 from urllib.parse import unquote
 
+import httpx
 import pytest
 from support.room import ServedRoom
 
 from scriptforge.documents.kinds import WRITTEN
+from scriptforge.serve.app import build_app
+from scriptforge.serve.elements import MAX_ELEMENTS
 from scriptforge.serve.files import ExportRequest, export_formats, read_file, write_file
+from scriptforge.serve.guard import LIMITS, Guard, Rules
+from scriptforge.serve.room import MAX_IMPORTS, Room
+from scriptforge.serve.runs import Offer, Runs
+from scriptforge.workspace import Workspace
 
 
 def test_whatever_is_written_can_be_exported() -> None:
@@ -61,3 +69,44 @@ def test_a_file_with_a_very_long_title_becomes_a_draft(room: ServedRoom) -> None
     assert brought["title"].startswith("A long title ")
     draft = {"title": brought["title"], "elements": brought["elements"]}
     assert room.client.post("api/drafts", json=draft).status_code == 201
+
+
+def test_of_a_file_with_too_many_elements_the_rest_is_not_read(room: ServedRoom) -> None:
+    paragraph = '<Paragraph Type="Action"><Text>Fog.</Text></Paragraph>'
+    start = '<FinalDraft DocumentType="Script"><Content>'
+    broken = f"{start}{paragraph * 3}</Nothing>"
+    answer = room.client.post("api/import?name=a.fdx", content=broken.encode())
+    assert answer.status_code == 422 and "more than" not in answer.json()["error"]
+    long = f"{start}{paragraph * (2 * MAX_ELEMENTS)}</Nothing>"
+    answer = room.client.post("api/import?name=a.fdx", content=long.encode())
+    assert answer.status_code == 422 and f"more than {MAX_ELEMENTS:,} elements" in answer.json()["error"]
+
+
+def test_files_that_wait_to_be_read_are_not_in_memory_and_not_without_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = b"ANN: Who is there?\nBO: Nobody.\n" * 4
+    monkeypatch.setitem(LIMITS, "bodies_together", len(script))
+
+    async def ask() -> None:
+        room = Room(Runs(Offer(Workspace(tmp_path))), Rules(1), None)
+        app = httpx.ASGITransport(Guard(build_app(room), room.rules))
+        async with httpx.AsyncClient(transport=app, base_url="http://127.0.0.1:1") as client:
+            while not room.reading.locked():  # others are being read
+                await room.reading.acquire()
+            waiting = []
+            for _ in range(MAX_IMPORTS):
+                waiting.append(asyncio.create_task(client.post("api/import?name=a.txt", content=script)))
+                await asyncio.sleep(0.01)
+                while (await client.post("api/marks", content=script)).status_code == 429:
+                    await asyncio.sleep(0.01)
+            answer = await client.post("api/import?name=a.txt", content=script)
+            assert answer.status_code == 429 and "files" in answer.json()["error"]
+            assert (await client.post("api/marks", content=script)).status_code == 422
+            room.reading.release()
+            answers = await asyncio.gather(*waiting)
+        assert {each.status_code for each in answers} == {200}
+        assert {len(each.json()["elements"]) for each in answers} == {16}
+        room.close()
+
+    asyncio.run(ask())

@@ -265,9 +265,9 @@ def test_words_that_were_not_sent_outlive_the_page(browser: Browser, workspace: 
 
 @pytest.mark.slow
 def test_a_file_comes_in_and_goes_out(desk: Desk, tmp_path: Path) -> None:
-    dropped(desk, "gulls.fountain", FOUNTAIN)
-    desk.until("document.querySelectorAll('#script p').length === 5")
-    kinds = ["heading", "action", "character", "parenthetical", "dialogue"]
+    dropped(desk, "gulls.fountain", f"{FOUNTAIN}\n.#2#\n\nRain.\n")
+    desk.until("document.querySelectorAll('#script p').length === 7")
+    kinds = ["heading", "action", "character", "parenthetical", "dialogue", "heading", "action"]
     assert [kind for kind, _ in desk.lines()] == kinds
     for suffix, form in (("fountain", "fountain"), ("fdx", "fdx")):
         desk.press("Alt+e")
@@ -276,11 +276,13 @@ def test_a_file_comes_in_and_goes_out(desk: Desk, tmp_path: Path) -> None:
         path = tmp_path / f"out.{suffix}"
         download.value.save_as(path)
         elements = list(read(path.read_text(encoding="utf-8").splitlines(), form))
-        assert [(each.kind, each.text) for each in elements][-1] == (
-            "dialogue",
-            "(low) Somebody took the oars.",
-        )
-        assert [each.kind for each in elements] == ["heading", "action", "dialogue"]
+        assert [(each.kind, each.text) for each in elements] == [
+            ("heading", "INT. BOATHOUSE - DAWN"),
+            ("action", "The tide is out."),
+            ("dialogue", "(low) Somebody took the oars."),
+            ("heading", ""),
+            ("action", "Rain."),
+        ]
     desk.ask("document.getElementById('script').focus()")
     desk.press("Control+z")
     assert desk.lines() == [("action", "")]

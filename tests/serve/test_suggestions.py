@@ -71,6 +71,14 @@ def test_an_open_line_is_continued_and_only_what_is_added_is_told(room: ServedRo
     assert element["text"] == text(events).rstrip() and not element["text"].startswith((" ", "My aunt"))
 
 
+@pytest.mark.parametrize("end", ["", " ", "\n"])
+def test_something_is_added_to_a_line_that_may_be_whole(room: ServedRoom, end: str) -> None:
+    opened = {"kind": "dialogue", "text": f"The ferryman lost a bell.{end}", "speaker": "BO"}
+    for seed in range(0, 20, 5):
+        events = room.suggest(elements=SCENE[:1], open=opened, count=5, seed=seed)
+        assert all(text(events, number).strip() for number in range(5))
+
+
 def test_a_cue_without_words_is_given_its_words(room: ServedRoom) -> None:
     events = room.suggest(elements=[*SCENE, {"kind": "character", "text": "MRS ASH"}], seed=1)
     assert elements(events)[0]["speaker"] == "MRS ASH" and not any("begin" in event for event in events)

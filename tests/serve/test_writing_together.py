@@ -1,5 +1,6 @@
 """Several who write at once: each gets what it would get alone, and whoever goes away holds up nobody."""
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -15,13 +16,16 @@ from hypothesis import strategies as st
 from support.room import ServedRoom
 
 from scriptforge.generation.decoder import ModelDecoder
+from scriptforge.inference import Ids, InferenceModel, Numbers, State
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
 from scriptforge.serve.batching import BatchingModel
-from scriptforge.serve.engine import MAX_WAITING, MAX_WRITING
+from scriptforge.serve.engine import MAX_WAITING, MAX_WRITING, Engine
+from scriptforge.serve.marks import TrainingTexts
 from scriptforge.serve.prefix_cache import PrefixCache
 from scriptforge.serve.prompt import EncodedRequest, SuggestionRequest, ask, first_read
-from scriptforge.workspace import RunFolder
+from scriptforge.serve.runs import Offer, Runs
+from scriptforge.workspace import RunFolder, Workspace
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +132,54 @@ def test_of_a_long_script_only_the_end_is_read(run: Run) -> None:
     read = question(run, *lines).read
     assert read == question(run, *lines[-60:]).read
     assert 24 <= len(read) <= 56
+
+
+class Panic(BaseException):
+    """What a library in Rust raises when it has failed: no `Exception`."""
+
+
+class Panicking(InferenceModel):
+    """A model that fails like that once it is told to."""
+
+    def __init__(self, model: InferenceModel) -> None:
+        self.config = model.config
+        self.is_broken = False
+        self._model = model
+
+    def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+        return self._model.features(ids_BT, state)
+
+    def score(self, features_BTH: Numbers) -> Numbers:
+        if self.is_broken:
+            raise Panic("no entry found for key")
+        return self._model.score(features_BTH)
+
+    def initial_state(self, sequences: int) -> State:
+        return self._model.initial_state(sequences)
+
+
+def test_after_panics_in_all_threads_there_is_an_answer_and_the_room_writes_on(room_workspace: Path) -> None:
+    runs = Runs(Offer(Workspace(room_workspace)))
+    opened = runs.open("harbour")
+    model = Panicking(opened.model)
+    opened.model = BatchingModel(model)
+    engine = Engine(runs, TrainingTexts(runs))
+
+    async def write() -> list[Any]:
+        job = await engine.begin(SuggestionRequest(run="harbour", seed=1))
+        return [event async for events in job.events() for event in events]
+
+    async def ask() -> None:
+        model.is_broken = True
+        async with asyncio.timeout(60):
+            for _ in range(2):
+                answers = await asyncio.gather(*[write() for _ in range(MAX_WRITING)], return_exceptions=True)
+                assert [type(each) for each in answers] == [RuntimeError] * MAX_WRITING
+            model.is_broken = False
+            assert (await write())[-1]["done"]
+
+    asyncio.run(ask())
+    engine.close()
 
 
 def test_who_goes_away_stops_the_writing(room: ServedRoom) -> None:

@@ -8,6 +8,7 @@
 
 import { apply, merged, newId, rebased } from "./document.js";
 import { Problem } from "./engine_server.js";
+import { forget, store, stored, storedNames } from "./local_storage.js";
 
 const PAUSE = 300;             // milliseconds within which changes are merged into one
 const RETRY = [1, 2, 5, 10];   // seconds until the next try, after each failure
@@ -22,13 +23,14 @@ export class DraftSaver {
   constructor(room, engine, show) {
     Object.assign(this, { room, engine, show });
     this.tab = newId();
-    this.id = null;            // of the draft that is open
+    this.id = null;            // of the draft that is open; null if nothing keeps it
     this.typed = null;         // the change that further edits are merged into
     this.unsent = nothingUnsent(0);
     this.shownWithout = null;  // the revision on the screen if unsent changes are not shown, else null
     this.isSending = false;
     this.isHearing = false;    // whether title, run or settings of another tab are being applied
-    this.isFull = false;       // whether the storage of this browser is full
+    this.isFull = false;       // whether the storage of this browser is full or blocked
+    this.isUnkept = false;     // whether a draft is open that nothing keeps
     this.problem = null;       // why the engine could not take something
     this.failures = 0;         // tries that failed since the last success
     this.settled = [];         // callbacks for when all is sent, or cannot be
@@ -40,7 +42,7 @@ export class DraftSaver {
     addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.#endTyping());
     addEventListener("online", () => this.#send());
     addEventListener("beforeunload", (event) => this.#mayLose && event.preventDefault());
-    navigator.locks?.request(`${BOX} ${this.tab}`, () => new Promise(() => {}));
+    navigator.locks?.request(`${BOX} ${this.tab}`, () => new Promise(() => {})).catch(() => {}); // blocked
   }
 
   /** Opens a draft, with the changes that were left unsent on the last visit. Calls run one after another. */
@@ -51,6 +53,7 @@ export class DraftSaver {
 
   async #open(id) {
     await this.flush();
+    if (this.isUnkept) await this.#storeUnkept();
     const draft = await this.engine.draft(id);
     const alive = await locksHeld();
     await this.flush(); // what was typed meanwhile belongs to the draft that is left
@@ -59,6 +62,7 @@ export class DraftSaver {
     this.id = draft.id;
     this.unsent = nothingUnsent(draft.revision);
     this.typed = this.problem = this.shownWithout = null;
+    this.isUnkept = false;
     const left = leftUnsent(id, alive, this.tab);
     this.unsent.described = left.described ?? this.unsent.described;
     const isOlder = left.changes.length > 0 && left.base < draft.revision;
@@ -68,17 +72,32 @@ export class DraftSaver {
     this.unsent.changes.unshift(...left.changes);
     if (isOlder) [this.unsent.base, this.shownWithout] = [left.base, draft.revision];
     this.#store();
-    if (!this.isFull) for (const key of left.keys) if (key !== this.#key) localStorage.removeItem(key);
-    localStorage.setItem("scriptforge-last", id);
+    if (!this.isFull) for (const key of left.keys) if (key !== this.#key) forget(key);
+    store("scriptforge-last", id);
     this.#showState();
     this.#watch();
     await this.#send();
   }
 
+  /** Opens a new draft that nothing keeps, since the browser's storage has a problem; it can be exported. */
+  openUnkept(problem) {
+    this.leave();
+    Object.assign(this, { problem, isUnkept: true });
+    this.room.open({ id: null, title: "Untitled", run: "", elements: [] });
+    this.#showState();
+  }
+
+  /** Stores the draft that could not be stored when it was begun, before another one takes its place. */
+  async #storeUnkept() {
+    const { draft: { title, run }, document: { elements } } = this.room;
+    if (elements.some(({ text }) => text.trim())) await this.engine.create({ title, run, elements });
+    this.isUnkept = false;
+  }
+
   /** Lets go of the draft, which no longer exists. */
   leave() {
     this.watching?.abort();
-    localStorage.removeItem(this.#key);
+    forget(this.#key);
     this.id = this.typed = this.problem = null;
     this.unsent = nothingUnsent(this.unsent.base);
   }
@@ -110,7 +129,7 @@ export class DraftSaver {
 
   /** Whether there are changes that are neither sent nor stored in this browser. */
   get #mayLose() {
-    return this.isFull && this.unsent.changes.length > 0;
+    return (this.isFull || this.isUnkept) && this.unsent.changes.length > 0;
   }
 
   get #key() {
@@ -119,19 +138,16 @@ export class DraftSaver {
 
   /** Stores in this browser what is unsent, in place of what was. */
   #store() {
+    if (this.isUnkept) return;
     const { changes, described } = this.unsent;
-    try {
-      if (!changes.length && !described) localStorage.removeItem(this.#key);
-      else localStorage.setItem(this.#key, JSON.stringify(this.unsent));
-      this.isFull = false;
-    } catch {
-      this.isFull = true;
-    }
+    const isNothing = !changes.length && !described;
+    this.isFull = !(isNothing ? forget(this.#key) : store(this.#key, JSON.stringify(this.unsent)));
   }
 
   /** Sends what is unsent, one change at a time; tries again later after errors that may pass. */
   async #send() {
-    if (this.isSending || !(this.unsent.changes.length || this.unsent.described)) return this.#showState();
+    const isSent = !this.unsent.changes.length && !this.unsent.described;
+    if (this.isSending || this.isUnkept || isSent) return this.#showState();
     this.isSending = true;
     clearTimeout(this.retryTimer);
     const { id } = this;
@@ -341,26 +357,34 @@ function stateAfter({ status, message }, isOwn, isFull) {
 
 /** The names of the locks that tabs hold as long as they are open. */
 async function locksHeld() {
-  const locks = await navigator.locks?.query();
+  const locks = await navigator.locks?.query().catch(() => null); // blocked, and so is the rest of the storage
   return new Set((locks?.held ?? []).map(({ name }) => name));
 }
 
-/** Finds what was left unsent in this tab, and in tabs that were closed; `keys` are those of localStorage. */
+/**
+ * Finds what was left unsent in this tab, and in tabs that were closed; `keys` are those of localStorage.
+ *
+ * The changes of several tabs are rebased one onto another, the oldest first, and all count as made on the
+ * revision of the oldest: of what was written in one line in two places, both stands there.
+ */
 function leftUnsent(id, alive, ownTab) {
-  const left = { base: null, changes: [], described: null, keys: [] };
-  for (const key of Object.keys(localStorage)) {
-    if (!key.startsWith(`${BOX} ${id} `)) continue;
-    const tab = key.slice(`${BOX} ${id} `.length);
-    if (alive.has(`${BOX} ${tab}`) && tab !== ownTab) continue;
-    const entry = parsed(localStorage.getItem(key));
-    if (!Array.isArray(entry?.changes)) continue;
-    if (!left.changes.length) left.base = entry.base;
-    left.changes.push(...entry.changes);
-    left.described = entry.described ?? left.described;
-    left.keys.push(key);
+  const prefix = `${BOX} ${id} `;
+  const isLeft = (tab) => tab === ownTab || !alive.has(`${BOX} ${tab}`);
+  const keys = storedNames().filter((key) => key.startsWith(prefix) && isLeft(key.slice(prefix.length)));
+  const entries = keys.map((key) => ({ key, ...parsed(stored(key)) })).filter(isEntry);
+  entries.sort((one, other) => one.base - other.base);
+  const left = { base: null, changes: [], described: null, keys: entries.map(({ key }) => key) };
+  for (const { base, changes, described } of entries) {
+    const known = new Set(left.changes.map(({ change }) => change));
+    const own = rebased(changes.filter(({ change }) => !known.has(change)), left.changes).changes;
+    if (changes.length) left.base ??= base;
+    left.changes.push(...own);
+    left.described = described ?? left.described;
   }
   return left;
 }
+
+const isEntry = ({ base, changes }) => Number.isInteger(base) && Array.isArray(changes) && changes.every((each) => each?.change);
 
 /** The value of an entry of localStorage; null if it is damaged. */
 function parsed(entry) {

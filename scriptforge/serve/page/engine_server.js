@@ -1,5 +1,7 @@
 // The engine of the page with a server: its API, one method for each endpoint.
 
+import { store, stored } from "./local_storage.js";
+
 /** An error with a message for the writer. `status` is the HTTP status, 0 if there was no response. */
 export class Problem extends Error {
   constructor(message, status = 0, details = {}) {
@@ -59,7 +61,7 @@ export class ServerEngine {
   async login(password) {
     const { token } = await this.#json("login", { method: "POST", json: { password } });
     this.token = token;
-    localStorage.setItem(TOKEN, token);
+    store(TOKEN, token);
   }
 
   /** Requests suggestions; calls `onLine` with each line of the response. Retries a busy server once. */
@@ -126,12 +128,9 @@ export class ServerEngine {
   }
 }
 
-/** Returns the token: that in the URL, which is then removed from it, or the one stored before. */
+/** Returns the token: that in the URL, which is removed from it if it could be stored, or the one stored before. */
 function takeToken() {
   const found = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (found) {
-    localStorage.setItem(TOKEN, found);
-    history.replaceState(null, "", location.pathname + location.search);
-  }
-  return localStorage.getItem(TOKEN) ?? "";
+  if (found && store(TOKEN, found)) history.replaceState(null, "", location.pathname + location.search);
+  return found || (stored(TOKEN) ?? "");
 }

@@ -2,6 +2,7 @@
 
 import { newId } from "./document.js";
 import { byId } from "./dom.js";
+import { writtenElements } from "./screenplay.js";
 import { isBlank } from "./typing.js";
 
 /** A file name that is valid on every system. */
@@ -70,7 +71,7 @@ export class Exporting {
     const { title } = this.room.draft;
     const { suffix } = this.formats.find((each) => each.format === format) ?? this.formats[0];
     try {
-      const blob = await this.engine.write(format, title, this.room.document.elements.filter((element) => !isBlank(element)));
+      const blob = await this.engine.write(format, title, writtenElements(this.room.document.elements));
       const link = document.createElement("a");
       link.href = URL.createObjectURL(blob);
       link.download = `${safeName(title)}.${suffix.replace(/^\./, "")}`;

@@ -10,6 +10,7 @@ import { ServerEngine } from "./engine_server.js";
 import { Exporting } from "./exporting.js";
 import { Find } from "./find.js";
 import { isMac, keyName, listen, nameButtons, showSheet, spokenName } from "./keys.js";
+import { store, stored } from "./local_storage.js";
 import { Marks } from "./marks.js";
 import { Outline } from "./outline.js";
 import { Panel } from "./panel.js";
@@ -89,14 +90,14 @@ function side(name, isOpen = byId(name).hidden) {
   byId(name).hidden = !isOpen;
   byId(`toggle-${name}`).setAttribute("aria-expanded", isOpen);
   document.body.classList.toggle(`with-${name}`, isOpen);
-  if (!isNarrow()) localStorage.setItem(`scriptforge-${name}`, isOpen ? "open" : "closed");
+  if (!isNarrow()) store(`scriptforge-${name}`, isOpen ? "open" : "closed");
   return isOpen;
 }
 
 function theme(name) {
   if (name === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = name;
-  localStorage.setItem("scriptforge-theme", name);
+  store("scriptforge-theme", name);
   byId("theme").value = name;
 }
 
@@ -334,7 +335,7 @@ function showKeys(commands) {
 async function main() {
   byId("problem-close").addEventListener("click", () => showProblem(""));
   byId("app").hidden = false;
-  theme(THEMES.includes(localStorage.getItem("scriptforge-theme")) ? localStorage.getItem("scriptforge-theme") : "auto");
+  theme(THEMES.find((name) => name === stored("scriptforge-theme")) ?? "auto");
   const { engine, about } = await findEngine();
   const room = new Room();
   room.about = about;
@@ -363,7 +364,7 @@ async function main() {
   listen(commands);
   showKeys(commands);
   for (const name of SIDES) {
-    const isWanted = localStorage.getItem(`scriptforge-${name}`) ?? (name === "outline" ? "open" : "closed");
+    const isWanted = stored(`scriptforge-${name}`) ?? (name === "outline" ? "open" : "closed");
     side(name, !isNarrow() && isWanted === "open");
   }
   await shelf.start();

@@ -8,6 +8,7 @@ const TRANSITION = /^(?:[\p{Lu}\s]+TO:|FADE (?:IN|OUT)[.:]?|CUT TO BLACK[.:]?)$/
 const CUE = /^[\p{Lu}\p{N}][\p{Lu}\p{N}\p{M} .'’\-#&]*(?:\s*\([^)]*\))*$/u;
 const NAME_LINE = /^([\p{L}\p{N}][\p{L}\p{N}\p{M} .'’\-#&]{0,38}?):\s+(\S.*)$/u;
 const PARENTHETICAL = /^\(.*\)$/;
+const SCENE_NUMBER = /\s*#[^#]*#$/;
 const TITLE = /^(title|credit|author|authors|source|notes|draft date|date|contact|copyright|revision):/i;
 
 /** Whether an element is part of a speech, below its cue. */
@@ -112,10 +113,10 @@ export function elementsOf(text) {
       if (PARENTHETICAL.test(line)) add("parenthetical", line);
       else if (last.kind === "dialogue") elements[elements.length - 1] = { ...last, text: `${last.text} ${line}` };
       else add("dialogue", line);
-    } else if (/^\.[^.]/.test(line)) add("heading", line.slice(1));
+    } else if (/^\.[^.]/.test(line)) add("heading", line.slice(1).replace(SCENE_NUMBER, ""));
     else if (/^>.*[^<]$/.test(line)) add("transition", line.slice(1));
     else if (line.startsWith("!")) add("action", line.slice(1));
-    else if (HEADING.test(line) && isAlone) add("heading", line.replace(/\s*#[^#]*#$/, ""));
+    else if (HEADING.test(line) && isAlone) add("heading", line.replace(SCENE_NUMBER, ""));
     else if (TRANSITION.test(line) && isAlone) add("transition", line);
     else if (/^@/.test(line) || (CUE.test(line) && /\p{L}/u.test(line) && isAlone && isFollowed)) {
       add("character", line.replace(/^@/, "").replace(/\s*\^$/, ""));
@@ -137,8 +138,21 @@ function withoutTitlePage(lines) {
 /** The title in a Fountain text, or an empty string. */
 export const titleOf = (text) => /^title:[ \t]*(.+)$/im.exec(text.slice(0, 500))?.[1].trim() ?? "";
 
+/** The elements that a file has: all but blank ones; headings without text are kept if anything follows. */
+export function writtenElements(elements) {
+  const end = elements.findLastIndex((element) => !isBlank(element)) + 1;
+  return elements.slice(0, end).filter((element) => !isBlank(element) || element.kind === "heading");
+}
+
+/** A heading in Fountain. Without text, or if it ends like one, it has a scene number, which readers drop. */
+function fountainHeading(text, scene) {
+  const numbered = !text || SCENE_NUMBER.test(text) ? `${text} #${scene}#`.trimStart() : text;
+  if (HEADING.test(text) && !/^scene/i.test(text)) return numbered;
+  return numbered.startsWith(".") ? `. ${numbered}` : `.${numbered}`;
+}
+
 const FOUNTAIN = {
-  heading: (text) => (HEADING.test(text) && !/^scene/i.test(text) ? text : `.${text}`),
+  heading: fountainHeading,
   action: (text) => (/^[!.@>~=#(]/.test(text) || CUE.test(text) || HEADING.test(text) || TRANSITION.test(text) ? `!${text}` : text),
   character: (text) => (CUE.test(text.toUpperCase()) && text === text.toUpperCase() ? text : `@${text}`),
   parenthetical: inBrackets,
@@ -146,20 +160,20 @@ const FOUNTAIN = {
   transition: (text) => `> ${text}`,
 };
 
-/** Yields lines, with a blank one between elements that are not of the same speech. */
+/** Yields lines, with a blank one between elements not of the same speech; `form` is told the scene's number. */
 function* linesOf(elements, form) {
-  let last = null;
-  for (const element of elements) {
-    if (isBlank(element)) continue;
+  let last = null, scene = 1;
+  for (const element of writtenElements(elements)) {
     if (last && !(isSpoken(element) && (isSpoken(last) || last.kind === "character"))) yield "";
-    yield form(element);
+    if (last && element.kind === "heading") scene += 1;
+    yield form(element, scene);
     last = element;
   }
 }
 
 /** Returns a script as Fountain. */
 export function fountain(title, elements) {
-  const lines = linesOf(elements, ({ kind, text }) => FOUNTAIN[kind](text.trim().replace(/\s*\n\s*/g, " ")));
+  const lines = linesOf(elements, ({ kind, text }, scene) => FOUNTAIN[kind](text.trim().replace(/\s*\n\s*/g, " "), scene));
   return `Title: ${title}\n\n${[...lines].join("\n")}\n`;
 }
 
@@ -176,10 +190,11 @@ function wrapped(text, width) {
   return lines;
 }
 
-/** Returns a script as plain text with the margins of a typed screenplay. */
+/** Returns a script as plain text with the margins of a typed screenplay; a heading without text is `SCENE 2`. */
 export function typed(title, elements) {
-  const form = ({ kind, text }) => {
-    const words = kind === "parenthetical" ? inBrackets(text.trim()) : LOUD.has(kind) ? text.toUpperCase() : text;
+  const form = ({ kind, text }, scene) => {
+    const said = kind === "heading" && !text.trim() ? `scene ${scene}` : text;
+    const words = kind === "parenthetical" ? inBrackets(text.trim()) : LOUD.has(kind) ? said.toUpperCase() : text;
     return wrapped(words, WIDTH[kind]).map((line) => " ".repeat(INDENT[kind]) + line).join("\n");
   };
   return `${title.toUpperCase()}\n\n${[...linesOf(elements, form)].join("\n")}\n`;

@@ -1,6 +1,7 @@
 // The shelf: the list of drafts, to open, create, copy and remove them.
 
 import { byId } from "./dom.js";
+import { stored } from "./local_storage.js";
 
 export class Shelf {
   constructor(room, engine, saver, say) {
@@ -19,10 +20,21 @@ export class Shelf {
     room.on("draft", ({ title }) => title !== undefined && show());
   }
 
-  /** Opens the draft named in the URL, or the one that was open last, or the latest; else creates one. */
+  /** Opens a draft; if drafts are the browser's and its storage does not work, a new one that nothing keeps. */
   async start() {
+    try {
+      await this.#openLast();
+    } catch (problem) {
+      if (this.room.about.mode === "writer") throw problem;
+      this.saver.openUnkept(problem);
+      this.say(problem.message, true);
+    }
+  }
+
+  /** Opens the draft named in the URL, or the one that was open last, or the latest; else creates one. */
+  async #openLast() {
     const drafts = await this.engine.drafts();
-    const asked = new URLSearchParams(location.search).get("draft") ?? localStorage.getItem("scriptforge-last");
+    const asked = new URLSearchParams(location.search).get("draft") ?? stored("scriptforge-last");
     const draft = drafts.find(({ id }) => id === asked) ?? drafts[0];
     if (draft) await this.saver.open(draft.id);
     else await this.begin();

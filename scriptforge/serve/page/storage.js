@@ -13,6 +13,18 @@ const promised = (request) => new Promise((resolve, reject) => {
   request.onerror = () => reject(request.error);
 });
 
+/** Opens the database, which is made if there is none. Rejects where the browser stores nothing. */
+const opened = (name) => new Promise((resolve, reject) => {
+  const opening = indexedDB.open(name, 1);
+  opening.onupgradeneeded = () => {
+    opening.result.createObjectStore("drafts", { keyPath: "id" });
+    opening.result.createObjectStore("wholes", { keyPath: "id" });
+    opening.result.createObjectStore("changes", { keyPath: ["id", "revision"] });
+  };
+  opening.onsuccess = () => resolve(opening.result);
+  opening.onerror = () => reject(opening.error);
+});
+
 /**
  * Drafts in three stores: `drafts` has title, run, settings and revision; `wholes` the elements and branches
  * at some revision; `changes` the changes since, so that saving a word does not rewrite the whole script.
@@ -24,16 +36,13 @@ export class BrowserDrafts {
   }
 
   async #open() {
-    this.database ??= await new Promise((resolve, reject) => {
-      const opening = indexedDB.open(this.name, 1);
-      opening.onupgradeneeded = () => {
-        opening.result.createObjectStore("drafts", { keyPath: "id" });
-        opening.result.createObjectStore("wholes", { keyPath: "id" });
-        opening.result.createObjectStore("changes", { keyPath: ["id", "revision"] });
-      };
-      opening.onsuccess = () => resolve(opening.result);
-      opening.onerror = () => reject(new Problem("This browser keeps nothing: export what you write."));
-    });
+    if (this.database) return this.database;
+    try {
+      this.database = await opened(this.name);
+    } catch {
+      throw new Problem("This browser keeps nothing: export what you write.");
+    }
+    this.database.onclose = () => { this.database = null; }; // by the browser, such as when its data are cleared
     return this.database;
   }
 
@@ -74,17 +83,29 @@ export class BrowserDrafts {
     });
   }
 
-  draft(id) {
-    return this.#transact("readwrite", async ({ drafts, wholes, changes }) => {
+  async draft(id) {
+    const { draft, whole, since } = await this.#transact("readonly", async ({ drafts, wholes, changes }) => {
       const draft = known(await promised(drafts.get(id)));
       const whole = await promised(wholes.get(id));
       const since = await promised(changes.getAll(IDBKeyRange.bound([id, whole.revision + 1], [id, Infinity])));
-      const { elements, branches } = since.reduce((script, change) => apply(script, change).document, whole);
-      if (since.length > SNAPSHOT) {
-        wholes.put({ id, revision: draft.revision, elements, branches });
-        changes.delete(IDBKeyRange.bound([id, 0], [id, draft.revision - KEPT_CHANGES]));
-      }
-      return { ...draft, elements, branches };
+      return { draft, whole, since };
+    });
+    const { elements, branches } = since.reduce((script, change) => apply(script, change).document, whole);
+    if (since.length > SNAPSHOT) {
+      // Where the storage is full, the draft opens all the same, from its changes.
+      await this.#storeWhole({ id, revision: draft.revision, elements, branches }).catch(() => {});
+    }
+    return { ...draft, elements, branches };
+  }
+
+  /** Stores a whole draft, so that its changes are not needed but by tabs that are behind. */
+  #storeWhole(whole) {
+    const { id, revision } = whole;
+    return this.#transact("readwrite", async ({ wholes, changes }) => {
+      const stored = await promised(wholes.get(id));
+      if (!stored || stored.revision >= revision) return; // another tab has removed the draft, or was faster
+      wholes.put(whole);
+      if (revision > KEPT_CHANGES) changes.delete(IDBKeyRange.bound([id, 0], [id, revision - KEPT_CHANGES]));
     });
   }
 

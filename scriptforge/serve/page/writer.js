@@ -248,7 +248,8 @@ function rulesOf(about, vocabulary) {
   return rules.get(about);
 }
 
-// What the next token may be: any, text, or text that does not continue the word before it.
+// What the next token may be: any, text, or text that does not continue the word before it. Text is due until a line
+// that a person began has more than spaces added to it.
 const ANY = "any", TEXT = "text", NEW_WORD = "new word";
 
 class Writing {
@@ -324,10 +325,11 @@ class Writing {
   /** Draws a token; returns the element that it ends, or null. */
   step() {
     const { about, due } = this;
-    const isDue = (id) => due === ANY || (id >= about.layout && (due === TEXT || !isSet(this.continuing, id)));
+    const endsLine = (id) => id < about.layout || (about.plain && this.vocabulary.decode([id]).includes("\n"));
+    const isDue = (id) => due === ANY || (!endsLine(id) && (due === TEXT || !isSet(this.continuing, id)));
     const isLast = (id) => id === about.end && !about.plain;  // a suggestion goes on where the script would end
     const id = this.next((id) => isDue(id) && !isLast(id) && this.maySpeak(id));
-    this.due = ANY;
+    if (due !== ANY) this.due = id >= about.layout && !this.vocabulary.decode([id]).trim() ? TEXT : ANY;
     return about.plain ? this.takePlain(id) : this.take(id);
   }
 
