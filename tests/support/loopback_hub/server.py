@@ -63,6 +63,12 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
+            try:
+                self._answer()
+            except ConnectionError:  # whoever asked is gone
+                self.close_connection = True
+
+        def _answer(self) -> None:
             address = urlsplit(self.path)
             query = {key: values[-1] for key, values in parse_qs(address.query).items()}
             headers = {key.lower(): value for key, value in self.headers.items()}
@@ -112,7 +118,11 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
 def _body(handler: BaseHTTPRequestHandler) -> bytes:
     if handler.headers.get("Transfer-Encoding") != "chunked":
-        return handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        length = int(handler.headers.get("Content-Length") or 0)
+        body = handler.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionResetError
+        return body
     body = b""
     while size := int(handler.rfile.readline(), 16):
         body += handler.rfile.read(size)
