@@ -6,7 +6,13 @@ Once a fault is mended, its line is removed, and its case is tried like all othe
 from collections.abc import Iterable, Mapping
 
 AWAITED: Mapping[str, tuple[str, ...]] = {
-    "D": (),
+    "D": (
+        "runs/play/config.json (in a list)",
+        "runs/play/config.json (beside another)",
+        "corpora/own.toml",
+        "settings.toml",
+        "space.toml",
+    ),
     "E": (),
     "G": (
         "generate -o, new, generate -o, new",

@@ -21,10 +21,9 @@ from support.campaign import DRAW, Part, share
 from support.command import COMMAND, SMALL
 from support.loopback_hub import TOKEN, Hub
 
-from reliability.furnished import clean_environment, copied, furnish, unexplained
+from reliability.furnished import add_draft, clean_environment, copied, furnish, unexplained
 from reliability.whole import dataset_is_whole, run_can_go_on, run_is_whole
-from scriptforge.serve.drafts import Drafts
-from scriptforge.workspace import RunFolder, Workspace
+from scriptforge.workspace import RunFolder
 
 _PATIENCE = 120  # seconds
 _BIT_OF_SIGTERM = 1 << (signal.SIGTERM - 1)
@@ -150,9 +149,7 @@ class Scene:
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
-        (workspace / "room").mkdir()
-        with closing(Drafts(Workspace(workspace).room.drafts)) as drafts:
-            drafts.create("Draft", "play", [])
+        add_draft(workspace)
         self.hub = Hub()
         self.hub.enrol("ann", TOKEN)
         run = RunFolder(workspace / "runs" / "play")

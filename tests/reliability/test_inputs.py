@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason=skips.NO_
 
 @pytest.mark.slow
 def test_odd_environments(furnished: Path) -> None:
-    chosen = environments.sample(15, seed=0)
+    chosen = environments.sample(1, seed=0)
     assert failures(environments.attack(furnished, chosen)) == []
 
 

@@ -4,6 +4,7 @@ import re
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
@@ -58,17 +59,26 @@ class Hub(Registry):
             return answer(self, seen)
 
 
+def _while_connected(
+    serve: Callable[[BaseHTTPRequestHandler], None],
+) -> Callable[[BaseHTTPRequestHandler], None]:
+    """Return a method that ends the connection where whoever asked is gone."""
+
+    def wrapped(handler: BaseHTTPRequestHandler) -> None:
+        try:
+            serve(handler)
+        except ConnectionError:
+            handler.close_connection = True
+
+    return wrapped
+
+
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        @_while_connected
         def _serve(self) -> None:
-            try:
-                self._answer()
-            except ConnectionError:  # whoever asked is gone
-                self.close_connection = True
-
-        def _answer(self) -> None:
             address = urlsplit(self.path)
             query = {key: values[-1] for key, values in parse_qs(address.query).items()}
             headers = {key.lower(): value for key, value in self.headers.items()}
