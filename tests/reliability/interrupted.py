@@ -99,10 +99,10 @@ _VALIDATIONS = 2
 """Of the run `play`."""
 
 COMMANDS: Mapping[str, Interruptible] = {
-    "help": _prints("train", "--help", said="--epochs"),
+    "help": _prints("help", "train", said="--epochs"),
     "runs": _prints("runs", said="play"),
     "corpora": _prints("corpora", said="demo"),
-    "doctor": _prints("doctor", said="Python"),
+    "doctor": _prints("doctor", said="python"),
     "inspect": _prints("inspect", "play.csv", said="ELAINE"),
     "evaluate": _prints("evaluate", "play", said="nats"),
     "originality": _prints("originality", "play.txt", "--run", "play", said="this text"),

@@ -160,9 +160,14 @@ def attack(stage: Stage, pairs: Iterable[tuple[str, str]], most: int, seed: int 
     return list(parts.values())
 
 
+def cases(firsts: Iterable[str] = RIVALS) -> dict[str, tuple[str, str]]:
+    """Return every pair by what it is called, in both orders, or those with some of the commands first."""
+    return {f"{first}, {second}": (first, second) for first in firsts for second in RIVALS}
+
+
 def all_pairs(firsts: Iterable[str] = RIVALS) -> list[tuple[str, str]]:
-    """Return every pair, in both orders, or those with some of the commands first."""
-    pairs = {f"{first}, {second}": (first, second) for first in firsts for second in RIVALS}
+    """Return every pair that is tried."""
+    pairs = cases(firsts)
     return [pairs[case] for case in due("G", pairs)]
 
 

@@ -6,6 +6,7 @@ import struct
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
+from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from support.loopback_hub.faults import Fault, Occasion
@@ -13,6 +14,8 @@ from support.loopback_hub.messages import Answer, Seen
 from support.loopback_hub.registry import Registry
 from support.loopback_hub.routes import answer
 from support.loopback_hub.serving import Served
+
+AnyHandler = TypeVar("AnyHandler", bound=BaseHTTPRequestHandler)
 
 
 class Hub(Registry):
@@ -60,11 +63,11 @@ class Hub(Registry):
 
 
 def _while_connected(
-    serve: Callable[[BaseHTTPRequestHandler], None],
-) -> Callable[[BaseHTTPRequestHandler], None]:
+    serve: Callable[[AnyHandler], None],
+) -> Callable[[AnyHandler], None]:
     """Return a method that ends the connection where whoever asked is gone."""
 
-    def wrapped(handler: BaseHTTPRequestHandler) -> None:
+    def wrapped(handler: AnyHandler) -> None:
         try:
             serve(handler)
         except ConnectionError:
