@@ -279,7 +279,7 @@ def _rooms() -> list[Environment]:
     """Return rooms in odd environments: one that begins is stopped as a person stops it."""
     serve, stopped = ("serve", "play", "--no-browser", "--port", "0"), (130,)
     stop = "timeout --preserve-status --signal=INT 10"
-    fine = {
+    fine: dict[str, dict[str, str | None]] = {
         "HOME missing": {"HOME": None},
         "HOME read-only": {"HOME": "/proc"},
         "TMPDIR not there": {"TMPDIR": "/nonexistent"},
@@ -289,7 +289,7 @@ def _rooms() -> list[Environment]:
     }
     return [
         *(
-            Environment(f"{what}, serve", serve, around=f"/usr/bin/{stop}", variables={**each}, codes=stopped)
+            Environment(f"{what}, serve", serve, around=f"/usr/bin/{stop}", variables=each, codes=stopped)
             for what, each in fine.items()
         ),
         Environment("stdin closed, serve", serve, around=stop, redirected="<&-", codes=stopped),

@@ -9,6 +9,10 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 _MB = 1 << 20
 _LINE = "[1/1/21, 9:14:05] Nora: Is that the roof?\n"
+_SCREENPLAY = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<document type="Open Screenplay Format document" version="40">'
+)
+_CELTX = '<p class="character">NORA</p>\n<p class="dialog">Yes.</p>\n'
 _OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0"
 _TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
 _TTML, _METADATA = "http://www.w3.org/ns/ttml", "http://www.w3.org/ns/ttml#metadata"
@@ -54,7 +58,7 @@ def _open_document(inside: str, count: int) -> Callable[[float], bytes]:
 
 
 def _open_screenplay(inside: str, count: int) -> Callable[[float], bytes]:
-    return _around("<document><paragraphs>", inside, count, "</paragraphs></document>")
+    return _around(f"{_SCREENPLAY}<paragraphs>\n", inside, count, "</paragraphs></document>")
 
 
 def _agents(size: float) -> bytes:
@@ -79,12 +83,13 @@ def _users(size: float) -> bytes:
 def _directory(size: float) -> bytes:
     """Return an archive whose large directory is only found through the records of Zip64."""
     count = max(1, int(size * 400_000))
+    first = b"PK\x03\x04" + struct.pack("<HHHHHIIIHH", 45, 0, 0, 0, 33, 0, 0, 0, 8, 0) + b"%08d" % 0
     head = b"PK\x01\x02" + struct.pack("<HHHHHHIIIHHHHHII", 45, 45, 0, 0, 0, 33, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0)
     directory = b"".join(head + b"%08d" % number for number in range(count))
     record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, len(directory), 0)
-    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, len(directory), 1)
+    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, len(first) + len(directory), 1)
     end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0, 0xFFFFFFFF, 0)
-    return directory + record + locator + end
+    return first + directory + record + locator + end
 
 
 NEAR_LIMITS: Mapping[str, Bomb] = {
@@ -99,8 +104,11 @@ NEAR_LIMITS: Mapping[str, Bomb] = {
     "a Highland document with 60 MB of line breaks": Bomb(
         "a.highland", _zipped("text.md", _around("", "\n", 60 * _MB))
     ),
-    "a project of Celtx with 60 MB of paragraphs": Bomb(
-        "a.celtx", _zipped("script.html", _around("", "<p>a", 15 * _MB), "project.rdf")
+    "a project of Celtx with 140,000 paragraphs": Bomb(
+        "a.celtx", _zipped("script.html", _around("", _CELTX, 70_000), "project.rdf")
+    ),
+    "a project of Celtx with 950,000 paragraphs": Bomb(
+        "a.celtx", _zipped("script.html", _around("", _CELTX, 475_000), "project.rdf")
     ),
     "a comment of 50,000,000 blank lines": Bomb("a.fountain", _around("Title\n\n/* a", "\n", 50_000_000)),
     "a caption of 50,000,000 blank lines": Bomb(
@@ -113,10 +121,10 @@ NEAR_LIMITS: Mapping[str, Bomb] = {
     "a text of .odt with 1,900,000 empty paragraphs": Bomb(
         "a.odt", _zipped("content.xml", _open_document("<text:p/>", 1_900_000), "mimetype")
     ),
-    "a text of .odt with 1,900,000 times 80 spaces": Bomb(
+    "a text of .odt with 600,000 times 80 spaces": Bomb(
         "a.odt",
         _zipped(
-            "content.xml", _open_document('<text:p>a<text:s text:c="80"/></text:p>', 950_000), "mimetype"
+            "content.xml", _open_document('<text:p>a<text:s text:c="80"/></text:p>', 600_000), "mimetype"
         ),
     ),
     "a text of .fodt with 1,900,000 empty paragraphs": Bomb(
@@ -128,12 +136,12 @@ NEAR_LIMITS: Mapping[str, Bomb] = {
             "</office:text></office:body></office:document>",
         ),
     ),
-    "a Fade In document with 1,900,000 paragraphs": Bomb(
+    "a Fade In document with 450,000 paragraphs": Bomb(
         "a.fadein",
-        _zipped("document.xml", _open_screenplay("<para><text>a</text></para>\n", 950_000)),
+        _zipped("document.xml", _open_screenplay("<para><text>a</text></para>\n", 450_000)),
     ),
-    "an Open Screenplay Format document with 1,900,000 paragraphs": Bomb(
-        "a.osf", _open_screenplay("<para><text>a</text></para>\n", 950_000)
+    "an Open Screenplay Format document with 1,000,000 paragraphs": Bomb(
+        "a.osf", _open_screenplay("<para><text>a</text></para>\n", 1_000_000)
     ),
     "a directory of an archive that 32 bits do not show": Bomb("a.docx", _directory),
     "the same of a chat": Bomb("a.zip", _directory),

@@ -67,7 +67,7 @@ WHOLE: Mapping[str, tuple[str, ...]] = {
     "originality": LIGHT["originality"],
     "export": ("export", "play", "--onnx", "onnx", "--json"),
     "page": LIGHT["page"],
-    "train a transformer": ("train", "harbour", "--name", "starcoder", *_TRANSFORMER, _FIXED),
+    "train a transformer": ("train", "harbour", "--name", "starcoder", *_TRANSFORMER, _FIXED, "--json"),
     "export a transformer": ("export", "starcoder", "--transformers", "transformers", "--json"),
     "drafts": ("drafts", "--json"),
     "export drafts": ("drafts", "--export", "draft.docx"),
