@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from support.campaign import Part
+from support.campaign import Part, share
 
 from fuzzing.explore import SAYS
 from fuzzing.target import FOUND
@@ -34,7 +34,7 @@ def attack(
         found: below which what is read wrongly is written: beside what was found before, which is left.
     """
     parts = []
-    for name in names:
+    for name in share(names):
         part = Part(name)
         parts.append(part)
         folder = found / name

@@ -15,7 +15,9 @@ import numpy as np
 from safetensors.numpy import save_file
 from support.checkpoints import write_manifest
 
+from fuzzing.scripts import read_script
 from fuzzing.target import Read, Target
+from scriptforge.config import collect_settings, resolve
 from scriptforge.corpus.cards import Cards, read_card
 from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.prepare import prepare_corpora
@@ -23,7 +25,7 @@ from scriptforge.corpus.sources import find_source
 from scriptforge.dataset import Dataset
 from scriptforge.generation.generate import Session
 from scriptforge.inference.configs import config_from_json
-from scriptforge.options import GenerateOptions, PrepareOptions
+from scriptforge.options import GenerateOptions, PrepareOptions, TrainOptions
 from scriptforge.run.history import Validation, read_history, write_history
 from scriptforge.run.records import HubRecord, RunDescription
 from scriptforge.run.run import Run
@@ -35,6 +37,8 @@ _REPOSITORY = Path(__file__).resolve().parent.parent.parent
 _BASE_MODEL = RunFolder(_REPOSITORY / "scriptforge" / "american-plays")
 _LINES = ("Is that the roof?", "It is only rain & wind.", "The hens are gone.", "Mud everywhere.")
 _SPACE = "hidden_size = {choices = [8, 12]}\nlearning_rate = {low = 1e-3, high = 3e-2, log = true}\n"
+_USERS = [{"id": "U1", "name": "nora", "profile": {"display_name": "Nora", "real_name": "Nora Ash"}}]
+_CHAT = [{"type": "message", "user": "U1", "ts": f"{number}", "text": "<@U1>: rain."} for number in range(9)]
 _FIGURE = {"people": 1.0, "low": 0.5, "high": 1.5, "model": 1.2, "auc": 0.5}
 _PROFILE = {
     "lines": 8, "words": 50, "people_pages": 3, "model_pages": 3, "figures": {"speakers": _FIGURE},
@@ -65,6 +69,9 @@ def furnished(folder: Path) -> Workspace:
     run.folder.hub.write_text(record.model_dump_json())
     run.folder.profile.write_text(json.dumps({**_PROFILE, "weights": run.fingerprint}))
     (folder / "card.toml").write_bytes((_REPOSITORY / "corpora" / "american-plays.toml").read_bytes())
+    (folder / "settings.toml").write_text('hidden_size = 16\narch = "lstm"\nlearning_rate = 1e-3\n')
+    (folder / "users.json").write_text(json.dumps(_USERS))
+    (folder / "chat.json").write_text(json.dumps(_CHAT))
     drafts = Drafts(workspace.room.drafts)
     drafts.create("Draft", "play", [PageElement(id="e1", kind="action", text="Rain.", origin=None)])
     drafts.close()
@@ -136,6 +143,11 @@ def _read_profile(workspace: Workspace) -> None:
         _ = profile.rows, profile.table, profile.share_within, profile.document()
 
 
+def _read_settings(workspace: Workspace) -> None:
+    file, _ = collect_settings(TrainOptions(config=workspace.root / "settings.toml"))
+    resolve(file)
+
+
 def _read_drafts(workspace: Workspace) -> None:
     drafts = Drafts(workspace.room.drafts)
     try:
@@ -162,6 +174,8 @@ _FILES: dict[str, tuple[str, Callable[[Workspace], object]]] = {
     "rows": (f"{_DATA}/scripts.parquet", _read_dataset),
     "state": ("state", lambda workspace: _write(workspace, continue_from=workspace.root / "state")),
     "card": ("card.toml", lambda workspace: read_card(workspace.root / "card.toml")),
+    "settings": ("settings.toml", _read_settings),
+    "users": ("users.json", lambda workspace: read_script(workspace.root / "chat.json")),
     "drafts": ("room/drafts.db", _read_drafts),
 }
 """By target, the file that is the input, and what reads it."""

@@ -13,7 +13,7 @@ from pkgutil import iter_modules
 from random import Random
 from typing import Any
 
-from support.campaign import Part
+from support.campaign import Part, share
 
 from reliability.mutants import Fixture, fixtures
 from scriptforge import corpus, documents, screenplay
@@ -218,7 +218,7 @@ def attack_expressions(times: int, seed: int = 0) -> list[Part]:
     """Match every expression with so many lines, from their beginnings."""
     part = Part("expressions")
     for name, expression in expressions().items():
-        for number in range(seed, seed + times):
+        for number in share(range(seed, seed + times)):
             make = line(Random(f"{name} {number}"))
             for match in (expression.match, expression.fullmatch):
                 problem = growth(partial(_match, match, make))
@@ -241,7 +241,7 @@ def attack_parsers(times: int, seed: int = 0) -> list[Part]:
         part = Part(f"the parser of {each.name}")
         parts.append(part)
         own = [text for text in texts if _format(text) == each.name] or texts
-        for number in range(seed, seed + times):
+        for number in share(range(seed, seed + times)):
             draw = Random(f"{each.name} {number}")
             whole, make = draw.choice(own), line(draw)
             around = _lines(whole)

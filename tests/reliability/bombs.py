@@ -7,16 +7,17 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pyarrow
 import pyarrow.parquet
-from support.campaign import Part
+from support.campaign import Part, share
 from support.tin_roof import zipped
 from support.verdict import MEGABYTES, SECONDS, problem_of
 
+from reliability.awaited import due
 from reliability.mutants import read
+from reliability.near_limits import NEAR_LIMITS, Bomb
 from scriptforge.documents.kinds import write as write_document
 from scriptforge.screenplay.script import Script
 
@@ -26,13 +27,6 @@ _SECONDS_A_MEGABYTE, _MEGABYTES_A_MEGABYTE = 0.2, 2.0
 
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _LAUGHS = "".join(f'<!ENTITY l{number} "{f"&l{number - 1};" * 10}">' for number in range(1, 10))
-
-
-class Bomb(NamedTuple):
-    """A file: its name, and what writes its content, given how large it is to be, 1.0 for all of it."""
-
-    name: str
-    content: Callable[[float], bytes]
 
 
 def _docx(part: Callable[[float], bytes], member: str = "word/document.xml") -> Callable[[float], bytes]:
@@ -298,22 +292,31 @@ BOMBS: Mapping[str, Bomb] = {
     "one text in Latin-1 on one line": Bomb(
         "a.txt", lambda size: b"\xe9\xe8\n" * 5 + b"ab " * int(size * _MB)
     ),
+    **NEAR_LIMITS,
 }
+
+
+def names() -> list[str]:
+    """Return the names of those that are tried."""
+    return due("E", BOMBS)
 
 
 def attack(folder: Path, size: float, names: list[str]) -> list[Part]:
     """Read bombs of so much of their size."""
     part = Part("bombs")
-    for name in names:
+    for name in share(names):
         bomb = BOMBS[name]
         path = folder / bomb.name
-        path.write_bytes(bomb.content(size))
-        larger = path.stat().st_size / _MB
+        written = {path: bomb.content, **{folder / other: make for other, make in bomb.beside.items()}}
+        for file, make in written.items():
+            file.write_bytes(make(size))
+        larger = sum(file.stat().st_size for file in written) / _MB
         problem = problem_of(
             partial(read, path),
             SECONDS + _SECONDS_A_MEGABYTE * larger,
             MEGABYTES + _MEGABYTES_A_MEGABYTE * larger,
         )
         part.count(problem and f"{name}: {problem}")
-        path.unlink()
+        for file in written:
+            file.unlink()
     return [part]

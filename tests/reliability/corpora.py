@@ -8,12 +8,12 @@ from collections import defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from support.campaign import Part
+from support.campaign import DRAW, Part, share
 from support.verdict import problem_of
 
 from reliability import adversarial
-from reliability.bombs import BOMBS
 from reliability.bombs import attack as attack_with_bombs
+from reliability.bombs import names as names_of_bombs
 from reliability.mutants import fixtures, mutant, read
 
 _MUTANTS = 10_000
@@ -30,7 +30,7 @@ def attack_with_mutants(times: int, seed: int = 0) -> list[Part]:
         for fixture in fixtures()[:1]:  # what is imported once is no mutant's
             _read_as(Path(folder), fixture.name, fixture.content)
         formats = [*by_format]
-        for number in range(seed, seed + times):
+        for number in share(range(seed, seed + times)):
             format = formats[number % len(formats)]
             draw = random.Random(f"mutant {number}")
             fixture = draw.choice(by_format[format])
@@ -59,9 +59,9 @@ def attack_with_lines(expressions: int, texts: int, seed: int = 0) -> list[Part]
 def long_attack(most: int | None = None) -> list[Part]:
     """Make all three attacks; `most` is how many times at each thing."""
     with TemporaryDirectory(prefix="bombs-") as folder:
-        bombs = attack_with_bombs(Path(folder), 1.0, [*BOMBS][:most])
+        bombs = attack_with_bombs(Path(folder), 1.0, names_of_bombs()[:most])
     return [
-        *attack_with_mutants(most or _MUTANTS),
+        *attack_with_mutants(most or _MUTANTS, DRAW),
         *bombs,
-        *attack_with_lines(most or _LINES_AN_EXPRESSION, most or _TEXTS_A_PARSER),
+        *attack_with_lines(most or _LINES_AN_EXPRESSION, most or _TEXTS_A_PARSER, DRAW),
     ]

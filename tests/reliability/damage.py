@@ -16,6 +16,11 @@ _ODD: tuple[Any, ...] = (
     None, True, -1, 0, 1, 2**31, 2**63, 10**400, 1.5, 1e308, float("nan"), float("inf"), "", "x",
     "x" * 70_000, "\x00\x1b[31m\u202e", "../../etc/passwd", [], {}, [[]], {"": {}}, "DEEP",
 )  # fmt: skip
+_ODD_TOML = (
+    "-1", "0", "1.5", "nan", "inf", "1e400", "9" * 5000, "true", '""', '"x"', f'"{"x" * 70_000}"', "",
+    "1979-05-27", "[" * 5000, "[" * 900 + "]" * 900, "{a = " * 900 + "1" + "}" * 900, "[]", "{}", "[[], 1]",
+    r'"\u001b[31m"', '"../../etc/passwd"',
+)  # fmt: skip
 
 
 def damage_json(content: bytes, draw: random.Random) -> bytes:
@@ -119,6 +124,30 @@ def damage_words(content: bytes, draw: random.Random) -> bytes:
     if draw.random() < 0.5:
         lines.sort()
     return b"\n".join(lines)
+
+
+def damage_toml(content: bytes, draw: random.Random) -> bytes:
+    """Return TOML in which a line says something else, comes twice, is missing, or follows another one."""
+    if draw.random() < 0.3:
+        return damage_bytes(content, draw)
+    lines = content.decode().splitlines()
+    place = draw.randrange(len(lines))
+    key = lines[place].partition("=")[0].strip() or "title"
+    value = draw.choice(_ODD_TOML)
+    match draw.randrange(6):
+        case 0:
+            del lines[place]
+        case 1:
+            lines.insert(place, lines[place])
+        case 2:
+            lines.insert(
+                place, draw.choice(("[source", "[[source.files]]", f"[{'a.' * 3000}a]", "\x00", "="))
+            )
+        case 3:
+            lines.insert(place, f"{'a.' * 3000}a = {value}")
+        case _:
+            lines[place] = f"{key} = {value}"
+    return "\n".join([*lines, ""]).encode(errors="surrogateescape")
 
 
 def damage_database(content: bytes, draw: random.Random) -> bytes:

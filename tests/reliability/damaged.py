@@ -4,6 +4,7 @@ Of a checkpoint the manifest agrees with what is damaged. What is wrong may take
 memory. How files are damaged stands in `damage`; `damaged_commands` lets whole commands read them.
 """
 
+import io
 import json
 import os
 import random
@@ -19,10 +20,12 @@ from unittest.mock import patch
 
 import huggingface_hub.constants
 import optuna
-from support.campaign import Part
+from support.campaign import DRAW, Part, share
 from support.checkpoints import write_manifest
+from support.tiny import finish, small
 from support.verdict import problem_of
 
+from reliability.awaited import due
 from reliability.damage import (
     damage_array,
     damage_bytes,
@@ -30,10 +33,15 @@ from reliability.damage import (
     damage_json,
     damage_lines,
     damage_tensors,
+    damage_toml,
     damage_words,
 )
 from reliability.furnished import copied, furnish
+from reliability.mutants import read
 from scriptforge.cli.app import run as run_command
+from scriptforge.cli.runs import runs
+from scriptforge.config import collect_settings, resolve
+from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation.profile import Profile
@@ -41,7 +49,7 @@ from scriptforge.generation.generate import Session
 from scriptforge.hub.pull import find_run
 from scriptforge.hub.push import build_payload
 from scriptforge.net.client import sha256_of
-from scriptforge.options import GenerateOptions, ServeOptions
+from scriptforge.options import GenerateOptions, ServeOptions, TrainOptions
 from scriptforge.run.history import read_history
 from scriptforge.run.records import HubRecord
 from scriptforge.run.run import Run
@@ -51,14 +59,33 @@ from scriptforge.serve.elements import PageElement
 from scriptforge.serve.runs import Offer, Runs
 from scriptforge.serve.server import Server
 from scriptforge.training.checkpoint import newest_checkpoint, read_state
-from scriptforge.training.trainer import resume
+from scriptforge.training.trainer import resume, start
 from scriptforge.tuning.results import note, records_of
 from scriptforge.tuning.space import Space
 from scriptforge.tuning.study import Plan, Study, open_study
 from scriptforge.workspace import SPLITS, DatasetFolder, RunFolder, Workspace
 
 _SECONDS, _KILOBYTES = 5, 250_000
-_RUN, _PULLED, _DATA, _CHARS = "runs/play", "runs/someone--play", "data/harbour", "data/letters"
+_RUN, _PULLED, _SPELLER = "runs/play", "runs/someone--play", "runs/letters"
+_DATA, _CHARS = "data/harbour", "data/letters"
+_CARD = """\
+title = "Own"
+description = "A play."
+licence = "unknown"
+rights = "Whoever wrote it."
+language = "en"
+level = "word"
+vocabulary_size = 300
+
+[source]
+path = "../play.txt"
+"""
+_SETTINGS = 'hidden_size = 16\nlearning_rate = 1e-3\narch = "lstm"\ntied = false\n'
+_SPACE = "learning_rate = {low = 0.001, high = 0.02, log = true}\n"
+_USERS = [
+    {"id": "U1", "name": "nora", "profile": {"display_name": "Nora", "real_name": "Nora Ash"}},
+    {"id": "U2", "name": "oskar", "profile": {"display_name": "", "real_name": "Oskar"}},
+]
 
 Damage = Callable[[bytes, random.Random], bytes]
 Reader = Callable[[Workspace], object]
@@ -141,8 +168,34 @@ def _open_study(workspace: Workspace) -> None:
         records_of(study.backend)
 
 
+def _list(workspace: Workspace, names: list[str] | None = None) -> None:
+    """List the runs of a workspace, or some side by side, as the command does."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        runs(names, None, workspace.root, as_json=False)
+
+
+def _compare(workspace: Workspace) -> None:
+    _list(workspace, ["play", "someone--play"])
+
+
+def _spell(workspace: Workspace) -> None:
+    run = Run(RunFolder(workspace.root / _SPELLER))
+    "".join(Session(run, GenerateOptions(length=20, seed=1)).stream())
+
+
+def _open_card(workspace: Workspace) -> None:
+    load_cards(workspace.root / "corpora").card("own")
+
+
+def _open_settings(workspace: Workspace) -> None:
+    file, _ = collect_settings(TrainOptions(config=workspace.root / "settings.toml"))
+    resolve(file)
+
+
 FILES: Mapping[str, tuple[Damage, Reader]] = {
     f"{_RUN}/config.json": (damage_json, _show_run),
+    f"{_RUN}/config.json (in a list)": (damage_json, _list),
+    f"{_RUN}/config.json (beside another)": (damage_json, _compare),
     f"{_RUN}/tokenizer.json": (damage_json, _open_run),
     f"{_RUN}/model.safetensors": (damage_tensors, _open_run),
     f"{_RUN}/metrics.jsonl": (damage_lines, lambda workspace: read_history(workspace.run("play"))),
@@ -154,6 +207,7 @@ FILES: Mapping[str, tuple[Damage, Reader]] = {
     f"{_DATA}/scripts.parquet": (damage_bytes, _open_dataset),
     f"{_CHARS}/train.npy": (damage_array, _open_letters),
     f"{_CHARS}/lexicon.txt": (damage_words, _open_letters),
+    f"{_SPELLER}/lexicon.txt": (damage_words, _spell),
     "CHECKPOINT/state.json": (damage_json, _open_checkpoint),
     "CHECKPOINT/manifest.json": (damage_json, _open_checkpoint),
     "CHECKPOINT/model.safetensors": (damage_tensors, _resume),
@@ -163,12 +217,17 @@ FILES: Mapping[str, tuple[Damage, Reader]] = {
     "room/address.json": (damage_json, _open_room),
     "studies/play/study.db": (damage_database, _open_study),
     "state": (damage_tensors, _go_on),
+    "corpora/own.toml": (damage_toml, _open_card),
+    "settings.toml": (damage_toml, _open_settings),
+    "space.toml": (damage_toml, lambda workspace: Space.read(workspace.root / "space.toml")),
+    "chat/users.json": (damage_json, lambda workspace: read(workspace.root / "chat" / "general" / "1.json")),
 }
-"""Each file that is read, how it is damaged, and what reads it."""
+"""Each file that is read, in brackets by what, how it is damaged, and what reads it."""
 
 
 def attack(furnished: Path, times: int, names: Iterable[str] = FILES, seed: int = 0) -> list[Part]:
     """Damage each file so many times, and read it."""
+    names = due("D", names)
     parts = []
     with TemporaryDirectory(prefix="damaged-") as folder:
         workspace = furnish_more(copied(furnished, Path(folder) / "workspace"))
@@ -180,7 +239,7 @@ def attack(furnished: Path, times: int, names: Iterable[str] = FILES, seed: int 
             part = Part(name.replace("CHECKPOINT", "a checkpoint's"))
             parts.append(part)
             read = FILES[name][1]
-            for number in range(seed, seed + times):
+            for number in share(range(seed, seed + times)):
                 with damaged(workspace, name, number):
                     problem = problem_of(partial(read, workspace), _SECONDS)
                 part.count(problem and f"number {number}: {problem}")
@@ -191,12 +250,15 @@ def attack(furnished: Path, times: int, names: Iterable[str] = FILES, seed: int 
 
 
 def long_attack(most: int | None = None) -> list[Part]:
-    """Damage each file 1,000 times, 21,000 in all, and let commands read 500."""
+    """Damage each file 1,000 times, and let commands read 500."""
     from reliability.damaged_commands import attack as attack_commands
 
     with TemporaryDirectory(prefix="damaged-") as folder:
         furnished = furnish(Path(folder) / "furnished")
-        return [*attack(furnished, most or 1_000), *attack_commands(furnished, most or 500)]
+        return [
+            *attack(furnished, most or 1_000, seed=DRAW),
+            *attack_commands(furnished, most or 500, seed=DRAW),
+        ]
 
 
 @contextmanager
@@ -229,6 +291,8 @@ def furnish_more(root: Path) -> Workspace:
     "".join(session.stream())
     session.save_state(root / "state")
     run.folder.profile.write_text('{"weights": ""}')
+    _write_toml(root)
+    _write_chat(root / "chat")
     pulled = RunFolder(Path(shutil.copytree(root / _RUN, root / _PULLED)))
     files = {name: sha256_of(pulled.path / name) for name in pulled.needed}
     record = HubRecord(repository="someone/play", owner="someone", revision="0" * 40, files=files)
@@ -236,6 +300,9 @@ def furnish_more(root: Path) -> Workspace:
     os.utime(pulled.config, (0, 0))  # the latest run is the other one
     dataset = Dataset(DatasetFolder(root / _DATA))
     retokenize(dataset, "char", None, DatasetFolder(root / _CHARS))
+    letters = Dataset(DatasetFolder(root / _CHARS))
+    finish(start(letters, small(epochs=0.1, validations=1), RunFolder(root / _SPELLER), "cpu"))
+    os.utime(root / _SPELLER / "config.json", (0, 0))
     _open_room(workspace)
     with closing(Drafts(workspace.room.drafts)) as drafts:
         elements = [PageElement.model_validate(_element(f"e{number}")) for number in range(60)]
@@ -246,6 +313,24 @@ def furnish_more(root: Path) -> Workspace:
     with _study(workspace) as study:
         study.backend.optimize(lambda trial: _result(study, trial), n_trials=2)
     return workspace
+
+
+def _write_toml(root: Path) -> None:
+    (root / "corpora").mkdir()
+    (root / "corpora" / "own.toml").write_text(_CARD)
+    (root / "settings.toml").write_text(_SETTINGS)
+    (root / "space.toml").write_text(_SPACE)
+
+
+def _write_chat(folder: Path) -> None:
+    """Write a chat as Slack exports it: its users, and a folder for each channel."""
+    said = [
+        {"type": "message", "user": f"U{1 + number % 2}", "text": f"<@U{2 - number % 2}>, it rains. {number}"}
+        for number in range(30)
+    ]
+    (folder / "general").mkdir(parents=True)
+    (folder / "users.json").write_text(json.dumps(_USERS))
+    (folder / "general" / "1.json").write_text(json.dumps(said))
 
 
 def _result(study: Study, trial: optuna.Trial) -> float:
@@ -267,9 +352,7 @@ def _change(base: int, name: str) -> Change:
 
 @contextmanager
 def _study(workspace: Workspace) -> Iterator[Study]:
-    path = workspace.root / "space.toml"
-    path.write_text("learning_rate = {low = 0.001, high = 0.02, log = true}\n")
-    space = Space.read(path)
+    space = Space.read(workspace.root / "space.toml")
     plan = Plan(trials=3, seconds=0.01, space=space, pruner="none", accelerator="cpu", seed=1)
     dataset = Dataset(DatasetFolder(workspace.root / _DATA))
     with open_study(workspace.study("play"), None, dataset, plan) as study:
@@ -280,4 +363,4 @@ def _path(workspace: Workspace, name: str) -> Path:
     if name.startswith("CHECKPOINT"):
         checkpoint, _ = newest_checkpoint(RunFolder(workspace.root / _RUN))
         return checkpoint / Path(name).name
-    return workspace.root / name
+    return workspace.root / name.partition(" (")[0]

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from support.campaign import Part
+from support.campaign import Part, share
 from support.command import COMMAND
 
+from reliability.awaited import due
 from reliability.damaged import damaged, furnish_more
 from reliability.furnished import clean_environment, copied, unexplained
 from scriptforge.workspace import Workspace
@@ -20,6 +21,7 @@ _SECONDS, _KILOBYTES = 5, 250_000
 _GENERATE = "generate play --lines 1 --seed 1"
 _TRAIN = "train letters --epochs 0.1 --name new --force"
 _RESUME = "train --resume play"
+_TUNE = "tune harbour --study play --trials 2 --seconds 0.01 --space space.toml"
 _MEASURE = """
 import os, pathlib, subprocess, sys
 process = subprocess.Popen(sys.argv[2:])
@@ -45,8 +47,15 @@ COMMANDS: Mapping[str, str] = {
     "CHECKPOINT/model.safetensors": _RESUME,
     "CHECKPOINT/optimizer.safetensors": _RESUME,
     "room/drafts.db": "drafts",
-    "studies/play/study.db": "tune harbour --study play --trials 2 --seconds 0.01 --space space.toml",
+    "studies/play/study.db": _TUNE,
     "state": f"{_GENERATE} --continue state",
+    "runs/play/config.json (in a list)": "runs",
+    "runs/play/config.json (beside another)": "runs play someone--play",
+    "runs/letters/lexicon.txt": "generate letters --length 20 --seed 1",
+    "corpora/own.toml": "corpora own",
+    "settings.toml": "train harbour --config settings.toml --epochs 0.1 --from none --name new --force",
+    "space.toml": _TUNE,
+    "chat/users.json": "inspect chat/general/1.json",
 }
 """What reads each file."""
 
@@ -56,10 +65,10 @@ def attack(furnished: Path, times: int, seed: int = 0) -> list[Part]:
     parts = {name: Part(f"`{words}`, {name}") for name, words in COMMANDS.items()}
     with TemporaryDirectory(prefix="damaged-") as folder:
         workspace = furnish_more(copied(furnished, Path(folder) / "workspace"))
-        usual = {words: _run(workspace, words) for words in dict.fromkeys(COMMANDS.values())}
-        names = list(COMMANDS)
+        names = due("D", COMMANDS)
         random.Random(seed).shuffle(names)
-        for number in range(times):
+        usual = {words: _run(workspace, words) for words in dict.fromkeys(map(COMMANDS.__getitem__, names))}
+        for number in share(range(seed, seed + times)):
             name = names[number % len(names)]
             words = COMMANDS[name]
             with damaged(workspace, name, number):

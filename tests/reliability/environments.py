@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from support.campaign import Part
+from support.campaign import DRAW, Part, share
 from support.command import COMMAND
 
-from reliability.furnished import clean_environment, copied, furnish, unexplained
+from reliability.furnished import add_draft, clean_environment, copied, furnish, unexplained
 
 _PATIENCE = 120  # seconds
 _CAFE = os.fsdecode(b"caf\xe9")
@@ -275,6 +275,79 @@ def _limits() -> list[Environment]:
     ]
 
 
+def _rooms() -> list[Environment]:
+    """Return rooms in odd environments: one that begins is stopped as a person stops it."""
+    serve, stopped = ("serve", "play", "--no-browser", "--port", "0"), (130,)
+    stop = "timeout --preserve-status --signal=INT 10"
+    fine: dict[str, dict[str, str | None]] = {
+        "HOME missing": {"HOME": None},
+        "HOME read-only": {"HOME": "/proc"},
+        "TMPDIR not there": {"TMPDIR": "/nonexistent"},
+        "LC_ALL=C": {"LC_ALL": "C"},
+        "COLUMNS=0": {"COLUMNS": "0"},
+        "PATH=": {"PATH": ""},
+    }
+    return [
+        *(
+            Environment(f"{what}, serve", serve, around=f"/usr/bin/{stop}", variables=each, codes=stopped)
+            for what, each in fine.items()
+        ),
+        Environment("stdin closed, serve", serve, around=stop, redirected="<&-", codes=stopped),
+        Environment("stderr closed, serve", serve, around=stop, redirected="2>&-", codes=stopped),
+        Environment("stdout full, serve", serve, around=stop, redirected="> /dev/full", codes=_FAILS),
+        Environment("stdout closed, serve", serve, around=stop, redirected=">&-", codes=_FAILS),
+        Environment("a file for room/, serve", serve, "rm -r room && touch room", around=stop, codes=_FAILS),
+        Environment("a room in a circle, serve", serve, "rm -r room && ln -s room room", around=stop),
+        Environment(
+            "a run in Latin-1, serve", serve, "cp -r runs/play $'runs/caf\\xe9'", around=stop, codes=stopped
+        ),
+        Environment(
+            "a password that is not there, serve", (*serve, "--password-file", "no.txt"), codes=_FAILS
+        ),
+        Environment("64 files, serve", serve, "ulimit -n 64", around=stop, codes=(1, 2, 130)),
+        Environment("a host that is none, serve", (*serve, "--host", "nowhere.invalid"), codes=_FAILS),
+    ]
+
+
+def _writers() -> list[Environment]:
+    """Return what writes files of a person's, and what takes longest, in the environments of the others."""
+    words = {
+        "export": ("export", "play", "--onnx", "out"),
+        "page": ("page", "play", "-o", "out"),
+        "drafts": ("drafts", "--export", "out.docx"),
+        "evaluate": ("evaluate", "play"),
+        "tune": ("tune", "harbour", "--trials", "1", "--seconds", "0.1"),
+    }
+    found = []
+    for name, own in words.items():
+        found += [
+            Environment(f"HOME missing, {name}", own, variables={"HOME": None}, codes=_WORKS),
+            Environment(f"HOME read-only, {name}", own, variables={"HOME": "/proc"}, codes=_WORKS),
+            Environment(f"TMPDIR not there, {name}", own, variables={"TMPDIR": "/nonexistent"}),
+            Environment(f"LC_ALL=C, {name}", own, variables={"LC_ALL": "C"}, codes=_WORKS),
+            Environment(f"stdin closed, {name}", own, redirected="<&-", codes=_WORKS),
+            Environment(f"stdout full, {name}", own, redirected="> /dev/full", codes=_FAILS),
+            Environment(f"stderr closed, {name}", own, redirected="2>&-", codes=_WORKS),
+            Environment(f"files of 8 KB, {name}", own, "ulimit -f 8"),
+            Environment(f"16 files, {name}", own, "ulimit -n 16"),
+            Environment(f"a run in a circle, {name}", own, "ln -s circle runs/circle", codes=_WORKS),
+        ]
+    return [
+        *found,
+        Environment("a file in the way, export", (*words["export"][:3], "play.txt"), codes=_FAILS),
+        Environment("a file in the way, page", (*words["page"][:3], "play.txt"), codes=_FAILS),
+        Environment("a link to itself, export", words["export"], "ln -s out out", codes=_FAILS),
+        Environment("a link to itself, page", words["page"], "ln -s out out", codes=_FAILS),
+        Environment("a link to itself, drafts", ("drafts", "--export", "o/x.pdf"), "ln -s o o", codes=_FAILS),
+        Environment("a name in Latin-1, page", ("page", "play", "-o", _CAFE), codes=_WORKS),
+        Environment("a name in Latin-1, drafts", ("drafts", "--export", f"{_CAFE}.docx"), codes=_WORKS),
+        Environment("a folder for drafts.db", ("drafts",), "rm room/*; mkdir room/drafts.db", codes=(0, 1)),
+        Environment("a file for studies/, tune", words["tune"], "touch studies", codes=_FAILS),
+        Environment("no data/, evaluate", words["evaluate"], "rm -r data", codes=_FAILS),
+        Environment("no data/, drafts", words["drafts"], "rm -r data runs", codes=_WORKS),
+    ]
+
+
 def _without_shared_memory() -> list[Environment]:
     """Return an environment in which /dev/shm cannot be written, where a user may have one of their own.
 
@@ -290,30 +363,40 @@ def _without_shared_memory() -> list[Environment]:
     return [Environment("no shared memory", (*_prepare("plays"), "--workers", "2"), many, around=mounted)]
 
 
+_SORTS = (_streams, _homes, _files, _settings, _limits, _rooms, _writers)
+_FAILED_ONCE = (
+    "stdin closed", "stdout full", "HOME read-only, prepare", "the home of a stranger", "a link to itself",
+    "a name in Latin-1",
+)  # fmt: skip
+"""Of each sort of the first attack's finds, one."""
+
+
 def environments() -> list[Environment]:
     """Return all of them."""
-    return [*_streams(), *_homes(), *_files(), *_settings(), *_limits()]
+    return [each for sort in _SORTS for each in sort()]
 
 
 def attack(furnished: Path, chosen: Sequence[Environment] | None = None) -> list[Part]:
     """Run commands in odd environments, each in a copy of a workspace."""
     part = Part("commands in odd environments")
-    for number, each in enumerate(environments() if chosen is None else chosen):
+    for number, each in share(enumerate(environments() if chosen is None else chosen)):
         with TemporaryDirectory(prefix="odd-") as folder:
-            problem = each.attempt(copied(furnished, Path(folder) / f"workspace-{number}"))
+            workspace = copied(furnished, Path(folder) / f"workspace-{number}")
+            add_draft(workspace)
+            problem = each.attempt(workspace)
         part.count(problem and f"{each.what}: {problem}")
     return [part]
 
 
 def sample(count: int, seed: int) -> list[Environment]:
-    """Return some of them, of every sort."""
-    sorts = (_streams(), _homes(), _files(), _settings(), _limits())
+    """Return those that failed once, and of every sort so many others, drawn at random."""
+    once = [each for each in environments() if each.what in _FAILED_ONCE]
     draw = random.Random(seed)
-    share = count // len(sorts)
-    return [each for sort in sorts for each in draw.sample(sort, min(share, len(sort)))]
+    others = [[each for each in sort() if each not in once] for sort in _SORTS]
+    return [*once, *(each for many in others for each in draw.sample(many, min(count, len(many))))]
 
 
 def long_attack(most: int | None = None) -> list[Part]:
     """Run all of them, or so many of every sort."""
     with TemporaryDirectory(prefix="odd-") as folder:
-        return attack(furnish(Path(folder) / "furnished"), sample(5 * most, seed=0) if most else None)
+        return attack(furnish(Path(folder) / "furnished"), sample(most, seed=DRAW) if most else None)

@@ -7,6 +7,7 @@
                from N E    so does every later one
                full B E    after so many bytes there is no room, for E says so
                stop N      SIGSTOP before the N-th call
+   FAULT_SENDING  if it is there, connections and what is sent over them are counted, too: `connect` and `send_write`
    FAULT_LOG   a file to which each call is added: process, name, bytes, path
 
    Without a plan and a log it does nothing. Calls are counted from 1, in all threads together. */
@@ -21,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -28,7 +30,7 @@
 #include <unistd.h>
 
 enum { NOTHING, KILL, TEAR, ONCE, FROM, FULL, STOP };
-static int ready, plan, error_number, log_file = -1;
+static int ready, plan, error_number, counts_sending, log_file = -1;
 static long place, root_length;
 static char root[PATH_MAX];
 static atomic_long calls, bytes;
@@ -44,6 +46,7 @@ static int is_ready(void) {
         if (words) sscanf(words, "%7s %ld %d", kind, &place, &error_number);
         plan = !strcmp(kind, "kill") ? KILL : !strcmp(kind, "tear") ? TEAR : !strcmp(kind, "once") ? ONCE
              : !strcmp(kind, "from") ? FROM : !strcmp(kind, "full") ? FULL : !strcmp(kind, "stop") ? STOP : NOTHING;
+        counts_sending = getenv("FAULT_SENDING") != NULL;
         root_length = (long)strlen(strncpy(root, folder, sizeof root - 1));
         if (log) log_file = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         ready = 1;
@@ -60,6 +63,10 @@ static int is_inside(int folder, const char *path, char *whole) {
         length = syscall(SYS_readlinkat, AT_FDCWD, link, whole, PATH_MAX - 1);
         if (length < 0) return 0;
         whole[length] = 0;
+        if (counts_sending && !strncmp(whole, "socket:", 7)) {
+            snprintf(whole, PATH_MAX, "%s/(a connection)", root);
+            return 1;
+        }
     }
     if (path) snprintf(whole + length, (size_t)(PATH_MAX - length), "%s%s", length ? "/" : "", path);
     return !strncmp(whole, root, (size_t)root_length) && (whole[root_length] == '/' || !whole[root_length]);
@@ -159,6 +166,18 @@ ssize_t writev(int file, const struct iovec *parts, int count) {
     if (some < 0) return -1;
     ssize_t written = (size_t)some < size ? REAL(write)(file, parts[0].iov_base, (size_t)some < parts[0].iov_len ? (size_t)some : parts[0].iov_len)
                                           : REAL(writev)(file, parts, count);
+    end_if_torn(some, size);
+    return written;
+}
+
+int connect(int file, const struct sockaddr *to, socklen_t size) {
+    if (is_ready() && counts_sending && (to->sa_family == AF_INET || to->sa_family == AF_INET6)) FAIL_IF_DUE("connect", file, NULL, 0);
+    return REAL(connect)(file, to, size);
+}
+ssize_t send(int file, const void *data, size_t size, int flags) {
+    ssize_t some = is_ready() && counts_sending ? room("send_write", file, size) : (ssize_t)size;
+    if (some < 0) return -1;
+    ssize_t written = REAL(send)(file, data, (size_t)some, flags);
     end_if_torn(some, size);
     return written;
 }

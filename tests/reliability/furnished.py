@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow
@@ -65,3 +66,13 @@ def clean_environment(home: Path) -> dict[str, str]:
         **kept, "HOME": str(home), "NO_COLOR": "1", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
         "LANG": "C.UTF-8", "COLUMNS": "100",
     }  # fmt: skip
+
+
+def add_draft(workspace: Path) -> None:
+    """Add a draft of one element to a workspace."""
+    from scriptforge.serve.drafts import Drafts
+    from scriptforge.serve.elements import PageElement
+
+    (workspace / "room").mkdir()
+    with closing(Drafts(workspace / "room" / "drafts.db")) as drafts:
+        drafts.create("Draft", "play", [PageElement(id="e1", kind="action", text="Rain.", origin=None)])

@@ -1,4 +1,4 @@
-"""B: disks that are full, read-only or broken, at every call with which commands change them.
+"""B: disks that are full, read-only or broken, and connections that break, at every call of commands.
 
 A command ends with 1, in one line that says what is wrong and one that says what to do; or it does without
 and ends with 0. What was there before can be used, and the same command succeeds afterwards.
@@ -7,16 +7,21 @@ and ends with 0. What was there before can be used, and the same command succeed
 import errno
 from collections.abc import Iterable
 
-from support.campaign import Part
+from support.campaign import DRAW, Part
 
 from reliability.killed import attack_each, go_on
 from reliability.stage import Call, Said, Stage, staged
-from reliability.targets import TARGETS, Target, orphans
+from reliability.target import Ending, Target, orphans
+from reliability.targets import TARGETS
 
 _SIZES = 40
 _AT_EVERY_CALL = {
     "once": (errno.EIO, errno.EACCES, errno.EDQUOT),
     "from": (errno.EROFS,),
+}
+_ON_CONNECTIONS = {
+    "once": (errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT, errno.ECONNREFUSED),
+    "from": (errno.ENETUNREACH,),
 }
 
 
@@ -30,30 +35,31 @@ def unexplained(said: Said, codes: tuple[int, ...] = (0, 1)) -> str | None:
     return None
 
 
-def refuse(stage: Stage, target: Target, plan: str, expected: object) -> str | None:
+def refuse(stage: Stage, target: Target, plan: str, expected: Ending) -> str | None:
     """Let the disk fail a command as planned, and go on with it; return what was wrong."""
     with stage.copy(target.begin(stage)) as workspace:
-        said = stage.run(target.words, workspace, plan)
+        before = target.made(stage, workspace)
+        said = stage.run(target.words, workspace, plan, sends=target.sends)
         if problem := unexplained(said):
             return problem
-        if problem := target.holds(workspace):
+        if problem := target.problem(stage, workspace, before, expected):
             return f"after {said.errors!r}: {problem}"
         if said.code:
             return go_on(stage, target, workspace, expected)
-        if target.end(workspace) != expected:
+        if target.ending(stage, workspace) != expected:
             return f"it did not do what it says: {said.errors}"
         stage.succeed(target.next_words(workspace), workspace)
         left = orphans(workspace)
         return f"left behind: {', '.join(left)}" if left else None
 
 
-def plans(calls: list[Call]) -> list[str]:
+def plans(target: Target, calls: list[Call]) -> list[str]:
     """Return every fault: at each call, and a disk that is full after so many bytes."""
-    total = sum(call.size for call in calls)
-    sizes = sorted({total * part // _SIZES for part in range(_SIZES)})
+    total = 0 if target.sends else sum(call.size for call in calls)
+    sizes = sorted({total * part // _SIZES for part in range(_SIZES)} if total else ())
     found = [f"full {size} {errno.ENOSPC}" for size in sizes]
     for number in range(1, len(calls) + 1):
-        for kind, errors in _AT_EVERY_CALL.items():
+        for kind, errors in (_ON_CONNECTIONS if target.sends else _AT_EVERY_CALL).items():
             found += [f"{kind} {number} {error}" for error in errors]
     return found
 
@@ -68,4 +74,4 @@ def attack(
 def long_attack(most: int | None = None) -> list[Part]:
     """Make the whole attack, or so much of it for each command."""
     with staged() as stage:
-        return attack(stage, most=most)
+        return attack(stage, most=most, seed=DRAW)

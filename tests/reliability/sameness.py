@@ -16,12 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from support.campaign import Part
+from support.campaign import DRAW, Part, share
 from support.command import COMMAND
 from support.loopback_hub import TOKEN, Hub
 from support.tiny import comedy
 
-from reliability.furnished import copied
+from reliability.furnished import add_draft, copied
 from reliability.surroundings import ORDINARY, Surroundings, Workshop, all_surroundings, sample
 
 _PATIENCE = 600  # seconds
@@ -29,6 +29,13 @@ _SMALL = (
     "--from", "none", "--set=hidden_size=16", "--set=embedding_size=8", "--set=batch_size=4",
     "--set=sequence_length=16", "--set=precision=fp32", "--set=validations=2", "--set=dropout_output=0.2",
 )  # fmt: skip
+_TRANSFORMER = (
+    "--arch", "transformer", "--epochs", "0.2", "--from", "none", "--set=hidden_size=16",
+    "--set=batch_size=4", "--set=sequence_length=16", "--set=precision=fp32", "--set=validations=1",
+    "--set=speaker_embedding=false",
+)  # fmt: skip
+_TEXT = ("generate", "play", "--lines", "4")
+_CROWD = ("prepare", "plays", "--name", "crowd", "--level", "word")
 _FIXED = "--set=threads=1"
 """So that a training ends in the same bits. Another number adds up in another order, and is not the same."""
 
@@ -39,6 +46,7 @@ LIGHT: Mapping[str, tuple[str, ...]] = {
     "convert each": ("convert", "plays", "scripts", "--to", "fountain", "--json"),
     "generate": ("generate", "play", "--lines", "6", "--seed", "1", "-o", "page.txt"),
     "originality": ("originality", "page.txt", "--run", "play", "--json"),
+    "page": ("page", "play", "-o", "page", "--json"),
     "runs": ("runs", "--json"),
 }
 """What takes about a second each, where there is a run."""
@@ -46,15 +54,24 @@ LIGHT: Mapping[str, tuple[str, ...]] = {
 WHOLE: Mapping[str, tuple[str, ...]] = {
     **{name: LIGHT[name] for name in ("prepare", "inspect", "convert", "convert each")},
     "convert to PDF": ("convert", "play.txt", "play.pdf"),
+    "prepare with workers": (*_CROWD, "--workers", "2", "--json"),
     "prepare words": ("prepare", "play.txt", "--name", "harbour", "--level", "word", "--validation", "0.1"),
     "train on the latest": ("train", "--name", "play", "--epochs", "1", *_SMALL, _FIXED, "--json"),
     "resume": ("train", "--resume", "play", "--epochs", "0.5", "--json"),
     "train another": ("train", "harbour", "--name", "later", "--epochs", "0.2", *_SMALL, _FIXED, "--json"),
     "generate": LIGHT["generate"],
+    "save a state": (*_TEXT, "--seed", "3", "--save-state", "state", "-o", "first.txt"),
+    "continue": (*_TEXT, "--continue", "state", "-o", "second.txt"),
     "generate from the latest": ("generate", "--lines", "3", "--seed", "2", "--json"),
     "evaluate": ("evaluate", "play", "--ngram", "--voice", "--json"),
     "originality": LIGHT["originality"],
     "export": ("export", "play", "--onnx", "onnx", "--json"),
+    "page": LIGHT["page"],
+    "train a transformer": ("train", "harbour", "--name", "starcoder", *_TRANSFORMER, _FIXED, "--json"),
+    "export a transformer": ("export", "starcoder", "--transformers", "transformers", "--json"),
+    "drafts": ("drafts", "--json"),
+    "export drafts": ("drafts", "--export", "draft.docx"),
+    "tune": ("tune", "harbour", "--trials", "1", "--seconds", "0.3", "--json"),
     "card": ("push", "play", "--repo", "ann/play", "--dry-run", "--json"),
     "push": ("push", "play", "--repo", "ann/play", "--json"),
     "pull": ("pull", "ann/play", "--json"),
@@ -71,6 +88,12 @@ EIGHT_THREADS: Mapping[str, tuple[str, ...]] = {
 
 _NAMING = ("convert each",)
 """Commands that name files after scripts, which not every encoding can."""
+
+_OF_SECONDS = ("tune",)
+"""Commands whose result depends on how much is computed in some seconds: only that they work is asked."""
+
+_DATABASES = ("studies", "room")
+"""Folders with databases, whose pages depend on when they were written."""
 
 _OF_THE_MOMENT = frozenset({
     "created", "seconds", "tokens_per_second", "step_seconds", "first_second", "commit", "revision", "url",
@@ -133,7 +156,7 @@ def travel(journey: Journey, around: Surroundings, workshop: Workshop) -> dict[s
             if done.returncode:
                 errors = done.stderr.decode(errors="replace").strip()
                 return {**found, f"`{name}`": f"ended with {done.returncode}: {errors[-400:]}"}
-            if around.is_utf8 or done.stdout[:1] in (b"{", b"["):
+            if name not in _OF_SECONDS and (around.is_utf8 or done.stdout[:1] in (b"{", b"[")):
                 found[f"what `{name}` says"] = _lasting("", done.stdout)
         found |= {name: _lasting(name, content) for name, content in _files(workspace)}
     if journey.hub:
@@ -173,7 +196,7 @@ def attack(journey: Journey, chosen: Iterable[Surroundings], workshop: Workshop)
     """Make a journey in each of some surroundings, and once more in ordinary ones."""
     expected = travel(journey, ORDINARY, workshop)
     parts: dict[str, Part] = {}
-    for around in (ORDINARY, *chosen):
+    for around in (ORDINARY, *share(chosen)):
         part = parts.setdefault(around.sort, Part(f"{len(journey.commands)} commands, {around.sort}"))
         problem = differences(expected, travel(journey, around, workshop), is_utf8=around.is_utf8)
         part.count(problem and f"{around.what}: {problem}")
@@ -186,6 +209,7 @@ def whole_journey(folder: Path) -> Iterator[Journey]:
     hub = Hub()
     hub.enrol("ann", TOKEN)
     write_plays(folder / "begin")
+    add_draft(folder / "begin")
     try:
         yield Journey(folder / "begin", WHOLE, hub)
     finally:
@@ -195,7 +219,7 @@ def whole_journey(folder: Path) -> Iterator[Journey]:
 def long_attack(most: int | None = None) -> list[Part]:
     """Make the whole journey in all surroundings, or in so many of each sort."""
     with TemporaryDirectory(prefix="same-") as folder, whole_journey(Path(folder)) as journey:
-        parts = attack(journey, sample(0, most) if most else all_surroundings(), Workshop(Path(folder)))
+        parts = attack(journey, sample(DRAW, most) if most else all_surroundings(), Workshop(Path(folder)))
         return [*parts, *attack_threads(Path(folder))]
 
 
@@ -212,8 +236,9 @@ def _hers(hub: Hub) -> dict[str, str]:
 
 def _files(workspace: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(workspace.rglob("*")):
-        if path.is_file():
-            yield path.relative_to(workspace).as_posix(), path.read_bytes()
+        name = path.relative_to(workspace)
+        if path.is_file() and name.parts[0] not in _DATABASES:
+            yield name.as_posix(), path.read_bytes()
 
 
 def _lasting(name: str, content: bytes) -> object:

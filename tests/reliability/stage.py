@@ -35,6 +35,11 @@ _SMALL = (
     "--set=sequence_length=16", "--set=threads=1", "--set=precision=fp32", "--set=dropout_output=0.2",
 )  # fmt: skip
 TRAIN = ("train", "play", "--name", "play", "--epochs", "1", "--set=validations=2", *_SMALL)
+TRANSFORMER = (
+    "train", "play", "--name", "play", "--arch", "transformer", "--epochs", "1", "--from", "none",
+    "--set=hidden_size=8", "--set=batch_size=4", "--set=sequence_length=16", "--set=threads=1",
+    "--set=precision=fp32", "--set=validations=2", "--set=speaker_embedding=false",
+)  # fmt: skip
 MORE = ("train", "--resume", "play", "--epochs", "0.5")
 
 
@@ -129,6 +134,7 @@ class Stage:
         plan: str | None = None,
         log: Path | None = None,
         server: str = "first",
+        sends: bool = False,
     ) -> Said:
         """Run a command to its end.
 
@@ -138,8 +144,11 @@ class Stage:
             plan: the fault, as `faults.c` reads it.
             log: where its calls are written.
             server: the process that forks itself into the command; each runs one at a time.
+            sends: whether connections, and what is sent over them, are counted, too.
         """
         faults = {"FAULT_ROOT": str(workspace)} if plan or log else {}
+        if sends and faults:
+            faults["FAULT_SENDING"] = "1"
         if plan:
             faults["FAULT_PLAN"] = plan
         if log:
@@ -165,10 +174,13 @@ class Stage:
 
     @functools.cached_property
     def with_text(self) -> Path:
-        """A workspace with a text and nothing else."""
+        """A workspace with texts and nothing else."""
         workspace = self._folder / "text"
         workspace.mkdir()
         (workspace / "play.txt").write_text(comedy(120), encoding="utf-8")
+        (workspace / "plays").mkdir()
+        for seed, name in enumerate(("one.txt", "two.txt")):
+            (workspace / "plays" / name).write_text(comedy(20, seed), encoding="utf-8")
         return workspace
 
     @functools.cached_property
@@ -180,6 +192,21 @@ class Stage:
     def with_run(self) -> Path:
         """The same with a run."""
         return self._after(self.with_dataset, "run", TRAIN)
+
+    @functools.cached_property
+    def with_transformer(self) -> Path:
+        """A workspace with a transformer that other programs can read."""
+        return self._after(self.with_dataset, "transformer", TRANSFORMER)
+
+    @functools.cached_property
+    def with_held_out(self) -> Path:
+        """A workspace with a run of which much text is held out."""
+        workspace = self._after(self.with_text, "held-out")
+        (workspace / "play.txt").write_text(comedy(400), encoding="utf-8")
+        held_out = ("--validation", "0.2", "--test", "0.2")
+        self.succeed(("prepare", "play.txt", "--level", "word", *held_out), workspace)
+        self.succeed(TRAIN, workspace)
+        return workspace
 
     @functools.cached_property
     def with_page(self) -> Path:

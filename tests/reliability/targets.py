@@ -2,95 +2,30 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
+from reliability.named_files import NAMED_FILES
 from reliability.stage import MORE, TRAIN, Stage
-from scriptforge.dataset import Dataset
-from scriptforge.errors import ScriptforgeError
-from scriptforge.run.run import Run
-from scriptforge.training.checkpoint import newest_checkpoint
-from scriptforge.workspace import SPLITS, RunFolder, Workspace
-
-_LOOK = ("runs",)
-
-
-@dataclass(frozen=True)
-class Target:
-    """A command that writes.
-
-    Attributes:
-        words: what it is called with.
-        begin: the workspace that it starts from.
-        holds: says what is wrong with what it has left, at whatever moment it ended; None if nothing is.
-        end: what must be the same in the end, whatever happened before.
-        go_on: the command that goes on after a kill; by default the same.
-    """
-
-    words: tuple[str, ...]
-    begin: Callable[[Stage], Path]
-    holds: Callable[[Path], str | None]
-    end: Callable[[Path], object]
-    go_on: Callable[[Path], tuple[str, ...]] | None = None
-
-    def next_words(self, workspace: Path) -> tuple[str, ...]:
-        """Return the command that brings it to its end."""
-        return self.go_on(workspace) if self.go_on else self.words
-
-
-def orphans(workspace: Path) -> list[str]:
-    """Return what is hidden in a workspace: nothing, where no command runs."""
-    return sorted(path.relative_to(workspace).as_posix() for path in workspace.rglob(".*"))
-
-
-def reason(work: Callable[[], object]) -> str | None:
-    """Return why something fails, if it does for a reason that a person would be told."""
-    try:
-        work()
-    except ScriptforgeError as error:
-        return error.message
-    return None
-
-
-def dataset_is_whole(workspace: Path, name: str = "play", *, may_lack: bool = False) -> str | None:
-    """Return what is wrong with a dataset."""
-    folder = Workspace(workspace).new_dataset(name)
-    if may_lack and not folder.path.exists():
-        return None
-
-    def read() -> None:
-        dataset = Dataset(folder)
-        for split in SPLITS:
-            dataset.ids(split)
-            list(dataset.rows(split))
-
-    return reason(read)
+from reliability.target import LOOK, Target
+from reliability.whole import (
+    dataset_is_whole,
+    draft_is_whole,
+    page_is_whole,
+    run_can_go_on,
+    run_is_whole,
+    run_or_nothing,
+    state_is_whole,
+    study_is_whole,
+)
+from scriptforge.workspace import RunFolder, Workspace
 
 
 def fingerprint(workspace: Path) -> object:
     """Return what tells one dataset from another: vocabulary and ids."""
     return json.loads(Workspace(workspace).new_dataset("play").description.read_text())["fingerprint"]
-
-
-def run_is_whole(workspace: Path, name: str = "play") -> str | None:
-    """Return what is wrong with a model that must be usable."""
-    return reason(lambda: Run(RunFolder(workspace / "runs" / name)))
-
-
-def run_or_nothing(workspace: Path, name: str = "play") -> str | None:
-    """Return what is wrong with a model that came from elsewhere, if it is there."""
-    return run_is_whole(workspace, name) if (workspace / "runs" / name).exists() else None
-
-
-def run_can_go_on(workspace: Path, name: str = "play") -> str | None:
-    """Return what is wrong with a training: what is there can be resumed, and its model used."""
-    folder = RunFolder(workspace / "runs" / name)
-    if not folder.path.exists():
-        return None
-    if folder.weights.exists() and (problem := run_is_whole(workspace, name)):
-        return problem
-    return reason(lambda: newest_checkpoint(folder))
 
 
 def remains(workspace: Path) -> object:
@@ -115,7 +50,7 @@ def resume(workspace: Path) -> tuple[str, ...]:
 
 def _resume(folder: RunFolder) -> tuple[str, ...]:
     """Return how a training is resumed that has not come to its end."""
-    return _LOOK if json.loads(folder.config.read_text())["result"] else ("train", "--resume", "play")
+    return LOOK if json.loads(folder.config.read_text())["result"] else ("train", "--resume", "play")
 
 
 def resume_replacement(workspace: Path) -> tuple[str, ...]:
@@ -137,7 +72,7 @@ def go_on_with_more(workspace: Path) -> tuple[str, ...]:
         return MORE
     is_over = step == segment["first_step"] + segment["steps"]
     has_result = json.loads(folder.config.read_text())["result"]
-    return _LOOK if is_over and has_result else ("train", "--resume", "play")
+    return LOOK if is_over and has_result else ("train", "--resume", "play")
 
 
 def page(workspace: Path) -> object:
@@ -145,63 +80,18 @@ def page(workspace: Path) -> object:
     return (workspace / "page.txt").read_text(encoding="utf-8")
 
 
-def page_is_whole(workspace: Path) -> str | None:
-    """Return what is wrong with a page that is there."""
-    path = workspace / "page.txt"
-    return None if len(path.read_text(encoding="utf-8").splitlines()) >= 3 else "half a page"
-
-
-def state_is_whole(workspace: Path) -> str | None:
-    """Return what is wrong with a saved state."""
-    from scriptforge.generation.decoding_state import load_state
-
-    weights = Run(RunFolder(workspace / "runs" / "play")).fingerprint
-    return reason(lambda: load_state(workspace / "state", weights=weights))
-
-
 def state(workspace: Path) -> object:
     """Return the saved state."""
     return (workspace / "state").read_bytes()
 
 
-def study_is_whole(workspace: Path) -> str | None:
-    """Return what is wrong with a study: its database can be read, and nothing else was touched."""
-    import sqlite3
-    from contextlib import closing
-
-    database = workspace / "studies" / "play" / "study.db"
-    if database.exists():
-        with closing(sqlite3.connect(database)) as connection:
-            if (said := connection.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
-                return str(said)
-    return dataset_is_whole(workspace)
-
-
 def trials(workspace: Path) -> object:
     """Return whether there are as many trials as were asked for, and one of them has come to its end."""
-    import sqlite3
-    from contextlib import closing
-
     with closing(sqlite3.connect(workspace / "studies" / "play" / "study.db")) as connection:
         states = [state for (state,) in connection.execute("SELECT state FROM trials")]
     return (
         len([state for state in states if state not in ("RUNNING", "WAITING")]) >= 2 and "COMPLETE" in states
     )
-
-
-def draft_is_whole(workspace: Path) -> str | None:
-    """Return what is wrong with the drafts: each has as many elements as changes that were acknowledged."""
-    from scriptforge.serve.drafts import Drafts
-
-    drafts = Drafts(workspace / "room" / "drafts.db")
-    try:
-        for each in drafts.summaries():
-            found = drafts.get(each["id"])
-            if found["revision"] != len(found["elements"]) + 1:
-                return f"revision {found['revision']} with {len(found['elements'])} elements"
-        return "; ".join(drafts.notes) or None
-    finally:
-        drafts.close()
 
 
 def is_there(workspace: Path) -> object:
@@ -220,7 +110,7 @@ def _published(stage: Stage) -> Path:
 
 
 _SAVE_STATE = ("generate", "play", "--lines", "3", "--seed", "2", "--save-state", "state")
-TARGETS: Mapping[str, Target] = {
+_OF_THE_WORKSPACE: Mapping[str, Target] = {
     "prepare": Target(
         ("prepare", "play.txt", "--level", "word"),
         lambda stage: stage.with_text,
@@ -248,9 +138,6 @@ TARGETS: Mapping[str, Target] = {
         lambda workspace: run_is_whole(workspace, "ann--play"),
         pulled,
     ),
-    "push": Target(
-        ("push", "play", "--quiet"), lambda stage: stage.with_run, run_is_whole, lambda workspace: None
-    ),
     "tune": Target(
         ("tune", "play", "--trials", "2", "--seconds", "0.3"),
         lambda stage: stage.with_dataset,
@@ -271,3 +158,4 @@ TARGETS: Mapping[str, Target] = {
         is_there,
     ),
 }
+TARGETS: Mapping[str, Target] = {**_OF_THE_WORKSPACE, **NAMED_FILES}

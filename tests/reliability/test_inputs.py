@@ -7,13 +7,14 @@ from support import skips
 from support.campaign import ATTEMPTS, DRAW, failures
 
 from reliability import damaged, damaged_commands, environments, interrupted
+from scriptforge.cli.app import COMMAND_NAMES
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason=skips.NO_DEV_FULL)
 
 
 @pytest.mark.slow
 def test_odd_environments(furnished: Path) -> None:
-    chosen = environments.sample(15, seed=0)
+    chosen = environments.sample(1, seed=0)
     assert failures(environments.attack(furnished, chosen)) == []
 
 
@@ -45,6 +46,10 @@ def test_damaged_files_through_commands_again_and_again(furnished: Path) -> None
 @pytest.mark.slow
 def test_interrupts(furnished: Path) -> None:
     assert failures(interrupted.attack(furnished, 1, ["inspect", "prepare", "train"])) == []
+
+
+def test_every_command_is_interrupted() -> None:
+    assert {command.words[0] for command in interrupted.COMMANDS.values()} == set(COMMAND_NAMES)
 
 
 @pytest.mark.soak

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
-from support.campaign import Part
+from support.campaign import DRAW, Part
 from support.crowd import crowd
 from support.room import ServedRoom, served
 
@@ -92,7 +92,7 @@ def long_attack(most: int | None = None) -> list[Part]:
         parts = [
             many(place("many"), 500, most or 10_000),
             slow(place("slow"), min(most or 100, 100)),
-            hostile.attack(place("hostile"), _RUN, most or 5_000),
+            hostile.attack(place("hostile"), _RUN, most or 5_000, DRAW),
             edited.attack_tabs(place("tabs"), _RUN, most or 2_000),
             edited.attack_kills(place("kills"), _RUN, min(most or 200, 200)),
         ]

@@ -4,7 +4,9 @@ import re
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
+from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from support.loopback_hub.faults import Fault, Occasion
@@ -12,6 +14,8 @@ from support.loopback_hub.messages import Answer, Seen
 from support.loopback_hub.registry import Registry
 from support.loopback_hub.routes import answer
 from support.loopback_hub.serving import Served
+
+AnyHandler = TypeVar("AnyHandler", bound=BaseHTTPRequestHandler)
 
 
 class Hub(Registry):
@@ -58,10 +62,25 @@ class Hub(Registry):
             return answer(self, seen)
 
 
+def _while_connected(
+    serve: Callable[[AnyHandler], None],
+) -> Callable[[AnyHandler], None]:
+    """Return a method that ends the connection where whoever asked is gone."""
+
+    def wrapped(handler: AnyHandler) -> None:
+        try:
+            serve(handler)
+        except ConnectionError:
+            handler.close_connection = True
+
+    return wrapped
+
+
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        @_while_connected
         def _serve(self) -> None:
             address = urlsplit(self.path)
             query = {key: values[-1] for key, values in parse_qs(address.query).items()}
@@ -112,7 +131,11 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
 def _body(handler: BaseHTTPRequestHandler) -> bytes:
     if handler.headers.get("Transfer-Encoding") != "chunked":
-        return handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        length = int(handler.headers.get("Content-Length") or 0)
+        body = handler.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionResetError
+        return body
     body = b""
     while size := int(handler.rfile.readline(), 16):
         body += handler.rfile.read(size)

@@ -1,0 +1,326 @@
+"""The faults that were found and mended, each with the tests that failed before.
+
+A test is named as pytest names it, without its parameters. The first eighteen are those of the first attack,
+in the order of its report.
+"""
+
+from typing import NamedTuple
+
+_FINDING, _NAMES = (f"tests/workspace/test_workspace.py::Test{name}" for name in ("Finding", "Names"))
+_WRITING = "tests/workspace/test_files.py::TestAtomicWriting"
+_CORPORA = "tests/reliability/test_corpora.py"
+_OUTPUTS = "tests/reliability/test_outputs.py"
+_BOUNDARY = "tests/cli/test_errors_boundary.py"
+_PRINTED = "tests/cli/test_output.py"
+_ROOM = "tests/serve/test_connections.py"
+_DRAFTS = "tests/serve/test_drafts.py"
+_GUARD = "tests/serve/test_guard.py"
+_STUDIES = "tests/tuning/test_search.py"
+_FETCH = "tests/corpus/test_fetch.py"
+_HARM = "tests/documents/test_harm.py"
+
+
+class Fault(NamedTuple):
+    """What was wrong, and the tests that failed before it was mended."""
+
+    what: str
+    tests: tuple[str, ...]
+
+
+FAULTS = (
+    Fault(
+        "a moment without the dataset in `prepare --force`",
+        (f"{_FINDING}::test_the_next_command_removes_what_a_kill_left_and_brings_back_what_it_displaced",),
+    ),
+    Fault(
+        "a full disk in the words of a library is not explained",
+        ("tests/test_errors.py::test_a_disk_is_explained_whoever_speaks_of_it",),
+    ),
+    Fault(
+        "the precision of a training of so many epochs depends on the load, and is not said",
+        (
+            "tests/training/test_settings.py::test_what_so_many_epochs_train_does_not_depend_on_the_load",
+            "tests/training/test_settings.py::test_what_was_measured_for_so_many_minutes_is_said_and_recorded",
+        ),
+    ),
+    Fault(
+        "a damaged run breaks commands on all others, and a nested manifest is not skipped",
+        (
+            f"{_FINDING}::test_a_damaged_description_comes_last",
+            "tests/training/test_checkpoint.py::test_a_damaged_checkpoint_is_skipped",
+        ),
+    ),
+    Fault(
+        "`inspect` takes minutes for thousands of names that are alike, and gigabytes for one long name",
+        (
+            "tests/corpus/test_inspection.py::TestFindings::"
+            "test_names_that_are_all_one_letter_apart_are_compared_with_few",
+            f"{_CORPORA}::test_a_cue_longer_than_any_is_cut",
+        ),
+    ),
+    Fault(
+        "a validation loss of 0 divides by zero",
+        ("tests/training/test_events.py::test_what_the_curves_say",),
+    ),
+    Fault(
+        "two `prepare` of one name both succeed",
+        ("tests/corpus/test_prepare.py::test_of_two_that_prepare_one_name_one_is_told",),
+    ),
+    Fault(
+        "`train --force` deletes the good model first",
+        (
+            "tests/training/test_trainer.py::TestReplacing::test_the_model_stays_until_the_new_one_has_weights",
+        ),
+    ),
+    Fault(
+        "a killed `prepare` leaves its folders for ever",
+        (f"{_WRITING}::test_a_kill_leaves_the_old_and_something_to_remove",),
+    ),
+    Fault(
+        "signals during imports become other errors, or are lost",
+        (
+            f"{_BOUNDARY}::test_a_signal_that_comes_during_an_import_waits_for_its_end",
+            f"{_BOUNDARY}::test_no_signal_is_lost",
+        ),
+    ),
+    Fault(
+        "closed and full streams, homes that cannot be written, circles of links, names not in UTF-8",
+        ("tests/reliability/test_inputs.py::test_odd_environments",),
+    ),
+    Fault(
+        "`--json` lets through what steers a terminal",
+        (f"{_PRINTED}::test_json_has_nothing_in_it_that_steers_a_terminal",),
+    ),
+    Fault(
+        "damaged ids, rows and tensors are not named",
+        (
+            "tests/test_dataset.py::test_damaged_ids",
+            "tests/test_dataset.py::test_damaged_rows",
+            "tests/training/test_checkpoint.py::"
+            "test_a_checkpoint_whose_manifest_agrees_is_refused_for_what_it_holds",
+        ),
+    ),
+    Fault(
+        "`--resume --epochs N` forgets N",
+        ("tests/training/test_checkpoint.py::TestMore::test_broken_off_before_its_first_step",),
+    ),
+    Fault(
+        "of two unnamed training runs one fails",
+        (f"{_NAMES}::test_two_trainings_without_a_name_have_two",),
+    ),
+    Fault(
+        "XML on one line gets line breaks, or is called damaged",
+        ("tests/corpus/test_files.py::test_xml_on_one_line_is_read_as_it_stands",),
+    ),
+    Fault(
+        "the umask is ignored",
+        (f"{_WRITING}::test_the_umask_says_who_may_read_what_is_written",),
+    ),
+    Fault(
+        "parents of new folders are not synced; a file that changed has the wrong hash; links are followed",
+        (
+            f"{_WRITING}::test_new_folders_are_on_the_disk_in_their_parents",
+            f"{_FETCH}::test_a_file_that_changes_after_its_hash_was_taken_is_refused",
+            f"{_FETCH}::test_links_lead_nowhere_out_of_a_folder",
+        ),
+    ),
+    Fault(
+        "a client that reads nothing, or sends what nobody waits for, keeps its connection for ever",
+        (
+            f"{_ROOM}::test_a_client_that_does_not_read_is_cut_off",
+            f"{_ROOM}::test_the_body_of_a_request_that_is_refused_is_not_waited_for",
+        ),
+    ),
+    Fault(
+        "bodies that are only promised, to files of the page even without the token, keep all others out",
+        (
+            f"{_GUARD}::test_bodies_that_are_promised_keep_nobody_out",
+            f"{_GUARD}::test_the_files_of_the_page_take_no_body",
+        ),
+    ),
+    Fault(
+        "Ctrl+C while a page is open prints a traceback",
+        (f"{_ROOM}::test_the_end_is_told_to_those_who_wait_and_is_no_error",),
+    ),
+    Fault(
+        "more clients than files print a traceback for each",
+        (f"{_ROOM}::test_more_clients_than_there_can_be_files_are_no_error",),
+    ),
+    Fault(
+        "a tab that went before it had read anything counts as one that listens, for ever",
+        (f"{_ROOM}::test_a_client_that_goes_before_it_has_read_is_no_listener",),
+    ),
+    Fault(
+        "NaN in the settings of a draft makes the draft unreadable",
+        (f"{_DRAFTS}::test_settings_are_numbers_that_every_page_can_read",),
+    ),
+    Fault(
+        "a damaged database of drafts is searched without end, or answered with errors of no name",
+        (
+            f"{_DRAFTS}::TestDamage::test_pages_that_lead_back_to_others_end",
+            f"{_DRAFTS}::TestDamage::test_rows_that_the_room_has_not_written_are_made_such",
+        ),
+    ),
+    Fault(
+        "a damaged secret ends the server, or lets nobody in",
+        (f"{_GUARD}::test_a_damaged_secret_is_made_anew",),
+    ),
+    Fault(
+        "damage in the notes of a study is not named",
+        ("tests/tuning/test_storage.py::test_a_damaged_study_is_named",),
+    ),
+    Fault(
+        "the work of many edits in one change grows with the square of their number",
+        (f"{_DRAFTS}::test_many_edits_at_once_come_to_the_same_as_one_by_one",),
+    ),
+    Fault(
+        "who is behind is told all changes, however large they are",
+        (f"{_DRAFTS}::test_who_is_far_behind_is_told_to_load_the_draft_again",),
+    ),
+    Fault(
+        "`1.txt` and `01.txt`, or `A.txt` and `a.txt`, are read in the order of the disk",
+        (f"{_FETCH}::test_names_that_count_alike_have_one_order",),
+    ),
+    Fault(
+        "after the clock was set back, an older run, dataset or draft is the latest",
+        (
+            f"{_FINDING}::test_what_is_made_last_is_the_latest_though_the_clock_was_set_back",
+            f"{_DRAFTS}::test_the_draft_that_was_changed_last_is_the_first_though_the_clock_was_set_back",
+        ),
+    ),
+    Fault(
+        "a study waits for a dead trial as long as the clock has been set back",
+        (f"{_STUDIES}::TestGoingOn::test_a_trial_whose_process_died_before_the_clock_was_set_back",),
+    ),
+    Fault(
+        "the seconds of a trial are those of the clock on the wall",
+        (f"{_STUDIES}::TestGoingOn::test_the_seconds_of_a_trial_are_those_of_its_training",),
+    ),
+    Fault(
+        "a study below a path with a question mark is kept elsewhere",
+        (f"{_STUDIES}::TestGoingOn::test_a_study_may_lie_anywhere",),
+    ),
+    Fault(
+        "names in decomposed letters and in Hindi are refused, or lose their marks",
+        (
+            "tests/corpus/test_sources.py::"
+            "test_a_dataset_is_called_as_its_file_is_however_letters_are_composed",
+            f"{_FINDING}::test_a_name_is_found_however_its_letters_are_composed",
+        ),
+    ),
+    Fault(
+        "the same script makes another Word document each time",
+        ("tests/documents/test_word.py::test_what_is_written_has_no_date",),
+    ),
+    Fault(
+        "`--json` is in the encoding of the locale, and a name that it lacks is not explained",
+        (
+            f"{_BOUNDARY}::test_a_name_that_the_system_cannot_encode_is_explained",
+            f"{_BOUNDARY}::test_json_can_be_read_whatever_the_terminal_can_encode",
+        ),
+    ),
+    Fault(
+        "a printed command has names unquoted, loses control characters, and has `~` inside quotes",
+        (
+            "tests/cli/test_printed_commands.py::test_a_shell_reads_any_word_as_it_was",
+            "tests/cli/test_printed_commands.py::test_a_path_in_the_home_folder_is_found_again",
+            f"{_OUTPUTS}::test_printed_commands_are_only_themselves",
+        ),
+    ),
+    Fault(
+        "headings, and the live view of a training run, let through what steers a terminal",
+        (
+            f"{_PRINTED}::test_headings_of_sections_are_made_safe",
+            f"{_OUTPUTS}::test_nothing_in_a_workspace_steers_a_terminal",
+        ),
+    ),
+    Fault(
+        "a line break in a foreign name begins a line that looks like ours",
+        (f"{_PRINTED}::test_a_foreign_line_break_begins_no_line_of_ours",),
+    ),
+    Fault(
+        "the home is shown behind a link, by `corpora`, in what the program is called by; other tokens",
+        (
+            f"{_PRINTED}::test_redact_hides_a_token_of_any_form",
+            f"{_PRINTED}::test_redact_hides_where_the_home_really_is",
+            f"{_PRINTED}::test_what_the_program_is_called_by_is_redacted",
+            "tests/cli/test_corpora_command.py::test_the_home_of_whoever_asks_is_not_shown",
+        ),
+    ),
+    Fault(
+        "a name in `curves.svg` is read as TeX, and control characters make pictures no XML",
+        (
+            "tests/tracking/test_curves.py::test_a_name_is_only_ever_text",
+            f"{_OUTPUTS}::test_in_files_foreign_text_is_text",
+        ),
+    ),
+    Fault(
+        "a stranger's config brings HTML, links and control characters into cards",
+        ("tests/hub/test_push_and_pull.py::test_the_card_of_a_strangers_model_holds_nothing_that_acts",),
+    ),
+    Fault(
+        "a title with invisible letters cannot be printed as a PDF",
+        ("tests/documents/test_pdf.py::test_what_a_title_does_not_print_needs_no_font",),
+    ),
+    Fault(
+        "files are named as the devices of Windows",
+        ("tests/corpus/test_convert.py::test_no_file_has_the_name_of_a_device",),
+    ),
+    Fault(
+        "a shell is offered names that it reads otherwise",
+        ("tests/cli/test_help_and_completion.py::test_names_that_would_act_in_a_shell_are_not_offered",),
+    ),
+    Fault(
+        "lines of white space, and pages of comments, take minutes: each split of a run is tried",
+        (
+            f"{_CORPORA}::test_what_follows_a_long_line_of_white_space_is_read",
+            f"{_CORPORA}::test_adversarial_lines",
+        ),
+    ),
+    Fault("captions lose the hyphens inside words", (f"{_CORPORA}::test_a_hyphen_within_a_caption_stays",)),
+    Fault(
+        "damage inside a document of Word or a parquet file is not explained",
+        (f"{_CORPORA}::test_what_is_damaged_or_hostile_is_named",),
+    ),
+    Fault(
+        "indents of a mile, tables of 60,000 columns and parquet of a billion rows fill the memory",
+        (
+            f"{_CORPORA}::test_what_is_damaged_or_hostile_is_named",
+            f"{_CORPORA}::test_an_indent_of_a_mile_is_one_of_a_page",
+        ),
+    ),
+    Fault(
+        "a page that declares an encoding its parser does not know is not explained",
+        (f"{_CORPORA}::test_a_page_may_declare_what_its_parser_does_not_know",),
+    ),
+    Fault(
+        "an indent of millions of columns fills the memory, comments before a text take for ever",
+        (
+            f"{_HARM}::test_what_stands_far_away_widens_no_line",
+            f"{_HARM}::test_many_comments_before_what_is_no_page_are_a_text",
+        ),
+    ),
+    Fault(
+        "a Word document with an alignment or a style that python-docx does not know is unexpected",
+        (
+            f"{_HARM}::test_a_layout_that_word_does_not_know_is_none",
+            f"{_HARM}::test_what_word_would_not_open_is_damaged",
+        ),
+    ),
+    Fault(
+        "so are saved states with numbers that NumPy does not know, or ids that are no text",
+        (
+            "tests/generation/test_decoding_state.py::test_numbers_that_numpy_does_not_know_are_damage",
+            "tests/generation/test_decoding_state.py::test_ids_that_are_no_text_are_damage",
+        ),
+    ),
+    Fault(
+        "so is a damaged `hub.json` of the run that training starts from",
+        ("tests/training/test_transfer.py::test_a_damaged_record_of_a_pull_is_none",),
+    ),
+    Fault(
+        "so are drafts whose format SQLite does not know, and chats that fuzzing found",
+        ("tests/fuzzing/test_found.py::test_what_was_found_is_read_rightly",),
+    ),
+)
+"""In the order of their numbers, which begin with 1."""
