@@ -1,7 +1,6 @@
 """Files that a draft becomes: in which formats, and under which names."""
 
 import asyncio
-import tempfile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -48,12 +47,11 @@ def test_a_long_title_is_cut_where_a_name_would_be_too_long(letter: str) -> None
     assert name.startswith(letter * 40) and len(name) < 100 and len(name.encode()) < 230
 
 
-def test_an_import_reads_no_file_beside_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Temporary files lie in a folder in which others may write."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+def test_an_import_reads_no_file_beside_its_own(tmp_path: Path) -> None:
     (tmp_path / "users.json").write_text('[{"id": "U1", "name": "ida"}]', encoding="utf-8")
-    chat = b'[{"type": "message", "user": "U1", "ts": "1", "text": "Rain."}]'
-    assert [line["text"] for line in read_file("chat.json", chat)["elements"]] == ["U1", "Rain."]
+    chat = tmp_path / "chat.json"
+    chat.write_text('[{"type": "message", "user": "U1", "ts": "1", "text": "Rain."}]', encoding="utf-8")
+    assert [line["text"] for line in read_file(chat, "chat.json")["elements"]] == ["U1", "Rain."]
 
 
 def test_a_browser_is_told_the_name(room: ServedRoom) -> None:
