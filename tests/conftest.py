@@ -1,5 +1,6 @@
 """The environment of all tests: their own home and workspace, plain output, no network but loopback."""
 
+import gc
 import itertools
 import os
 import random
@@ -39,6 +40,12 @@ settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("steady")  # `--hypothesis-profile explore` searches at random, and longer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish() -> None:
+    """Spare every garbage collection a search through thousands of tests and all that they import."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
