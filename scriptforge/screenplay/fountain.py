@@ -220,8 +220,9 @@ def _cue(line: str) -> str:
 def _parse_paragraph(paragraph: Sequence[str]) -> Iterator[Element]:
     if _is_speech(paragraph):
         cue = _cue(paragraph[0])
-        spoken = (without_marks(line.removeprefix("~").strip()) for line in paragraph[1:])
-        text = join_speech(Part(line, _is_parenthetical(line)) for line in spoken)
+        spoken = [without_marks(line.removeprefix("~").strip()) for line in paragraph[1:]]
+        asides = [*map(_is_parenthetical, spoken)]
+        text = join_speech(map(Part, spoken, asides)) if any(asides) else "\n".join(spoken)
         speech = Element("dialogue", text, cue)
         yield speech if normalise(speech) else Element("action", cue)
         return

@@ -115,7 +115,8 @@ def mask_escapes(line: str) -> str:
 
 def without_marks(line: str) -> str:
     """Return a line without emphasis marks, and with the characters that `mask_escapes` replaced."""
-    return _SET_ASIDE.sub(lambda match: chr(ord(match[0]) - _ASIDE), _without_emphasis(line))
+    bare = _without_emphasis(line)
+    return bare if bare.isascii() else _SET_ASIDE.sub(lambda match: chr(ord(match[0]) - _ASIDE), bare)
 
 
 def _without_emphasis(line: str) -> str:

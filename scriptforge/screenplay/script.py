@@ -128,11 +128,16 @@ def normalise(element: Element) -> Element | None:
         kind = "dialogue" if speaker else "action"
         text = f"{aside} {text.lstrip()}" if aside else text
     text = strip_lines(text)
-    return Element(kind, text, speaker) if text or kind == "heading" else None
+    if not text and kind != "heading":
+        return None
+    is_normal = (kind, text, speaker) == (element.kind, element.text, element.speaker)
+    return element if is_normal else Element(kind, text, speaker)
 
 
 def strip_lines(text: str) -> str:
     """Normalise a text, such as a title, as `normalise` does the text of an element."""
+    if text.isprintable():  # one line without controls, as most are
+        return text.strip()
     lines = map(str.strip, visible_text(text).splitlines())
     return "\n".join(filter(None, lines))
 

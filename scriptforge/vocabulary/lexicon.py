@@ -50,6 +50,10 @@ _UNSPACED = (
     "JAVANESE",
 )
 _WORD = re.compile(r"[^ ']+(?:'[^ ']+)*")
+_ASCII_LETTERS = bytes(
+    code if code < _ASCII and (chr(code).isalpha() or chr(code) == "'") else ord(" ") for code in range(256)
+)
+"""A table for `bytes.translate` that does what `_Letters` does."""
 _PLAIN_WORDS = re.compile(r"(?:[A-Za-z]++(?:'[A-Za-z]++)*+(?:\n(?!\Z)|\Z))*+")
 """Words in ASCII, one per line."""
 
@@ -79,7 +83,12 @@ def is_letter(character: str) -> bool:
 
 def spellings_of(text: str) -> list[str]:
     """Return the words of a text in their original case, with straight apostrophes."""
-    return _WORD.findall(text.translate(_LETTERS))
+    if not text.isascii():
+        return _WORD.findall(text.translate(_LETTERS))
+    letters = f" {text} ".encode().translate(_ASCII_LETTERS).decode()
+    if " '" in letters or "' " in letters or "''" in letters:  # an apostrophe that is not between letters
+        return _WORD.findall(letters)
+    return letters.split()
 
 
 def words_of(text: str) -> list[str]:
