@@ -5,7 +5,8 @@
 CORPUS is a folder or file with scenes, such as `amdracor`; the scripts go into FOLDER, which needs twice the
 room that is asked for. Each is put together of scenes drawn at random, so that the same seed makes the same
 corpus. `prepare` reads a tenth of it with one process and with two, and all of it with two, so that one can
-tell what grows with the text. Nothing else should run on the machine meanwhile.
+tell what grows with the text. Nothing else should run on the machine meanwhile. What has been measured stays
+in FOLDER: a run that was broken off goes on with what is left.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, groupby
 from operator import attrgetter
@@ -118,11 +119,11 @@ def main() -> None:
     free = shutil.disk_usage(asked.folder).free
     if free < 2 * size:
         sys.exit(f"{asked.folder} has {free / GIGABYTE:.1f} GB free, {2 * size / GIGABYTE:.1f} are needed.")
-    whole, tenth = asked.folder / "whole", asked.folder / "tenth"
     scenes = [scene for corpus in asked.corpora for scene in scenes_of(corpus)]
-    write_scripts(scenes, tenth, size // 10, asked.seed + 1)
-    write_scripts(scenes, whole, size, asked.seed)
-    rows = [prepared(tenth, 1), prepared(tenth, 2), prepared(whole, 2)]
+    rows = [
+        row(scenes, asked.folder / f"{part}-{workers}.json", size // divisor, asked.seed + divisor, workers)
+        for part, divisor, workers in (("tenth", 10, 1), ("tenth", 10, 2), ("whole", 1, 2))
+    ]
     names = [Path(corpus).name for corpus in asked.corpora]
     asked.page.write_text(page(rows, names, len(scenes)), encoding="utf-8")
 
@@ -165,6 +166,17 @@ def script(scenes: Sequence[str], draw: random.Random) -> Iterator[str]:
     """Yield one script, scene by scene."""
     for _ in range(draw.randint(*SCENES_IN_SCRIPT)):
         yield draw.choice(scenes)
+
+
+def row(scenes: Sequence[str], kept: Path, size: int, seed: int, workers: int) -> Preparation:
+    """Return what is kept of a preparation; if nothing is, prepare new scripts, and keep what it took."""
+    if kept.exists():
+        return Preparation(**json.loads(kept.read_text("utf-8")))
+    scripts = kept.with_name("scripts")
+    write_scripts(scenes, scripts, size, seed)
+    taken = prepared(scripts, workers)
+    kept.write_text(json.dumps(asdict(taken), indent=1), encoding="utf-8")
+    return taken
 
 
 def prepared(folder: Path, workers: int) -> Preparation:
