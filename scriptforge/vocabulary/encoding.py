@@ -14,7 +14,7 @@ the last bytes of a text that stops within a character. The module knows nothing
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, filterfalse, islice
+from itertools import chain, count, islice, repeat
 from threading import Lock
 from typing import Any
 
@@ -128,9 +128,12 @@ class Encoder:
         """Return the numbers of parts, shape (parts,), after encoding those that are not in the cache."""
         if self._cost > _REMEMBERED:
             self._forget()
-        unmet: Iterable[Any] = filterfalse(self._numbers.__contains__, parts)
-        self._learn(list(dict.fromkeys(unmet)))
-        return np.fromiter(map(self._numbers.__getitem__, parts), np.int64, len(parts))
+        numbers = np.fromiter(map(self._numbers.get, parts, repeat(-1)), np.int64, len(parts))
+        unmet = np.flatnonzero(numbers < 0)
+        new: list[Any] = [parts[place] for place in unmet.tolist()]
+        self._learn(list(dict.fromkeys(new)))
+        numbers[unmet] = np.fromiter(map(self._numbers.__getitem__, new), np.int64, len(new))
+        return numbers
 
     def _learn(self, parts: list[str]) -> None:
         """Encode parts and give them the next numbers.
