@@ -68,6 +68,10 @@ WRITERS: dict[str, Writer] = {
 ONE_SCRIPT_FORMATS = frozenset({"fdx"})
 """Keys of `WRITERS` for formats with one script per file."""
 
+_FIRST_LINES = 500
+_CLEAR_SCORE, _CLEAR_LEAD = 0.9, 0.5
+"""Which score, and which lead over all others, make it needless to look at more than the first lines."""
+
 _EXAMPLES = 3
 _MAX_SPEAKERS_NOTED = 10_000
 _UNAMBIGUOUS = frozenset(
@@ -175,9 +179,17 @@ def _choose(head: Sequence[str], name: str | None, suffix: str) -> tuple[Format,
     for each in FORMATS:
         if suffix.lower() in each.suffixes:
             return each, f"the file's name ends in {suffix.lower()}"
-    # max keeps the first of equal scores.
-    evidence, best = max(((each.recognise(head), each) for each in FORMATS), key=lambda pair: pair[0].score)
-    return best, evidence.reason
+    return _recognise(head)
+
+
+def _recognise(head: Sequence[str]) -> tuple[Format, str]:
+    """Return the format that best explains some lines, and the reason; their beginning may be enough."""
+    evidence = [each.recognise(head[:_FIRST_LINES]) for each in FORMATS]
+    second, first = sorted(each.score for each in evidence)[-2:]
+    if len(head) > _FIRST_LINES and (first < _CLEAR_SCORE or first - second < _CLEAR_LEAD):
+        evidence = [each.recognise(head) for each in FORMATS]
+    best = max(range(len(FORMATS)), key=lambda number: evidence[number].score)  # the first of equal scores
+    return FORMATS[best], evidence[best].reason
 
 
 def _look_further(

@@ -68,6 +68,13 @@ def test_the_reason_is_true(stem: str) -> None:
         assert read(lines).reason == REASONS[stem]
 
 
+def test_the_first_lines_are_enough_if_they_leave_no_doubt() -> None:
+    plain = ["ann: It rains again.", "bob: So it does, and the tea is cold."] * 250
+    assert read(plain * 3).reason == "100 % of 500 lines are `name: text`."
+    doubtful = ["It rains.", "The tea is cold.", "", "ann: So it does."] * 125
+    assert "500 lines" not in read(doubtful + plain * 3).reason
+
+
 @pytest.mark.parametrize("format", ["name-line", "shakespeare", "indented", "fountain", "fdx"])
 def test_names_that_break_parsers_are_read_in_every_format(format: str) -> None:
     found = elements(f"{format}--nasty-names")
