@@ -9,13 +9,14 @@
 It needs nothing but Python, except for `rehearse`, which reads the workflow with PyYAML.
 """
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -66,6 +67,11 @@ def floors(*pins: str) -> None:
         pins: pins to print in place of a package's lowest version, such as `torch==2.13.0`.
     """
     chosen = {pin.partition("==")[0]: pin for pin in pins}
+    sys.stdout.writelines(f"{chosen.get(name, pin)}\n" for name, pin in lowest_versions())
+
+
+def lowest_versions() -> Iterator[tuple[str, str]]:
+    """Yield the package of every requirement and extra, and a pin at its lowest version."""
     groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     for requirement in dict.fromkeys(each for group in groups for each in group):
         if requirement.startswith(f"{NAME}["):
@@ -74,7 +80,7 @@ def floors(*pins: str) -> None:
         if floor is None:
             fail(f"“{requirement}” has no lowest version.", "Write it as NAME>=VERSION in pyproject.toml.")
         package, extra, lowest = floor.groups(default="")
-        sys.stdout.write(chosen.get(package, f"{package}{extra}=={lowest}") + "\n")
+        yield package, f"{package}{extra}=={lowest}"
 
 
 def fail(problem: str, hint: str) -> NoReturn:
@@ -96,8 +102,8 @@ def _section() -> str:
 def install(folder: str) -> None:
     """Install the wheel for this machine from a folder into an empty environment, and use it.
 
-    Prints the sizes of the files in the folder and of the installation. Dependencies have the versions in
-    constraints.txt; on Linux torch is the CPU build.
+    Prints the sizes of the files in the folder and of the installation, and which variant of the kernel
+    computes. Dependencies have the versions in constraints.txt; on Linux torch is the CPU build.
 
     Args:
         folder: the folder of the wheels.
@@ -106,12 +112,11 @@ def install(folder: str) -> None:
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         home = Path(name)
         binaries = home / "environment" / ("Scripts" if os.name == "nt" else "bin")
-        EnvBuilder(with_pip=True, symlinks=os.name != "nt").create(home / "environment")
-        empty = _bytes_in(home / "environment")
-        _install(home / "environment", files)
+        size = install_wheel(home / "environment", files)
         for file in sorted(files.iterdir()):
-            _say(f"{file.name}: {_megabytes(file.stat().st_size)}")
-        _say(f"installed, with all it needs: {_megabytes(_bytes_in(home / 'environment') - empty)}")
+            _say(f"{file.name}: {megabytes(file.stat().st_size)}")
+        _say(f"installed, with all it needs: {megabytes(size)}")
+        _say(f"kernel: {kernel_of(str(binaries / 'scriptforge'))}")
         (home / "work").mkdir()
         for command, *arguments in SMOKE:
             _say(f"$ {command} {' '.join(arguments)}")
@@ -119,24 +124,46 @@ def install(folder: str) -> None:
             subprocess.run([program, *arguments], cwd=home / "work", check=True)
 
 
-def _install(environment: Path, files: Path) -> None:
-    """Install from a folder with the functions of `install.py`, which people use."""
+def install_wheel(environment: Path, files: Path) -> int:
+    """Install the wheel in a folder into a new environment, as `install.py` does, which people use.
+
+    Returns:
+        The number of bytes that it takes on disk, with all that it needs.
+    """
     sys.path.insert(0, str(REPOSITORY))
     from install import CONSTRAINTS, Pip, install_cpu_build
 
+    EnvBuilder(with_pip=True, symlinks=os.name != "nt").create(environment)
+    empty = bytes_in(environment)
     pip = Pip(str(environment))
     if sys.platform == "linux":
         install_cpu_build(pip)
     here = ("--find-links", str(files), "--only-binary", NAME)  # the folder may hold the sdist, too
     if code := pip.install("--constraint", str(CONSTRAINTS), *here, f"{NAME}=={VERSION}"):
         sys.exit(code)
+    return bytes_in(environment) - empty
 
 
-def _bytes_in(folder: Path) -> int:
+def kernel_of(*scriptforge: str) -> str:
+    """Return the variant of the compiled kernel with which an installed package computes; exit without one.
+
+    Args:
+        scriptforge: the command of the package.
+    """
+    asked = subprocess.run([*scriptforge, "doctor", "--json"], stdout=subprocess.PIPE, check=True)
+    [kernel] = (each for each in json.loads(asked.stdout)["findings"] if each["check"] == "kernel")
+    if kernel["state"] != "ok":
+        fail(f"The package has no kernel: {kernel['found']}.", "Build the wheel where there is gcc or clang.")
+    return str(kernel["found"])
+
+
+def bytes_in(folder: Path) -> int:
+    """Return the number of bytes in all files below a folder."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _megabytes(size: int) -> str:
+def megabytes(size: int) -> str:
+    """Return a number of bytes in megabytes."""
     return f"{size / 1e6:,.1f} MB"
 
 

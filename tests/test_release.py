@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from release import kernel_of
+from support import skips
+from support.command import COMMAND
+
+from scriptforge.inference.kernel import kernel
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
@@ -84,6 +89,14 @@ def test_every_requirement_has_a_lowest_version() -> None:
     assert {"typer", "datasets", "python-docx", "pytest"} < names
     assert len(pins) == len(names)
     assert all(re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", pin) for pin in pins)
+
+
+@pytest.mark.skipif(not kernel(), reason=skips.NO_COMPILER)
+def test_an_installed_package_must_have_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kernel_of(*COMMAND) in {"plain", "avx2", "avxvnni", "avx512vnni", "dotprod"}
+    monkeypatch.setenv("SCRIPTFORGE_KERNEL", "none")
+    with pytest.raises(SystemExit, match=r"^The package has no kernel: not compiled.*\nBuild the wheel"):
+        kernel_of(*COMMAND)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)

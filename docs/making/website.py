@@ -32,11 +32,15 @@ _LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 def main() -> None:
     """Make the site in the given folder."""
-    root = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "build"
+    build(Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "build")
+
+
+def build(root: Path) -> None:
+    """Stage the pages in a folder and build the site there; exit if a link or a page is lost."""
     stage(root, os.environ.get("REPOSITORY_URL", "").rstrip("/"), os.environ.get("SITE_URL", ""))
     shutil.rmtree(root / "site", ignore_errors=True)
-    build = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
-    done = subprocess.run([*build, "--config-file", str(root / "zensical.toml")], check=False)
+    zensical = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
+    done = subprocess.run([*zensical, "--config-file", str(root / "zensical.toml")], check=False)
     if done.returncode:
         sys.exit("The site has not been built: a link leads nowhere, or Zensical failed, as it says above.")
 

@@ -45,7 +45,7 @@ WORKERLESS_SECONDS = 60
 
 _DISTRIBUTIONS = ("scriptforge-lm", "tokenizers")
 _LOUD = ("distributed.client", "distributed.core", "tornado.application")
-_START_WORKERS = "On each machine: dask worker ADDRESS --nworkers auto --nthreads 1"
+_START_WORKERS = "On each machine: dask worker ADDRESS --nworkers -1 --nthreads 1"
 
 
 class Pool:

@@ -31,11 +31,13 @@ class Parity:
     Attributes:
         steps: number of tokens that both read.
         largest: the largest difference of two scores.
+        size: the model's largest score, or 1 if that is more.
         nats: how much higher the copy's loss is on tokens drawn from the model, in nats per token.
     """
 
     steps: int
     largest: float
+    size: float
     nats: float
 
 
@@ -72,7 +74,7 @@ def compare(run: Run, read: Reader, *, is_exact: bool) -> Parity:
             "Nothing was written. Update what computes it (onnxruntime, transformers), and report it if that"
             " does not help.",
         )
-    return Parity(STEPS, largest, float(nats))
+    return Parity(STEPS, largest, size, float(nats))
 
 
 def _log_probabilities(scores_V: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -86,7 +86,8 @@ def test_the_pipeline_writes_a_script(exported: Exported) -> None:
     assert len(elements) == len(lines) > 3
     assert all(element.kind == "dialogue" and element.text for element in elements)
     assert {element.speaker for element in elements} <= set(SPEAKERS)
-    assert exported.parity["model.safetensors"].largest <= 1e-3, "of scores around 13"
+    parity = exported.parity["model.safetensors"]
+    assert parity.largest <= 1e-4 * parity.size and parity.size > 1
 
 
 def test_no_code_comes_along(exported: Exported) -> None:
