@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from support.campaign import DRAW, SHARE, SHARES, Part
 
 import scriptforge
-from reliability.awaited import AWAITED
 from reliability.mended import FAULTS
 
 Figures = dict[str, Any]
@@ -217,13 +216,7 @@ def _section(figures: Figures) -> list[str]:
 
 
 def _untried() -> list[str]:
-    awaited = [
-        f"**{what}** is left out by attack {letter} until its faults are mended."
-        for letter, cases in AWAITED.items()
-        for what in cases
-    ]
-    told = [f"- {each}" for each in (*UNTRIED, *awaited)]
-    return ["", "## What could not be tried, and why", "", *told]
+    return ["", "## What could not be tried, and why", "", *(f"- {each}" for each in UNTRIED)]
 
 
 def _faults() -> list[str]:
