@@ -9,7 +9,7 @@ all cells of a column to have one type.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -36,6 +36,9 @@ _ROWS_WITH_ALL_KEYS = 1024
 _LONGEST_LINE = 1 << 16
 """Characters of a line; a longer one is yielded in parts. A paragraph of a book has about a thousand."""
 
+_MOST_BLANK_LINES = 10_000
+"""In a row; further ones are skipped. Each would take as long to read as a line of text."""
+
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
@@ -44,8 +47,8 @@ class TextFile:
     Attributes:
         name: the name to show.
         lines: opens the file and yields its lines with their line feeds, which only the last may lack; a very
-            long line comes in parts, all but the last of type `LinePart`. Joined, they are the text. May be
-            called repeatedly.
+            long line comes in parts, all but the last of type `LinePart`. Joined, they are the text, but for
+            blank lines in runs of more than 10,000. May be called repeatedly.
     """
 
     name: str
@@ -225,8 +228,12 @@ def too_deep(name: str) -> CorpusError:
 def _lines(path: Path, name: str, examination: Examination) -> Iterator[str]:
     try:
         with path.open(encoding=examination.encoding) as file:
-            lines = _lines_in_parts(file) if examination.longest_line > _LONGEST_LINE else file
-            yield from (type(line)(line.replace("\0", "")) for line in lines) if examination.nuls else lines
+            is_long = examination.longest_line > _LONGEST_LINE
+            lines: Iterator[str] = _lines_in_parts(file) if is_long else file
+            if examination.nuls:
+                lines = (type(line)(line.replace("\0", "")) for line in lines)
+            for is_blank, run in groupby(lines, str.isspace):
+                yield from islice(run, _MOST_BLANK_LINES if is_blank else None)
     except (OSError, UnicodeError) as error:
         raise CorpusError(
             f"“{name}” cannot be read as text: {first_line(error)}.", "Open the file and correct it there."

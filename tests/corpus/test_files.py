@@ -44,6 +44,13 @@ def test_a_long_line_is_given_in_parts_which_joined_are_the_text(tmp_path: Path,
     assert not any(part.endswith("wor") for part in lines)
 
 
+@pytest.mark.parametrize("blank", ["\n", " \n"])
+def test_of_a_million_blank_lines_few_are_given(tmp_path: Path, blank: str) -> None:
+    lines = list(text_of(tmp_path, f"ANNA: Tea?\n{blank * 1_000_000}BEN: No.\n".encode()).lines())
+    assert (lines[0], lines[-1]) == ("ANNA: Tea?\n", "BEN: No.\n")
+    assert 1_000 < len(lines) < 100_000
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("middle", ["short", "word " * 50_000])
 def test_lines_end_in_any_way(tmp_path: Path, end: str, middle: str) -> None:

@@ -15,7 +15,6 @@ from support.campaign import Part, share
 from support.tin_roof import zipped
 from support.verdict import MEGABYTES, SECONDS, problem_of
 
-from reliability.awaited import due
 from reliability.mutants import read
 from reliability.near_limits import NEAR_LIMITS, Bomb
 from scriptforge.documents.kinds import write as write_document
@@ -294,11 +293,6 @@ BOMBS: Mapping[str, Bomb] = {
     ),
     **NEAR_LIMITS,
 }
-
-
-def names() -> list[str]:
-    """Return the names of those that are tried."""
-    return due("E", BOMBS)
 
 
 def attack(folder: Path, size: float, names: list[str]) -> list[Part]:

@@ -12,8 +12,8 @@ from support.campaign import DRAW, Part, share
 from support.verdict import problem_of
 
 from reliability import adversarial
+from reliability.bombs import BOMBS
 from reliability.bombs import attack as attack_with_bombs
-from reliability.bombs import names as names_of_bombs
 from reliability.mutants import fixtures, mutant, read
 
 _MUTANTS = 10_000
@@ -58,8 +58,9 @@ def attack_with_lines(expressions: int, texts: int, seed: int = 0) -> list[Part]
 
 def long_attack(most: int | None = None) -> list[Part]:
     """Make all three attacks; `most` is how many times at each thing."""
+    names = [*BOMBS] if most is None else random.Random(DRAW).sample([*BOMBS], min(most, len(BOMBS)))
     with TemporaryDirectory(prefix="bombs-") as folder:
-        bombs = attack_with_bombs(Path(folder), 1.0, names_of_bombs()[:most])
+        bombs = attack_with_bombs(Path(folder), 1.0, names)
     return [
         *attack_with_mutants(most or _MUTANTS, DRAW),
         *bombs,

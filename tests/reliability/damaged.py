@@ -25,7 +25,6 @@ from support.checkpoints import write_manifest
 from support.tiny import finish, small
 from support.verdict import problem_of
 
-from reliability.awaited import due
 from reliability.damage import (
     damage_array,
     damage_bytes,
@@ -227,7 +226,6 @@ FILES: Mapping[str, tuple[Damage, Reader]] = {
 
 def attack(furnished: Path, times: int, names: Iterable[str] = FILES, seed: int = 0) -> list[Part]:
     """Damage each file so many times, and read it."""
-    names = due("D", names)
     parts = []
     with TemporaryDirectory(prefix="damaged-") as folder:
         workspace = furnish_more(copied(furnished, Path(folder) / "workspace"))

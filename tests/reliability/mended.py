@@ -18,6 +18,13 @@ _GUARD = "tests/serve/test_guard.py"
 _STUDIES = "tests/tuning/test_search.py"
 _FETCH = "tests/corpus/test_fetch.py"
 _HARM = "tests/documents/test_harm.py"
+_NAMED = "tests/workspace/test_outputs.py::Test"
+_LOCKS = "tests/workspace/test_locks.py::Test"
+_GENERATE = "tests/end_to_end/test_generate_command.py::Test"
+_STORED = "tests/serve/test_storage.py"
+_BOUNDS = "tests/screenplay/test_bounds.py"
+_CHATS = "tests/corpus/test_chats.py"
+_LLM = "tests/test_llm_plugin.py"
 
 
 class Fault(NamedTuple):
@@ -321,6 +328,157 @@ FAULTS = (
     Fault(
         "so are drafts whose format SQLite does not know, and chats that fuzzing found",
         ("tests/fuzzing/test_found.py::test_what_was_found_is_read_rightly",),
+    ),
+    Fault(
+        "of two commands that write one file, both say that they did it, or the text of one is lost",
+        (
+            f"{_NAMED}TwoAtOnce::test_one_is_refused",
+            f"{_NAMED}TwoAtOnce::test_what_was_put_into_a_folder_meanwhile_stays",
+            f"{_GENERATE}Files::test_of_two_that_write_one_file_one_is_refused",
+            f"{_GENERATE}Files::test_nothing_is_lost_of_what_two_write_at_the_end",
+        ),
+    ),
+    Fault(
+        "what is written replaces a link, a pipe or a stream that was named, or a file that is no state",
+        (
+            f"{_NAMED}WhatIsNoFile::test_a_link_stays_and_its_file_is_written",
+            f"{_NAMED}WhatIsNoFile::test_a_pipe_is_written_into",
+            f"{_NAMED}WhatIsNoFile::test_stdout_is_written_wherever_it_leads",
+            f"{_GENERATE}States::test_only_another_state_is_replaced",
+        ),
+    ),
+    Fault(
+        "on a disk without locks, what a living process makes is cleared away, and what a kill left stays",
+        (
+            f"{_LOCKS}WithoutLocks::test_a_living_process_holds_its_lock",
+            f"{_LOCKS}WithoutLocks::test_what_a_kill_left_is_removed",
+            f"{_LOCKS}WithoutLocks::test_of_another_machine_nothing_is_known",
+        ),
+    ),
+    Fault(
+        "one damaged `config.json` or `metrics.jsonl` ends `runs` for all others",
+        (
+            "tests/cli/test_runs_command.py::test_one_damaged_config_breaks_nothing_and_is_one_line",
+            "tests/cli/test_runs_command.py::test_damaged_metrics_are_one_line",
+        ),
+    ),
+    Fault(
+        "a card in TOML that no parser endures breaks every command that lists cards",
+        (
+            "tests/corpus/test_cards.py::test_a_card_that_no_parser_endures_leaves_the_others_usable",
+            "tests/corpus/test_cards.py::test_a_mistake_is_found_in_a_card_with_lines_of_any_length",
+            "tests/test_structure.py::test_json_and_toml_from_elsewhere_are_parsed_in_one_place",
+        ),
+    ),
+    Fault(
+        "a long name, of an agent, a user or an author, stands for each of thousands of references to it",
+        (
+            "tests/screenplay/test_ttml.py::test_names_and_lists_of_agents_are_cut",
+            "tests/screenplay/test_chat_export.py::"
+            "test_the_name_of_a_person_is_cut_before_it_stands_for_each_mention",
+            "tests/documents/test_web_page.py::test_the_name_of_an_author_is_cut",
+        ),
+    ),
+    Fault(
+        "small documents become millions of paragraphs or lines; nothing bounds the directory of an archive",
+        (
+            f"{_HARM}::test_word_has_no_more_paragraphs_than_can_be_looked_at",
+            "tests/documents/test_chat_archive.py::"
+            "test_what_is_broken_or_hostile_is_refused_in_one_line_and_the_rest_of_a_folder_kept",
+            f"{_CORPORA}::test_small_bombs",
+        ),
+    ),
+    Fault(
+        "blank lines in messages, captions and comments are held without end, and take as long as text",
+        (
+            f"{_BOUNDS}::test_a_message_ends_though_only_blank_lines_follow",
+            f"{_BOUNDS}::test_a_comment_of_blank_lines_that_never_ends_is_text",
+            f"{_BOUNDS}::test_blank_lines_below_a_caption_are_not_held",
+            "tests/corpus/test_files.py::test_of_a_million_blank_lines_few_are_given",
+        ),
+    ),
+    Fault(
+        "Slack's `users.json` is read beside and above the folder that was given, and through links",
+        (
+            f"{_CHATS}::test_names_come_from_the_folder_that_was_given_and_from_none_above",
+            f"{_CHATS}::test_names_come_from_no_link",
+            "tests/serve/test_files.py::test_an_import_reads_no_file_beside_its_own",
+        ),
+    ),
+    Fault(
+        "a damaged index of an address ends every command that reads it",
+        ("tests/corpus/test_download.py::test_an_index_that_is_damaged_is_written_anew",),
+    ),
+    Fault(
+        "`--encoding` takes codecs that are not for texts, and a prime on standard input only UTF-8",
+        (
+            "tests/corpus/test_decoding.py::test_a_codec_that_is_none_of_texts_is_refused_in_two_lines",
+            "tests/end_to_end/test_piped_prime.py::test_a_pipe_is_read_in_whatever_encoding_it_is",
+        ),
+    ),
+    Fault(
+        "one signal does not end a download that training starts from, nor a search that waits or tokenises",
+        (
+            "tests/end_to_end/test_hub_commands.py::"
+            "test_one_signal_ends_a_training_that_downloads_what_it_starts_from",
+            "tests/end_to_end/test_tune_command.py::"
+            "test_one_interrupt_is_enough_while_it_waits_for_another_process",
+            "tests/tuning/test_stopping.py::test_while_text_is_tokenised",
+        ),
+    ),
+    Fault(
+        "a best loss of exactly 0 ends `tune` after hours of search",
+        ("tests/end_to_end/test_tune_command.py::test_a_loss_of_exactly_zero_is_shown",),
+    ),
+    Fault(
+        "in `llm`, names and texts steer the terminal, errors show the home, folders of others are cleared",
+        (
+            f"{_LLM}::test_the_names_of_runs_are_safe_to_list_and_can_be_typed",
+            f"{_LLM}::test_errors_are_safe_and_say_nothing_private",
+            f"{_LLM}::test_a_text_cannot_steer_the_terminal",
+            f"{_LLM}::test_a_folder_that_is_none_of_ours_stays_as_it_is",
+        ),
+    ),
+    Fault(
+        "a draft in the browser with 51 to 199 changes since it was stored never opens again",
+        (f"{_STORED}::test_a_draft_opens_again_after_however_many_changes",),
+    ),
+    Fault(
+        "where the browser's storage is full or blocked, the page neither starts nor saves",
+        (
+            f"{_STORED}::test_a_draft_opens_where_the_storage_is_full_and_is_saved_when_it_is_not",
+            f"{_STORED}::test_where_storage_is_blocked_a_script_is_written_and_exported",
+        ),
+    ),
+    Fault(
+        "of what several closed tabs left unsent, changes to one line are lost",
+        (f"{_STORED}::test_what_closed_tabs_left_unsent_is_all_there",),
+    ),
+    Fault(
+        "a kill or a full disk during the recovery of drafts loses changes",
+        (
+            f"{_DRAFTS}::TestDamage::test_a_recovery_that_is_killed_loses_no_change",
+            f"{_DRAFTS}::TestDamage::test_a_full_disk_is_said_and_they_are_recovered_once_there_is_room",
+        ),
+    ),
+    Fault(
+        "a library that panics ends the thread that writes, and who asked waits for ever",
+        (
+            "tests/serve/test_writing_together.py::"
+            "test_after_panics_in_all_threads_there_is_an_answer_and_the_room_writes_on",
+        ),
+    ),
+    Fault(
+        "three imports of large files fill the room's memory and keep all others out",
+        (
+            "tests/serve/test_files.py::test_of_a_file_with_too_many_elements_the_rest_is_not_read",
+            "tests/serve/test_files.py::"
+            "test_files_that_wait_to_be_read_are_not_in_memory_and_not_without_number",
+        ),
+    ),
+    Fault(
+        "a browser that hangs up on `page --show` prints a traceback",
+        ("tests/hub/test_page_command.py::test_a_browser_that_hangs_up_is_no_error",),
     ),
 )
 """In the order of their numbers, which begin with 1."""

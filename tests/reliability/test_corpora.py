@@ -121,7 +121,7 @@ def test_mutants() -> None:
 
 @pytest.mark.slow
 def test_small_bombs(tmp_path: Path) -> None:
-    assert failures(bombs.attack(tmp_path, 0.02, bombs.names())) == []
+    assert failures(bombs.attack(tmp_path, 0.02, [*bombs.BOMBS])) == []
 
 
 @pytest.mark.slow
@@ -135,7 +135,7 @@ def test_ten_thousand_mutants() -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", bombs.names())
+@pytest.mark.parametrize("name", bombs.BOMBS)
 def test_bombs(tmp_path: Path, name: str) -> None:
     assert failures(bombs.attack(tmp_path, 1.0, [name])) == []
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from reliability import bombs, damaged, rivals
-from reliability.awaited import AWAITED
 from reliability.mended import FAULTS
 from reliability.report import Figures, merged, page, wrong
 
@@ -52,10 +50,3 @@ def test_shares_are_put_together_and_one_that_is_missing_is_wrong() -> None:
     assert train == {"what": "`train`", "tried": 9, "failures": ["here"], "calls": 31}
     assert shares["failures"] == ["share 2 of 3 did not"]
     assert (figures["A"]["seconds"], wrong(figures)) == (120, 2)
-
-
-def test_what_is_awaited_is_a_case() -> None:
-    cases = {"D": damaged.FILES, "E": bombs.BOMBS, "G": rivals.cases()}
-    assert {letter: set(names) - set(cases[letter]) for letter, names in AWAITED.items()} == {
-        letter: set() for letter in AWAITED
-    }

@@ -3,7 +3,9 @@
 A result is right, and so is an error of ours that says what is wrong, on one line, and what to do.
 """
 
+import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +14,9 @@ from types import FrameType
 from scriptforge.errors import ScriptforgeError
 
 SECONDS, MEGABYTES = 5.0, 250
+
+_SECONDS_OF_WORK = 0.1
+"""Of processor time, for `_slowness` on a usual machine without another load."""
 
 
 class _TooLongError(BaseException):
@@ -25,7 +30,7 @@ def problem_of(
 
     Args:
         call: reads something.
-        seconds: of processor time that it may take.
+        seconds: of processor time that it may take, in proportion more where the machine is slow.
         megabytes: that the process may grow by, where the system says how large it was.
     """
     idle = _begin_to_measure()
@@ -56,13 +61,27 @@ def _limited(seconds: float) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise _TooLongError
 
-    before = signal.signal(signal.SIGPROF, stop)
+    def look_at_machine(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGPROF, stop)
+        if (more := seconds * (_slowness() - 1)) <= 0:
+            raise _TooLongError
+        signal.setitimer(signal.ITIMER_PROF, more)
+
+    before = signal.signal(signal.SIGPROF, look_at_machine)
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+
+
+def _slowness() -> float:
+    """Return how many times slower than usual the machine is at present; other loads slow it down, too."""
+    text = "a " * 1_000_000
+    began = time.process_time()
+    re.findall(r"\w+", text)
+    return (time.process_time() - began) / _SECONDS_OF_WORK
 
 
 def _place(error: BaseException) -> str:
