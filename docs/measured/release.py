@@ -50,10 +50,10 @@ def measure_sizes(folder: Path) -> Iterator[tuple[str, str]]:
     for file in sorted(dist.iterdir()):
         yield f"`{file.name}`", megabytes(file.stat().st_size)
     on_disk = install_wheel(environment, dist)
-    pip = [environment / "bin" / "python", "-m", "pip"]
+    pip = [str(environment / "bin" / "python"), "-m", "pip"]
     frozen = subprocess.run([*pip, "freeze"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-    again = ["download", "--quiet", "--no-deps", "--find-links", dist, "--only-binary", "scriptforge-lm"]
-    subprocess.run([*pip, *again, "--dest", downloads, *frozen], check=True)
+    again = ["download", "--quiet", "--no-deps", "--only-binary", "scriptforge-lm"]
+    subprocess.run([*pip, *again, "--find-links", dist, "--dest", downloads, *frozen], check=True)
     [torch_wheel] = downloads.glob("torch-*.whl")
     yield f"an installation downloads, in {len(frozen)} files", megabytes(bytes_in(downloads))
     yield "of that PyTorch", megabytes(torch_wheel.stat().st_size)
@@ -74,7 +74,8 @@ def export_each(workspace: Path) -> Iterator[tuple[str, str, Parity]]:
             settings=SETTINGS.get(arch, {}),
             workspace=workspace,
         )
-        for exported in scriptforge.export(model, **{target: workspace / f"{arch}-exported"}):
+        to: dict[str, Any] = {target: workspace / f"{arch}-exported"}
+        for exported in scriptforge.export(model, **to):
             for file, parity in exported.parity.items():
                 yield arch, f"{target}, {GRAPHS.get(file, 'fp32')}", parity
 
