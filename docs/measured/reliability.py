@@ -13,6 +13,7 @@ has its name. The exit code is 1 if anything was wrong.
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -29,6 +30,9 @@ def main() -> int:
     parser.add_argument("--figures", type=Path, metavar="FILE", help="write figures there, and no page")
     parser.add_argument("--merge", action="store_true", help="what is named are files of --figures")
     asked = parser.parse_args()
+    # Commands run in other folders, and one in a folder that is gone, where Python takes no relative path.
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(path).absolute()) for path in given if path)
     if asked.merge:
         made = merged(map(_read, map(Path, asked.words)))
     else:
