@@ -59,10 +59,11 @@ def attack_with_lines(expressions: int, texts: int, seed: int = 0) -> list[Part]
 def long_attack(most: int | None = None) -> list[Part]:
     """Make all three attacks; `most` is how many times at each thing."""
     names = [*BOMBS] if most is None else random.Random(DRAW).sample([*BOMBS], min(most, len(BOMBS)))
+    mutants = attack_with_mutants(most or _MUTANTS, DRAW)  # first: what they import is no bomb's
     with TemporaryDirectory(prefix="bombs-") as folder:
         bombs = attack_with_bombs(Path(folder), 1.0, names)
     return [
-        *attack_with_mutants(most or _MUTANTS, DRAW),
+        *mutants,
         *bombs,
         *attack_with_lines(most or _LINES_AN_EXPRESSION, most or _TEXTS_A_PARSER, DRAW),
     ]
