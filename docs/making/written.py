@@ -30,7 +30,7 @@ class SampleWorkspace:
             command: json.loads(printed(f"{line} --json --workspace {root}".split()))
             for command, line in {
                 "prepare": "prepare demo",
-                "train": "train --cpu --epochs 0.02 --set hidden_size=8 --set validations=1",
+                "train": "train --cpu --epochs 0.02 --set hidden_size=8 --set validations=1 --set threads=1",
                 "generate": "generate --lines 1",
                 "inspect": "inspect demo",
                 "convert": f"convert demo {root}/demo.fountain",
