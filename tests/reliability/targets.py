@@ -105,7 +105,7 @@ def pulled(workspace: Path) -> object:
 
 
 def _published(stage: Stage) -> Path:
-    _ = stage.with_pulled
+    _ = stage.with_outdated  # so that what is pulled is the same before and after other attacks
     return stage.with_text
 
 
