@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support.checkpoints import stop_after
+from support.clock import TickingClock
 from support.tiny import comedy, finish, prepared, small
 
 from scriptforge.config import Settings
@@ -237,12 +238,15 @@ def test_patience_ends_a_training_that_gets_no_better(tiny_dataset: Dataset, fol
 
 
 @pytest.mark.usefixtures("ticking_clock")
-def test_minutes_end_early_where_validation_only_gets_worse(tmp_path: Path, folder: RunFolder) -> None:
+def test_minutes_end_early_where_validation_only_gets_worse(
+    tmp_path: Path, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("trainer", "validation"):  # what a validation takes decides how many there are
+        monkeypatch.setattr(f"scriptforge.training.{module}.time", TickingClock())
     (tmp_path / "play.txt").write_text(comedy(8))
     dataset = prepared(tmp_path / "play.txt", tmp_path / "data", validation=0.2, test=0)
     settings = small(**BY_HEART, minutes=0.5, validations=100)
-    context = StartContext(time.perf_counter())
-    finished = finish(start(dataset, settings, folder, "cpu", context=context))
+    finished = finish(start(dataset, settings, folder, "cpu", context=StartContext(0.0)))
     assert finished.diagnosis.startswith("Ended early") and finished.seconds < 25
     with pytest.raises(RunError, match="finished: its validation loss no longer improved") as caught:
         list(resume(dataset, folder, "cpu"))
