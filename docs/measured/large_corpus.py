@@ -120,11 +120,12 @@ def main() -> None:
     if free < 2 * size:
         sys.exit(f"{asked.folder} has {free / GIGABYTE:.1f} GB free, {2 * size / GIGABYTE:.1f} are needed.")
     scenes = [scene for corpus in asked.corpora for scene in scenes_of(corpus)]
-    rows = [
-        row(scenes, asked.folder / f"{part}-{workers}.json", size // divisor, asked.seed + divisor, workers)
-        for part, divisor, workers in (("tenth", 10, 1), ("tenth", 10, 2), ("whole", 1, 2))
-    ]
     names = [Path(corpus).name for corpus in asked.corpora]
+    tenth, whole = (size // 10, asked.seed + 1), (size, asked.seed)
+    rows = []
+    for (most, seed), workers in ((tenth, 1), (tenth, 2), (whole, 2)):
+        kept = "-".join(map(str, (*names, most, seed, workers)))  # all that a row depends on
+        rows.append(row(scenes, asked.folder / f"{kept}.json", most, seed, workers))
     asked.page.write_text(page(rows, names, len(scenes)), encoding="utf-8")
 
 

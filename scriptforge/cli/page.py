@@ -5,7 +5,7 @@ import webbrowser
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -70,9 +70,9 @@ def _served(folder: Path) -> "ThreadingHTTPServer":
     class Server(ThreadingHTTPServer):
         """A server of which browsers may hang up at any time, such as when a page is loaded anew."""
 
-        def handle_error(self, request: object, client_address: object) -> None:
+        def handle_error(self, request: Any, client_address: Any) -> None:
             """Print an error, unless the client has gone."""
             if not isinstance(sys.exception(), ConnectionError):
-                super().handle_error(request, client_address)  # type: ignore[arg-type]
+                super().handle_error(request, client_address)
 
     return Server(("127.0.0.1", 0), partial(Handler, directory=str(folder)))

@@ -52,6 +52,12 @@ def test_words_too_long_for_anybody_are_left_out() -> None:
     assert lexicon_of("a" * LONGEST_WORD, "b" * (LONGEST_WORD + 1)).words == {"a" * LONGEST_WORD}
 
 
+@given(st.text("abZ'7_-. \t\n\x1c\x7f"))
+def test_words_in_ascii_are_those_that_they_are_among_others(text: str) -> None:
+    """Text in ASCII takes a shorter way, and any other letter the long one."""
+    assert words_of(f"{text} é") == [*words_of(text), "é"]
+
+
 @given(st.lists(st.text("abÉéß'’ İiςΣ-…中7\u0301\u2028\x85\n"), max_size=5))
 def test_a_lexicon_comes_back_and_has_every_word_of_its_text(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str]
