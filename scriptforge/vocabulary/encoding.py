@@ -11,7 +11,6 @@ library alone, with the same result.
 the last bytes of a text that stops within a character. The module knows nothing of levels, layout or files.
 """
 
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice, repeat
@@ -110,19 +109,17 @@ class Encoder:
         ids = self._join(numbers)
         if self._unknown is None:
             return Encoded(ids, 0, 0)
-        characters = np.frombuffer(self._unknown_characters, np.int32)[numbers].sum()
+        characters = self._unknown_characters[numbers].sum()
         return Encoded(ids, int(np.count_nonzero(ids == self._unknown)), int(characters))
 
     def _join(self, numbers: NDArray[np.int64]) -> NDArray[np.unsignedinteger[Any]]:
         """Return the concatenated ids of the parts with the given numbers, shape (parts,)."""
-        bounds = np.frombuffer(self._bounds, np.int64)
-        starts = bounds[numbers]
-        lengths = bounds[numbers + 1] - starts
+        starts = self._bounds[numbers]
+        lengths = self._bounds[numbers + 1] - starts
         ends = lengths.cumsum()
         places = np.repeat(starts - (ends - lengths), lengths)
         places += np.arange(len(places))
-        ids: NDArray[np.uint32] = np.frombuffer(self._ids, np.uint32)[places]
-        return ids.astype(self._dtype)
+        return self._ids[places]
 
     def _number(self, parts: Sequence[str | int]) -> NDArray[np.int64]:
         """Return the numbers of parts, shape (parts,), after encoding those that are not in the cache."""
@@ -139,7 +136,7 @@ class Encoder:
         """Encode parts and give them the next numbers.
 
         The numbers are assigned last. An interruption before, such as Ctrl+C, leaves only values without a
-        number at the ends of the arrays, which the next parts overwrite.
+        number at the ends of the arrays, which the next parts replace.
         """
         if not parts:
             return
@@ -148,11 +145,13 @@ class Encoder:
         number = len(self._numbers)
         start = self._bounds[number]
         ends = np.fromiter(map(len, ids), np.int64, len(ids)).cumsum() + start
-        self._ids[start:] = array("I", chain.from_iterable(ids))
-        self._bounds[number + 1 :] = array("q", ends.tolist())
+        new_ids = np.fromiter(chain.from_iterable(ids), self._dtype, ends[-1] - start)
+        self._ids = np.concatenate([self._ids[:start], new_ids])
+        self._bounds = np.concatenate([self._bounds[: number + 1], ends])
         if self._unknown is not None:
             unknown_characters = map(self._count_unknown_characters, encodings, ids)
-            self._unknown_characters[number:] = array("i", unknown_characters)
+            counts = np.fromiter(unknown_characters, np.int64, len(ids))
+            self._unknown_characters = np.concatenate([self._unknown_characters[:number], counts])
         self._cost += sum(map(len, parts)) + _COST_OF_A_PART * len(parts)
         self._numbers.update(zip(parts, count(number), strict=False))
 
@@ -164,9 +163,9 @@ class Encoder:
     def _forget(self) -> None:
         """Empty the cache, except for the reserved ids, each of which is a part by itself."""
         self._numbers: dict[str | int, int] = {id_: id_ for id_ in range(self._reserved)}
-        self._ids = array("I", range(self._reserved))
-        self._bounds = array("q", range(self._reserved + 1))
-        self._unknown_characters = array("i", bytes(4 * self._reserved))
+        self._ids = np.arange(self._reserved, dtype=self._dtype)
+        self._bounds = np.arange(self._reserved + 1)
+        self._unknown_characters = np.zeros(self._reserved, np.int64)
         self._cost = 0
 
 
