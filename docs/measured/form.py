@@ -23,6 +23,7 @@ import torch
 
 from scriptforge import __version__
 from scriptforge.cli.app import run
+from scriptforge.generation.automata import Automata
 from scriptforge.generation.decoder import ModelDecoder
 from scriptforge.generation.decoding import DecodingLoop
 from scriptforge.generation.generate import GeneratedText, generate
@@ -166,7 +167,8 @@ def time_steps(trained: Run, grammar: "Grammar | _NoGrammar", lanes: int) -> flo
         Sampler(SAMPLING, range(lanes), is_text_V),
     )
     is_cue_L = trained.vocabulary.is_cue
-    loop = DecodingLoop(decoder, grammar, (), (), sampler, is_cue_L, lanes)  # type: ignore[arg-type]
+    automata = Automata((), (), trained.vocabulary.size, lanes)
+    loop = DecodingLoop(decoder, grammar, automata, sampler, is_cue_L, lanes)  # type: ignore[arg-type]
     loop.give([trained.vocabulary.end])
     begun = time.process_time()
     for _ in range(STEPS):

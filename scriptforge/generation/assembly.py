@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from scriptforge.errors import UsageError
+from scriptforge.generation.automata import Automata, Automaton
 from scriptforge.generation.cast import CastConstraint, ResolvedCast
 from scriptforge.generation.decoder import Decoder, ModelDecoder
 from scriptforge.generation.decoding import DecodingLoop
 from scriptforge.generation.echoes import AnyEchoes, new_echoes
-from scriptforge.generation.grammar import Constraint, grammar_of
+from scriptforge.generation.grammar import grammar_of
 from scriptforge.generation.known_names import KnownNames
 from scriptforge.generation.marks import Marks
 from scriptforge.generation.sampling import Sampler
@@ -86,8 +87,7 @@ def new_loop(
     return DecodingLoop(
         _decoder(reader, vocabulary, options, cast, habits.turns),
         grammar_of(vocabulary),
-        _rules(options, vocabulary, habits),
-        _constraints(copy_limit, cast, options, vocabulary),
+        _automata(options, vocabulary, cast, habits),
         Sampler(
             options,
             seeds,
@@ -97,6 +97,7 @@ def new_loop(
         ),
         vocabulary.is_cue,
         reader.batch_size,
+        copy_limit,
     )
 
 
@@ -134,26 +135,24 @@ def _echoes(habits: Habits, options: GenerateOptions, vocabulary: Vocabulary) ->
     return [new_echoes(habits.echoes, vocabulary, together, habits.frequencies) for _ in range(count)]
 
 
-def _rules(options: GenerateOptions, vocabulary: Vocabulary, habits: Habits) -> list[Constraint]:
+def _automata(
+    options: GenerateOptions, vocabulary: Vocabulary, cast: ResolvedCast, habits: Habits
+) -> Automata:
+    constraints: list[Automaton] = []
+    must_speak = options.turns is not None
+    if cast.restricts or must_speak:
+        constraints.append(CastConstraint(cast, vocabulary, must_speak=must_speak))
     rows = options.count * options.best_of
-    rules: list[Constraint] = [Marks(habits.marks, vocabulary, rows)] if habits.marks else []
+    return Automata(_rules(options, vocabulary, habits), constraints, vocabulary.size, rows)
+
+
+def _rules(options: GenerateOptions, vocabulary: Vocabulary, habits: Habits) -> list[Automaton]:
+    rules: list[Automaton] = [Marks(habits.marks, vocabulary)] if habits.marks else []
     if options.invent_words:
         return rules
     spelling = spelling_of(vocabulary)
     if spelling:
-        rules.append(WholeWords(spelling, rows))
+        rules.append(WholeWords(spelling))
     if habits.names and not vocabulary.plain:
-        rules.append(KnownNames(habits.names, vocabulary, rows))
+        rules.append(KnownNames(habits.names, vocabulary))
     return rules
-
-
-def _constraints(
-    copy_limit: "CopyLimit | None", cast: ResolvedCast, options: GenerateOptions, vocabulary: Vocabulary
-) -> list[Constraint]:
-    constraints: list[Constraint] = [copy_limit] if copy_limit else []
-    must_speak = options.turns is not None
-    if cast.restricts or must_speak:
-        constraints.append(
-            CastConstraint(cast, vocabulary, options.count * options.best_of, must_speak=must_speak)
-        )
-    return constraints

@@ -11,16 +11,18 @@ With the cast `jerry,newman`, only `<cue:JERRY>` and `<cue>` may open a line of 
 `new` is allowed, after `<cue> new` only `man`, after `<cue> new man` only `<says>`. The module does not
 depend on models.
 
-Shape letters: B sequences of the batch, V vocabulary.
+Shape letter: V vocabulary.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from scriptforge.errors import UsageError, unknown_name
+from scriptforge.generation.automata import AfterIdle, Forbidden
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.known_names import OPENING_BRACKETS, Spellings, spell
 from scriptforge.options import GenerateOptions
@@ -210,72 +212,76 @@ def find_sources(
     return found
 
 
+class _State(NamedTuple):
+    """A state of `CastConstraint`.
+
+    Attributes:
+        is_first: whether nobody has spoken yet, so that the next speaker is the one asked for.
+        spelled: ids of the name being spelled, so far; None outside names.
+        silence: number of lines since the last dialogue, up to `MAX_UNSPOKEN_LINES`.
+    """
+
+    is_first: bool = True
+    spelled: tuple[int, ...] | None = None
+    silence: int = 0
+
+
 class CastConstraint:
-    """A cast as a constraint on B sequences; see `scriptforge.generation.grammar.Constraint`.
+    """A cast as an `Automaton`.
 
     With `must_speak`, somebody has to speak after `MAX_UNSPOKEN_LINES` lines without dialogue. Otherwise a
     model that prefers descriptions might never reach the number of turns requested.
     """
 
-    def __init__(
-        self, cast: ResolvedCast, vocabulary: Vocabulary, batch_size: int, *, must_speak: bool
-    ) -> None:
-        self._vocabulary = vocabulary
-        self._unwanted_V = _unwanted(cast, vocabulary)
-        self._everybody = _Roster(cast.members, vocabulary)
-        first = _Roster([cast.next_speaker], vocabulary) if cast.next_speaker else self._everybody
-        self._sequences = [_Sequence(first) for _ in range(batch_size)]
+    start = _State()
+
+    def __init__(self, cast: ResolvedCast, vocabulary: Vocabulary, *, must_speak: bool) -> None:
+        self._cue, self._says = vocabulary.cue, vocabulary.says
         self._cues = frozenset(token.id for token in vocabulary.speaker_tokens)
         self._non_dialogue = frozenset(vocabulary.non_dialogue_ids)
-        unspoken_V = np.zeros(vocabulary.size, np.bool_)
-        unspoken_V[list(self._non_dialogue)] = must_speak
-        rosters = (first, self._everybody)
-        self._outside_V = [self._unwanted_V | roster.outsiders_V for roster in rosters]
-        self._silenced_V = [outside_V | unspoken_V for outside_V in self._outside_V]
+        self._unwanted_V = _unwanted(cast, vocabulary)
+        self._unspoken_V = np.zeros(vocabulary.size, np.bool_)
+        self._unspoken_V[list(self._non_dialogue)] = must_speak
+        self._everybody = _Roster(cast.members, vocabulary)
+        self._first = _Roster([cast.next_speaker], vocabulary) if cast.next_speaker else self._everybody
 
-    def forbid(self, forbidden_BV: Mask) -> Mask:
-        """See `Constraint.forbid`."""
-        masks = [self._outside(sequence) for sequence in self._sequences]
-        is_same = all(mask_V is masks[0] for mask_V in masks)
-        outside_BV = forbidden_BV | (masks[0] if is_same else np.stack(masks))
-        for row, sequence in enumerate(self._sequences):
-            if sequence.spelled is not None and sequence.roster.is_closed:
-                # Within a name of the cast only its spelling counts, even where the grammar would forbid a
-                # character: "Mr. [Smith]", with a bracket, must still be spelled to its end.
-                own_V = sequence.roster.spellings.forbidden_after(sequence.spelled)
-                assert own_V is not None, "nothing else was drawn"
-                outside_BV[row] = own_V
-        return outside_BV
-
-    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
-        """See `Constraint.advance`; given ids are ignored."""
+    def after(self, state: _State, id_: int, *, drawn: bool) -> _State:
+        """See `Automaton.after`; given tokens are ignored."""
         if not drawn:
-            return
-        for sequence, id_ in zip(self._sequences, ids, strict=True):
-            if id_ is None:
-                continue
-            if id_ in self._non_dialogue:
-                sequence.silence += 1
-            elif id_ == self._vocabulary.cue:
-                sequence.spelled = ()
-            elif id_ == self._vocabulary.says or id_ in self._cues:
-                sequence.spelled = None
-                sequence.silence = 0
-                sequence.roster = self._everybody
-            elif sequence.spelled is not None:
-                sequence.spelled += (id_,)
+            return state
+        if id_ in self._non_dialogue:
+            return state._replace(silence=min(state.silence + 1, MAX_UNSPOKEN_LINES))
+        if id_ == self._cue:
+            return state._replace(spelled=())
+        if id_ == self._says or id_ in self._cues:
+            return _State(is_first=False)
+        return state if state.spelled is None else state._replace(spelled=(*state.spelled, id_))
 
-    def copy_sequences(self, copies: Mapping[int, int]) -> None:
-        """See `Constraint.copy_sequences`."""
-        for row, source in copies.items():
-            self._sequences[row] = replace(self._sequences[source])
+    def forbidden(self, state: _State) -> Forbidden:
+        """See `Automaton.forbidden`."""
+        roster = self._first if state.is_first else self._everybody
+        if state.spelled is None:
+            is_silent = state.silence == MAX_UNSPOKEN_LINES
+            outside_V = self._unwanted_V | roster.outsiders_V
+            return Forbidden(outside_V | self._unspoken_V if is_silent else outside_V)
+        if not roster.is_closed:
+            return Forbidden(self._unwanted_V)
+        # Within a name of the cast only its spelling counts, even where the grammar would forbid a character:
+        # "Mr. [Smith]", with a bracket, must still be spelled to its end.
+        own_V = roster.spellings.forbidden_after(state.spelled)
+        assert own_V is not None, "nothing else was drawn"
+        return Forbidden(own_V, replaces=True)
 
-    def _outside(self, sequence: "_Sequence") -> Mask:
-        """Return the tokens that the cast forbids in a sequence."""
-        if sequence.spelled is not None:
-            return self._unwanted_V
-        known = self._silenced_V if sequence.silence >= MAX_UNSPOKEN_LINES else self._outside_V
-        return known[sequence.roster is self._everybody]
+    def is_idle(self, state: _State) -> bool:
+        """See `Automaton.is_idle`."""
+        return state.spelled is None
+
+    def after_idle(self, id_: int) -> _State | AfterIdle:
+        """See `Automaton.after_idle`."""
+        if id_ in self._cues:
+            return _State(is_first=False)
+        opens = id_ == self._cue or id_ in self._non_dialogue
+        return AfterIdle.UNDECIDED if opens else AfterIdle.UNCHANGED
 
 
 class _Roster:
@@ -289,21 +295,6 @@ class _Roster:
             own = {id_ for member in members for _, id_ in member.cues}
             self.outsiders_V[[token.id for token in vocabulary.speaker_tokens if token.id not in own]] = True
             self.outsiders_V[vocabulary.cue] = not self.spellings
-
-
-@dataclass
-class _Sequence:
-    """The state of one sequence.
-
-    Attributes:
-        roster: speakers who may speak now.
-        spelled: ids of the name being spelled, so far; None outside names.
-        silence: number of lines since the last dialogue.
-    """
-
-    roster: _Roster
-    spelled: tuple[int, ...] | None = None
-    silence: int = 0
 
 
 def _unwanted(cast: ResolvedCast, vocabulary: Vocabulary) -> Mask:

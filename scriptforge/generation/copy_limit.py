@@ -36,7 +36,7 @@ CopiedRun = tuple[int, ...]
 
 
 class CopyLimit:
-    """The limit as a constraint on B sequences.
+    """The limit on B sequences.
 
     Given words count like drawn ones, but are never forbidden: a prime may copy.
 
@@ -56,7 +56,11 @@ class CopyLimit:
                 f"At most {words} copied words in a row cannot be asked for.", "Allow 1 or more; 8 is usual."
             )
         self._rule = _Rule(_Runs(index, words), _Tokens(vocabulary))
+        self._limit = words
         self._sequences = [_Sequence() for _ in range(batch_size)]
+        self._unread: list[list[int]] = [[] for _ in range(batch_size)]
+        # Far from a copy, as usual, tokens are only counted: what copies N words has N words.
+        self._most_words = [self._rule.most_words(sequence) for sequence in self._sequences]
 
     @property
     def limit_overrides(self) -> int:
@@ -64,28 +68,46 @@ class CopyLimit:
         return sum(sequence.limit_overrides for sequence in self._sequences)
 
     def forbid(self, forbidden_BV: Mask) -> Mask:
-        """See `Constraint.forbid`."""
-        copying = [self._rule.copying(sequence) for sequence in self._sequences]
-        if not any(copying):
-            return forbidden_BV  # unchanged, as usual, so that the loop skips `redistribute_layout`
+        """Forbid what would copy too much; return the mask unchanged, as usual, if that is nothing.
+
+        Args:
+            forbidden_BV: tokens that are forbidden already, true where forbidden.
+        """
+        near = [row for row, words in enumerate(self._most_words) if words > self._limit]
+        copying = {row: ids for row in near if (ids := self._copying(row))}
+        if not copying:
+            return forbidden_BV
         limited_BV = forbidden_BV.copy()
-        for row, ids in enumerate(copying):
+        for row, ids in copying.items():
             limited_BV[row, ids] = True
-            if ids and limited_BV[row].all():
+            if limited_BV[row].all():
                 self._sequences[row].limit_overrides += 1
                 limited_BV[row] = forbidden_BV[row]
         return limited_BV
 
-    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
-        """See `Constraint.advance`; given words count like drawn ones."""
-        for sequence, id_ in zip(self._sequences, ids, strict=True):
+    def advance(self, ids: Sequence[int | None]) -> None:
+        """Take the next id of each sequence, drawn or given, or None where there is none."""
+        words = self._rule.words
+        for row, id_ in enumerate(ids):
             if id_ is not None:
-                self._rule.push(sequence, id_)
+                self._unread[row].append(id_)
+                self._most_words[row] += words[id_]
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
-        """See `Constraint.copy_sequences`."""
+        """Copy the state of some sequences to others."""
         for row, source in copies.items():
             self._sequences[row] = copy(self._sequences[source])
+            self._unread[row] = list(self._unread[source])
+            self._most_words[row] = self._most_words[source]
+
+    def _copying(self, row: int) -> list[int]:
+        """Read the latest tokens of a sequence, and return those that would copy too much."""
+        sequence = self._sequences[row]
+        self._rule.push(sequence, self._unread[row])
+        self._unread[row].clear()
+        ids = self._rule.copying(sequence)
+        self._most_words[row] = self._rule.most_words(sequence)
+        return ids
 
 
 @dataclass(slots=True)
@@ -115,26 +137,35 @@ class _Rule:
     Args:
         runs: runs of words in the training text.
         tokens: the tokens of the vocabulary.
+
+    Attributes:
+        words: by how many words each token makes a text longer at most, by id.
     """
 
     def __init__(self, runs: "_Runs", tokens: "_Tokens") -> None:
         self._runs = runs
         self._limit = runs.limit
         self._tokens = tokens
+        self.words = tokens.words
         self._beginnings = lru_cache(_MAX_CACHED)(self._find_beginnings)
 
-    def push(self, sequence: _Sequence, id_: int) -> None:
-        """Append a token to a sequence."""
-        is_layout = self._tokens.is_layout[id_]
-        if is_layout or not sequence.is_in_name:
-            form = self._tokens.form_after(sequence.broken, id_)
-            if form is None:
-                sequence.broken = (*sequence.broken, id_)
-            else:
-                sequence.broken = ()
-                self._append(sequence, form)
-        if is_layout:
-            sequence.is_in_name = id_ == self._tokens.cue
+    def push(self, sequence: _Sequence, ids: Sequence[int]) -> None:
+        """Append tokens to a sequence."""
+        forms: list[str] = []
+        for id_ in ids:
+            is_layout = self._tokens.is_layout[id_]
+            if is_layout or not sequence.is_in_name:
+                form = self._tokens.form_after(sequence.broken, id_)
+                sequence.broken = (*sequence.broken, id_) if form is None else ()
+                forms.append(form or "")
+            if is_layout:
+                sequence.is_in_name = id_ == self._tokens.cue
+        self._append(sequence, "".join(forms))
+
+    def most_words(self, sequence: _Sequence) -> int:
+        """Return an upper limit of the number of copied words at the end of a sequence and one more token."""
+        begun = not sequence.letters  # by the next token, with nothing between it and the last one
+        return len(sequence.run) + len(sequence.since) + begun + self._most_words_with_next(sequence)
 
     def copying(self, sequence: _Sequence) -> list[int]:
         """Return the tokens that would complete, or begin, one copied word too many."""
@@ -159,10 +190,7 @@ class _Rule:
         return self._beginnings(before_next, bool(letters)) + tried
 
     def _append(self, sequence: _Sequence, form: str) -> None:
-        """Append the form of a token to the words of a sequence."""
-        if BOUNDARY not in form:
-            sequence.letters += form
-            return
+        """Append the form of some tokens to the words of a sequence."""
         *whole, sequence.letters = (sequence.letters + form).split(BOUNDARY)
         for word in filter(None, whole):
             sequence.since = self._runs.with_next(sequence.since, word)
@@ -251,6 +279,7 @@ class _Tokens:
         is_layout: whether each token is layout, by id.
         several: form of each token with letters of several words, by id.
         most_words: maximum number of words that a token has letters of.
+        words: by how many words each token makes a text longer at most, by id.
         cue: token that begins a spelled name, which ends at the next layout token; None for plain text.
     """
 
@@ -265,6 +294,7 @@ class _Tokens:
         self._whole: dict[tuple[str, bool], list[int]] = {}
         self.several: dict[int, str] = {}
         self.most_words = 0
+        self.words = [self._most_new_words(form) for form in self._forms]
         for id_, form in enumerate(self._forms):
             words = len(form.split()) if form else 0
             self.most_words = max(self.most_words, words)
@@ -300,6 +330,20 @@ class _Tokens:
     def words_in(self, broken: Sequence[int]) -> int:
         """Return the maximum number of words that tokens without a form have letters of."""
         return len(fold(self._vocabulary.decode(broken)).split()) + 1  # the incomplete character may be one
+
+    def _most_new_words(self, form: str | None) -> int:
+        """Return by how many words a token makes a text longer at most.
+
+        A word begins after a boundary, which the token has before it, or the one before has after it. At the
+        word level each has both, of which one counts.
+        """
+        if form is None:
+            return 1
+        words = len(form.split())
+        if form.startswith(BOUNDARY) and self._vocabulary.level == "word":
+            return words
+        continues = bool(words) and not form.startswith(BOUNDARY)
+        return words - continues + form.endswith(BOUNDARY)
 
     def _form_alone(self, id_: int) -> str | None:
         """Return the form of a token; None for one that ends within a character, so that it has none yet."""

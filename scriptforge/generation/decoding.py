@@ -1,23 +1,27 @@
 """The decoding loop.
 
-In each step the model scores all tokens, grammar and constraints forbid some, and one of the others is drawn,
-which the model reads next. The loop takes and returns ids, and does not depend on text.
+In each step the model scores all tokens, the grammar and other rules forbid some, and one of the others is
+drawn, which the model reads next. The loop takes and returns ids, and does not depend on text.
 
 Shape letters: B sequences of the batch, L layout tokens, T steps, V vocabulary.
 """
 
 from collections.abc import Sequence
 from contextvars import copy_context
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scriptforge.generation.automata import Automata
 from scriptforge.generation.decoder import Copies, Decoder, Saved
 from scriptforge.generation.decoding_state import DecodingState
-from scriptforge.generation.grammar import Constraint, Grammar, Mask
+from scriptforge.generation.grammar import Grammar, Mask
+from scriptforge.generation.layout import LayoutScores
 from scriptforge.generation.sampling import Sampler
 from scriptforge.inference import Ids, Numbers
-from scriptforge.inference.kernel import kernel
-from scriptforge.inference.scores import raise_allowed_cues
+
+if TYPE_CHECKING:
+    from scriptforge.generation.copy_limit import CopyLimit
 
 _READ_AT_ONCE = 512  # tokens of a long text, so that memory does not grow with its length
 
@@ -28,30 +32,30 @@ class DecodingLoop:
     Args:
         decoder: scores the next token; has read nothing yet.
         grammar: decides which tokens may come next.
-        rules: forbid tokens in any text, such as those that would make a word that does not exist.
-        constraints: forbid tokens because of the options, such as the cast.
+        automata: forbid further tokens, such as those that would make a word that does not exist.
         sampler: draws the next token.
         is_cue_L: which layout tokens, the first ids, are cues.
         batch_size: B.
+        copy_limit: forbids tokens that would copy too much; None for no limit.
     """
 
     def __init__(
         self,
         decoder: Decoder,
         grammar: Grammar,
-        rules: Sequence[Constraint],
-        constraints: Sequence[Constraint],
+        automata: Automata,
         sampler: Sampler,
         is_cue_L: Mask,
         batch_size: int,
+        copy_limit: "CopyLimit | None" = None,
     ) -> None:
         self._decoder = decoder
         self._grammar = grammar
-        self._rules = rules
-        self._constraints = constraints
-        self._all = [*rules, *constraints]
+        self._automata = automata
+        self._copy_limit = copy_limit
         self._sampler = sampler
-        self._is_cue_L = is_cue_L
+        self._layout = LayoutScores(is_cue_L, batch_size)
+        self._layout_size = len(is_cue_L)
         self._position = grammar.start(batch_size)
         self._histories: list[list[int]] = [[] for _ in range(batch_size)]
         self._unread_BT: Ids = np.empty((batch_size, 0), np.int64)
@@ -105,15 +109,13 @@ class DecodingLoop:
     def propose(self, choices: Sequence[int] = (), excluded: Mask | None = None) -> list[int]:
         """Draw as `draw` does, without taking the ids; `excluded` may also have one row for each sequence."""
         self._read()
-        logits_BV = self._logits_BV
-        well_formed_BV = self._grammar.forbidden(self._position)
-        for rule in self._rules:
-            well_formed_BV = rule.forbid(well_formed_BV)
-        forbidden_BV = well_formed_BV
-        for constraint in self._constraints:
-            forbidden_BV = constraint.forbid(forbidden_BV)
+        grammatical_BV = self._grammar.forbidden(self._position)
+        well_formed_BV, forbidden_BV = self._automata.forbid(grammatical_BV)
+        if self._copy_limit is not None:
+            forbidden_BV = self._copy_limit.forbid(forbidden_BV)
+        layout_BL = None
         if forbidden_BV is not well_formed_BV:
-            logits_BV = redistribute_layout(logits_BV, well_formed_BV, forbidden_BV, self._is_cue_L)
+            layout_BL = self._layout.redistribute(self._logits_BV, well_formed_BV, forbidden_BV)
         if choices:
             excluded_BV = np.ones_like(forbidden_BV)
             excluded_BV[:, list(choices)] = False
@@ -122,7 +124,7 @@ class DecodingLoop:
             narrowed_BV = forbidden_BV | excluded
             is_stuck_B1 = narrowed_BV.all(-1, keepdims=True)
             forbidden_BV = np.where(is_stuck_B1, forbidden_BV, narrowed_BV)
-        ids: list[int] = self._sampler.draw(logits_BV, forbidden_BV).tolist()
+        ids: list[int] = self._sampler.draw(self._logits_BV, forbidden_BV, layout_BL).tolist()
         return ids
 
     def take(self, ids: Sequence[int | None]) -> None:
@@ -130,7 +132,7 @@ class DecodingLoop:
         waits = [id_ is None for id_ in ids]
         self._waits_B = np.array(waits) if True in waits else None
         if False in waits:
-            a_text = len(self._is_cue_L)
+            a_text = self._layout_size
             self._unread_BT = np.array([[a_text if id_ is None else id_] for id_ in ids])
         self._advance(ids, drawn=True)
 
@@ -194,8 +196,9 @@ class DecodingLoop:
     def _copy_rules(self, copies: Copies) -> None:
         """Copy the state of some sequences, except the decoder's, to others."""
         self._sampler.copy_sequences(copies)
-        for constraint in self._all:
-            constraint.copy_sequences(copies)
+        self._automata.copy_sequences(copies)
+        if self._copy_limit is not None:
+            self._copy_limit.copy_sequences(copies)
         for row, source in copies.items():
             self._position.copy(row, source)
             self._histories[row] = list(self._histories[source])
@@ -211,42 +214,6 @@ class DecodingLoop:
         for history, id_ in zip(self._histories, ids, strict=True):
             if id_ is not None:
                 history.append(id_)
-        for constraint in self._all:
-            constraint.advance(ids, drawn=drawn)
-
-
-def redistribute_layout(logits_BV: Numbers, before_BV: Mask, after_BV: Mask, is_cue_L: Mask) -> Numbers:
-    """Move the probability of layout tokens that constraints forbid to the cues that they allow.
-
-    A line ends where a layout token comes. If only one of a hundred speakers may speak next, lines must not
-    become a hundred times as long: the model decides whether a line ends, the constraint who is next. For
-    example, with probabilities of 0.2 for `<cue:JERRY>`, 0.3 for `<cue:ELAINE>` and 0.5 for words, and Jerry
-    as the only one who may speak, Jerry's cue gets 0.5.
-
-    Headings and the end of a script stay as likely as they were: without stage directions, of which a script
-    may be full, there are more lines, not more scenes. Only where no cue is allowed do the others gain.
-
-    Args:
-        logits_BV: the model's scores.
-        before_BV: tokens forbidden without the constraints.
-        after_BV: tokens forbidden with them.
-        is_cue_L: which layout tokens, the first ids, are cues.
-
-    Returns:
-        Scores with those of the tokens that gain raised; unchanged where nothing was allowed before.
-    """
-    if (loaded := kernel()) is not None:
-        return raise_allowed_cues(loaded, logits_BV, before_BV, after_BV, is_cue_L)
-    before_BL, after_BL = (mask_BV[:, : len(is_cue_L)] for mask_BV in (before_BV, after_BV))
-    gains_BL = is_cue_L & ~after_BL
-    gains_BL = np.where(gains_BL.any(-1, keepdims=True), gains_BL, ~after_BL)
-    gives_BL = (gains_BL | after_BL) & ~before_BL
-    layout_BL = logits_BV[:, : len(is_cue_L)]
-    with np.errstate(all="ignore"):  # nothing may gain, and a diverged model's scores are infinite
-        given_B1, own_B1 = (
-            np.logaddexp.reduce(layout_BL, -1, keepdims=True, where=each_BL, initial=-np.inf)
-            for each_BL in (gives_BL, gains_BL)
-        )
-        shift_B1 = np.where(given_B1 == -np.inf, 0, given_B1 - own_B1)
-        raised_BL = np.where(gains_BL, layout_BL + shift_B1, layout_BL)
-    return np.concatenate([raised_BL, logits_BV[:, len(is_cue_L) :]], axis=1)
+        self._automata.advance(ids, drawn=drawn)
+        if self._copy_limit is not None:
+            self._copy_limit.advance(ids)

@@ -38,11 +38,11 @@ class Extensions:
         else:
             self._of_spellings = _PythonExtensions(spellings, texts)
 
-    def allow(self, begun: bytes, forbidden_1V: Mask) -> int | None:
-        """Allow the tokens that extend `begun`, in place; return one of them, or None if there are none."""
+    def allow(self, begun: bytes, forbidden_V: Mask) -> bool:
+        """Allow the tokens that extend `begun`, in place; return whether there are any."""
         first = bisect_left(self._spellings, begun)
         last = bisect_left(self._spellings, begun + _AFTER_ALL, first)
-        return self._of_spellings.allow(first, last, len(begun), forbidden_1V)
+        return self._of_spellings.allow(first, last, len(begun), forbidden_V)
 
 
 class _PythonExtensions:
@@ -57,12 +57,12 @@ class _PythonExtensions:
         self._longest = max(map(len, self._ids))
         self._prefixes = lru_cache(_MAX_CACHED)(self._find_prefixes)
 
-    def allow(self, first: int, last: int, begun: int, forbidden_1V: Mask) -> int | None:
+    def allow(self, first: int, last: int, begun: int, forbidden_V: Mask) -> bool:
         """See `KernelExtensions.allow`."""
         rests = {spelling[begun : begun + self._longest] for spelling in self._spellings[first:last]}
         found = list({id_ for rest in rests for id_ in self._prefixes(rest)})
-        forbidden_1V[0, found] = False
-        return found[0] if found else None
+        forbidden_V[found] = False
+        return bool(found)
 
     def _find_prefixes(self, text: bytes) -> list[int]:
         """Return the tokens that are prefixes of a text."""

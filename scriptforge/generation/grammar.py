@@ -8,18 +8,18 @@ example, `<cue:JERRY> what is <end>` passes through these states:
 
 In `TEXT_START` only text is allowed, so that no line is empty; in `TEXT` also tokens that end the line.
 
-In a mix there is a set of states for each source: the state of a sequence tells its source, which it keeps. A
-further `Constraint`, such as a cast, is one more mask on top of `Grammar.forbidden`. The module does not
-depend on models and sampling.
+In a mix there is a set of states for each source: the state of a sequence tells its source, which it keeps.
+Further rules, such as a cast, forbid more (`scriptforge.generation.automata`). The module does not depend on
+models and sampling.
 
 Shape letters: B sequences of the batch, P states, S sources plus one for none, V vocabulary.
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum, IntEnum
 from functools import lru_cache
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,60 +30,6 @@ from scriptforge.vocabulary.lexicon import is_unspaced
 Mask: TypeAlias = NDArray[np.bool_]
 """Forbidden tokens, true where forbidden: for one sequence, or for each."""
 
-
-class Constraint(Protocol):
-    """A further rule on which tokens may come next."""
-
-    def forbid(self, forbidden_BV: Mask) -> Mask:
-        """Forbid further tokens; called once before each draw.
-
-        Args:
-            forbidden_BV: tokens that earlier rules forbid, true where forbidden; must not be changed.
-
-        Returns:
-            A mask of the same shape that leaves each sequence at least one token.
-        """
-        ...
-
-    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
-        """Take the next id of each sequence.
-
-        Args:
-            ids: one for each sequence, or None where there is none.
-            drawn: whether the ids were drawn; otherwise they were given, by a prompt or a restored state.
-        """
-        ...
-
-    def copy_sequences(self, copies: Mapping[int, int]) -> None:
-        """Copy the state of some sequences to others; see `scriptforge.generation.decoder.Copies`."""
-        ...
-
-
-class CachedMaskUnion:
-    """The union of a fixed mask with others; cached for single sequences, whose masks recur.
-
-    Args:
-        mask_V: the fixed mask.
-    """
-
-    def __init__(self, mask_V: Mask) -> None:
-        self._mask_V = mask_V
-        self._known: dict[int, tuple[Mask, Mask]] = {}
-
-    def __call__(self, mask_BV: Mask) -> Mask:
-        """Return the union with a mask, possibly an array that was returned before."""
-        given, joined_BV = self._known.get(id(mask_BV), (None, mask_BV))
-        if given is mask_BV:
-            return joined_BV
-        joined_BV = mask_BV | self._mask_V
-        if len(mask_BV) == 1:
-            if len(self._known) >= _MAX_CACHED:
-                self._known.clear()
-            self._known[id(mask_BV)] = mask_BV, joined_BV
-        return joined_BV
-
-
-_MAX_CACHED = 64
 
 NAME_LIMIT = 40
 """Number of tokens after which a spelled name is brought to its end."""

@@ -10,14 +10,15 @@ A model spells the names of speakers without a token of their own, and sometimes
 Each name is spelled in one way, as in training. Given names may be anybody's. The module does not depend on
 models.
 
-Shape letters: B sequences of the batch, V vocabulary.
+Shape letter: V vocabulary.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
 
+from scriptforge.generation.automata import AfterIdle, Forbidden
 from scriptforge.generation.grammar import NAME_LIMIT, Mask
 from scriptforge.vocabulary import Vocabulary
 
@@ -61,48 +62,42 @@ def spell(name: str, vocabulary: Vocabulary) -> tuple[int, ...]:
 
 
 class KnownNames:
-    """Names as a constraint on B sequences; see `scriptforge.generation.grammar.Constraint`.
+    """Names as an `Automaton`, whose states are the tokens of the name so far; None outside names.
 
     Args:
         names: names of all speakers in the training text; those with a token are not spelled.
         vocabulary: a vocabulary for scripts.
-        batch_size: B.
     """
 
-    def __init__(self, names: Iterable[str], vocabulary: Vocabulary, batch_size: int) -> None:
+    start = None
+
+    def __init__(self, names: Iterable[str], vocabulary: Vocabulary) -> None:
         self._names, self._vocabulary = tuple(names), vocabulary
-        self._has_any = _has_any(self._names, vocabulary)
         self._cue, self._says = vocabulary.cue, vocabulary.says
-        self._cue_V = np.arange(vocabulary.size) == vocabulary.cue
-        self._spelled: list[tuple[int, ...] | None] = [None] * batch_size
+        self._outside_V = np.zeros(vocabulary.size, np.bool_)
+        self._outside_V[self._cue] = not _has_any(self._names, vocabulary)
+        self._nothing_V = np.zeros(vocabulary.size, np.bool_)
 
-    def forbid(self, forbidden_BV: Mask) -> Mask:
-        """See `Constraint.forbid`."""
-        if not self._has_any:
-            without_BV: Mask = forbidden_BV | self._cue_V
-            return without_BV
-        if all(spelled is None for spelled in self._spelled):
-            return forbidden_BV
-        narrowed_BV = forbidden_BV.copy()
-        spellings = _spellings(self._names, self._vocabulary)
-        for row, spelled in enumerate(self._spelled):
-            if spelled is not None and (own_V := spellings.forbidden_after(spelled)) is not None:
-                narrowed_BV[row] = own_V
-        return narrowed_BV
+    def after(self, state: tuple[int, ...] | None, id_: int, *, drawn: bool) -> tuple[int, ...] | None:
+        """See `Automaton.after`; given tokens count like drawn ones."""
+        if id_ == self._cue:
+            return ()
+        return None if state is None or id_ == self._says else (*state, id_)
 
-    def copy_sequences(self, copies: Mapping[int, int]) -> None:
-        """See `Constraint.copy_sequences`."""
-        for row, source in copies.items():
-            self._spelled[row] = self._spelled[source]
+    def forbidden(self, state: tuple[int, ...] | None) -> Forbidden:
+        """See `Automaton.forbidden`; what a given name may go on with is left to other rules."""
+        if state is None:
+            return Forbidden(self._outside_V)
+        own_V = _spellings(self._names, self._vocabulary).forbidden_after(state)
+        return Forbidden(self._nothing_V) if own_V is None else Forbidden(own_V, replaces=True)
 
-    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
-        """See `Constraint.advance`."""
-        for row, id_ in enumerate(ids):
-            spelled = self._spelled[row]
-            if id_ == self._cue:
-                self._spelled[row] = ()
-            elif spelled is not None and id_ is not None:
-                self._spelled[row] = None if id_ == self._says else (*spelled, id_)
+    def is_idle(self, state: tuple[int, ...] | None) -> bool:
+        """See `Automaton.is_idle`."""
+        return state is None
+
+    def after_idle(self, id_: int) -> tuple[int, ...] | AfterIdle:
+        """See `Automaton.after_idle`."""
+        return () if id_ == self._cue else AfterIdle.UNCHANGED
 
 
 def _spelled(names: Iterable[str], vocabulary: Vocabulary) -> Iterator[tuple[int, ...]]:

@@ -10,17 +10,18 @@ Nor does a speaker turn to himself: in Kramer's lines, the word after `(to` must
 Both hold only as far as they do in the training text (`scriptforge.run.marks`). Where a line has to end, open
 marks are closed first. Names and given text are exempt. The module does not depend on models.
 
-Shape letters: B sequences of the batch, V vocabulary.
+Shape letter: V vocabulary.
 """
 
 from codecs import getincrementaldecoder
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from scriptforge.generation.grammar import CachedMaskUnion, Mask
+from scriptforge.generation.automata import AfterIdle, Forbidden
+from scriptforge.generation.grammar import Mask
 from scriptforge.run.marks import MarkHabits
 from scriptforge.vocabulary import Level, Vocabulary
 
@@ -56,64 +57,67 @@ class Opened:
         return bool(self.closing or self.rest)
 
 
+class _State(NamedTuple):
+    """A state of `Marks`.
+
+    Attributes:
+        opened: the open marks; None in a name, where marks don't count.
+        length: number of tokens since the first of them was opened.
+    """
+
+    opened: Opened | None
+    length: int = 0
+
+
 class Marks:
-    """The rule as a constraint on B sequences.
+    """The rule as an `Automaton`.
 
     Args:
         habits: use of marks in the training text.
         vocabulary: a vocabulary for scripts.
-        batch_size: B.
     """
 
-    def __init__(self, habits: MarkHabits, vocabulary: Vocabulary, batch_size: int) -> None:
+    start = _State(Opened())
+
+    def __init__(self, habits: MarkHabits, vocabulary: Vocabulary) -> None:
         self._rule = _rule(tuple(habits.closed), tuple(habits.turning), vocabulary)
         self._layout_size = vocabulary.layout_size
         self._cue = vocabulary.cue
         self._longest = LONGEST[vocabulary.level]
-        self._opened = [Opened()] * batch_size
-        self._lengths = [0] * batch_size
-        self._named: set[int] = set()  # the sequences that are in a name
-        self._pending: set[int] = set()  # those in which a mark is open, or may have begun
-        self._narrow = CachedMaskUnion(self._rule.unopened_V)
 
-    def forbid(self, forbidden_BV: Mask) -> Mask:
-        """See `Constraint.forbid`."""
-        narrowed_BV = self._narrow(forbidden_BV)
-        if not (self._named or self._pending):
-            return narrowed_BV
-        narrowed_BV = narrowed_BV.copy()
-        for row in self._named:
-            narrowed_BV[row] = forbidden_BV[row]
-        for row in self._pending:
-            opened = self._opened[row]
-            narrowed_V = forbidden_BV[row] | self._rule.forbidden_after(opened)
-            is_late = self._lengths[row] >= self._longest
-            is_stuck = opened.closing and (is_late or narrowed_V.all())
-            narrowed_BV[row] = self._rule.unclosing(opened) if is_stuck else narrowed_V
-        return narrowed_BV
+    def after(self, state: _State, id_: int, *, drawn: bool) -> _State:
+        """See `Automaton.after`; given tokens count like drawn ones."""
+        opened = state.opened
+        if id_ < self._layout_size:
+            return _State(None if id_ == self._cue else Opened(speaker=id_))
+        if opened is None or not (opened.is_pending or self._rule.is_marked[id_]):
+            return state
+        opened = self._rule.after(opened, id_)
+        return _State(opened, min(state.length + 1, self._longest) if opened.closing else 0)
 
-    def copy_sequences(self, copies: Mapping[int, int]) -> None:
-        """See `Constraint.copy_sequences`."""
-        for row, source in copies.items():
-            self._opened[row] = self._opened[source]
-            self._lengths[row] = self._lengths[source]
-            for rows in (self._named, self._pending):
-                (rows.add if source in rows else rows.discard)(row)
+    def forbidden(self, state: _State) -> Forbidden:
+        """See `Automaton.forbidden`."""
+        opened = state.opened
+        if opened is None:
+            return Forbidden(self._rule.nothing_V)
+        if not opened.is_pending:
+            return Forbidden(self._rule.unopened_V)
+        if not opened.closing:
+            return Forbidden(self._rule.forbidden_after(opened))
+        unclosing_V = self._rule.unclosing(opened)
+        if state.length >= self._longest:
+            return Forbidden(unclosing_V, replaces=True)
+        return Forbidden(self._rule.forbidden_after(opened), otherwise_V=unclosing_V)
 
-    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
-        """See `Constraint.advance`."""
-        for row, id_ in enumerate(ids):
-            if id_ is None:
-                continue
-            if id_ < self._layout_size:
-                self._opened[row] = Opened(speaker=id_)
-                self._lengths[row] = 0
-                self._pending.discard(row)
-                (self._named.add if id_ == self._cue else self._named.discard)(row)
-            elif (self._rule.is_marked[id_] or row in self._pending) and row not in self._named:
-                opened = self._opened[row] = self._rule.after(self._opened[row], id_)
-                self._lengths[row] = self._lengths[row] + 1 if opened.closing else 0
-                (self._pending.add if opened.is_pending else self._pending.discard)(row)
+    def is_idle(self, state: _State) -> bool:
+        """See `Automaton.is_idle`."""
+        return state.opened is None or not state.opened.is_pending
+
+    def after_idle(self, id_: int) -> _State | AfterIdle:
+        """See `Automaton.after_idle`."""
+        if id_ < self._layout_size:
+            return self.after(self.start, id_, drawn=True)
+        return AfterIdle.UNDECIDED if self._rule.is_marked[id_] else AfterIdle.UNCHANGED
 
 
 class _Rule:
@@ -121,6 +125,7 @@ class _Rule:
 
     Attributes:
         is_marked: whether each token, by id, has a mark or part of a character that may be one.
+        nothing_V: no tokens.
         unopened_V: tokens forbidden where no mark is open.
     """
 
@@ -134,7 +139,7 @@ class _Rule:
         self._names = {token.id: token.name.lower() for token in vocabulary.speaker_tokens}
         self._marked = [id_ for id_ in range(vocabulary.layout_size, vocabulary.size) if self._may_mark(id_)]
         self.is_marked: list[bool] = np.isin(np.arange(vocabulary.size), self._marked).tolist()
-        self._nothing_V = np.zeros(vocabulary.size, np.bool_)
+        self.nothing_V = np.zeros(vocabulary.size, np.bool_)
         self.after = lru_cache(1 << 16)(self._after)
         self._impossible_after = lru_cache(1 << 8)(self._find_impossible)
         self._own_name = lru_cache(1 << 8)(self._find_own_name)
@@ -182,7 +187,7 @@ class _Rule:
         return forbidden_V
 
     def _find_impossible(self, closing: str, rest: bytes) -> Mask:
-        forbidden_V = self._nothing_V.copy()
+        forbidden_V = self.nothing_V.copy()
         forbidden_V[: self._vocabulary.layout_size] = bool(closing)
         opened = Opened(closing, rest)
         forbidden_V[[id_ for id_ in self._marked if not self._walk(opened, id_)[1]]] = True
@@ -190,7 +195,7 @@ class _Rule:
 
     def _find_own_name(self, name: str, aside: str) -> Mask:
         """Return the tokens that begin a name as the next word of an aside: `forbidden_V`."""
-        forbidden_V = self._nothing_V.copy()
+        forbidden_V = self.nothing_V.copy()
         for id_ in range(self._vocabulary.layout_size, self._vocabulary.size):
             text = f"{aside}{self._texts[id_]}".removeprefix(aside.rstrip())
             word = text.strip()
@@ -201,7 +206,7 @@ class _Rule:
     def _find_unclosing(self, opened: Opened) -> Mask:
         """Return all tokens except those that close the last open mark, or begin to: `forbidden_V`."""
         mark = opened.closing[-1].encode()
-        forbidden_V = ~self._nothing_V
+        forbidden_V = ~self.nothing_V
         for id_ in self._marked:
             after, is_possible = self._walk(opened, id_)
             begins_mark = after.rest and mark.startswith(after.rest)

@@ -214,12 +214,18 @@ class Sampler:
         self._remembers = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
         self._history_BW = np.full((len(seeds), REPETITION_WINDOW), len(is_text_V))
 
-    def draw(self, logits_BV: NDArray[np.float32], forbidden_BV: Mask) -> NDArray[np.int64]:
+    def draw(
+        self,
+        logits_BV: NDArray[np.float32],
+        forbidden_BV: Mask,
+        layout_BL: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.int64]:
         """Draw the next token of each sequence; to add it to the history, call `remember`.
 
         Args:
             logits_BV: the model's scores.
             forbidden_BV: forbidden tokens, true where forbidden; each sequence must have at least one left.
+            layout_BL: in place of the scores of layout tokens; None for these.
 
         Returns:
             ids_B: int64, none of them forbidden.
@@ -227,12 +233,14 @@ class Sampler:
         scores_BV: Scores
         text_logsumexp_B1: Scores
         if self._kernel_sampler is not None:
-            self._kernel_sampler.allow(logits_BV, forbidden_BV)
+            self._kernel_sampler.allow(logits_BV, forbidden_BV, layout_BL)
             scores_BV, text_logsumexp_B1 = (
                 self._kernel_sampler.scores_BV,
                 self._kernel_sampler.text_logsumexp_B1,
             )
         else:
+            if layout_BL is not None:
+                logits_BV = np.concatenate([layout_BL, logits_BV[:, self._layout_size :]], axis=1)
             scores_BV = _allowed(logits_BV, forbidden_BV)
             text_logsumexp_B1 = _logarithms_of_sums(scores_BV[:, self._layout_size :])
         if len(self._echoes) == 1:

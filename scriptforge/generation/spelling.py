@@ -17,7 +17,6 @@ Shape letter: V vocabulary.
 from bisect import bisect_left
 from codecs import getincrementaldecoder
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -31,7 +30,6 @@ from scriptforge.vocabulary.lexicon import APOSTROPHES, is_letter
 _CACHE_BYTES = 1 << 25
 """Size of all cached masks together."""
 
-_MASKS_PER_ENDING = 3  # `TextEnd.forbidden`, and two in `TextEnd.narrowed`
 _MIN_CACHED, _MAX_CACHED = 64, 1 << 16
 """Limits on the number of cached results, whatever their masks take."""
 
@@ -59,41 +57,15 @@ class PartialWord(NamedTuple):
 _BETWEEN_WORDS = PartialWord()
 
 
-class ForbiddenTokens(NamedTuple):
-    """The tokens that are forbidden after an ending.
-
-    Attributes:
-        mask_1V: the tokens, true where forbidden.
-        continuation: a token that is allowed, if the word or a character in it has to go on; else None.
-    """
-
-    mask_1V: Mask
-    continuation: int | None
-
-
-@dataclass(slots=True, eq=False)
-class TextEnd:
-    """The end of a text, with cached results on what may follow it.
-
-    Attributes:
-        word: the word at the end.
-        after: the ending after one more drawn token, by id.
-        forbidden: forbidden tokens; None if not computed yet.
-        narrowed: for a single sequence, the mask that was given last, and the result for it.
-    """
-
-    word: PartialWord
-    after: "dict[int, TextEnd]" = field(default_factory=dict)
-    forbidden: ForbiddenTokens | None = None
-    narrowed: tuple[Mask, Mask] | None = None
-
-
 class Spelling:
     """The effect of tokens on the words of a text, and the tokens that may follow; results are cached.
 
     Args:
         lexicon: the words.
         vocabulary: a vocabulary at the bpe or char level.
+
+    Attributes:
+        word_after_break: the word at the end after each token that ends any word before it, by id.
     """
 
     def __init__(self, lexicon: Lexicon, vocabulary: Vocabulary) -> None:
@@ -105,54 +77,28 @@ class Spelling:
         self._of_several = [id_ for id_, text in texts.items() if _is_of_several_words(text)]
         self._inside = [id_ for id_, text in texts.items() if _begins_inside_character(text)]
         begun = {id_: self._words.walk(_BETWEEN_WORDS, text) for id_, text in texts.items()}
-        self._word_after_break = {
+        layout = (id_ for id_, is_text in enumerate(self._is_text) if not is_text)
+        self.word_after_break = dict.fromkeys(layout, _BETWEEN_WORDS) | {
             id_: word for id_, (word, _) in begun.items() if _begins_with_break(texts[id_])
         }
         self._masks = self._boundary_masks([id_ for id_, (_, is_allowed) in begun.items() if is_allowed])
-        self._endings: dict[PartialWord, TextEnd] = {}
-        fitting = _CACHE_BYTES // (_MASKS_PER_ENDING * vocabulary.size)
-        self._max_endings = min(_MAX_CACHED, max(_MIN_CACHED, fitting))
+        fitting = _CACHE_BYTES // vocabulary.size
+        cached = lru_cache(min(_MAX_CACHED, max(_MIN_CACHED, fitting)))
+        self.forbidden_after = cached(self._find_forbidden)
+        """Returns the tokens forbidden after a word, `forbidden_V`, and whether it must go on."""
 
-    def ending(self, word: PartialWord) -> TextEnd:
-        """Return the ending with this word, from the cache if possible."""
-        ending = self._endings.get(word)
-        if ending is None:
-            if len(self._endings) >= self._max_endings:
-                self._clear_cache()
-            ending = self._endings[word] = TextEnd(word)
-        return ending
-
-    def after(self, ending: TextEnd, id_: int) -> TextEnd:
-        """Return the ending after one more drawn token, allowed or not."""
-        after = ending.after.get(id_)
-        if after is None:
-            after = ending.after[id_] = self.ending(self._word_after(ending.word, id_))
-        return after
-
-    def after_given(self, ending: TextEnd, id_: int) -> TextEnd:
-        """Return the ending after a given token, where the word at the end counts as one."""
-        after, _ = self._walk(ending.word, id_)
-        return self.ending(after._replace(may_stand=bool(after.letters)))
-
-    def forbidden_after(self, ending: TextEnd) -> ForbiddenTokens:
-        """Return the tokens forbidden after an ending."""
-        if ending.forbidden is None:
-            ending.forbidden = self._find_forbidden(ending.word)
-        return ending.forbidden
-
-    def _clear_cache(self) -> None:
-        for ending in self._endings.values():  # endings in use stay, and must not keep the others alive
-            ending.after.clear()
-            ending.forbidden = ending.narrowed = None
-        self._endings.clear()
-
-    def _word_after(self, word: PartialWord, id_: int) -> PartialWord:
-        """Return the word at the end after one more token."""
-        if not word.rest and id_ in self._word_after_break:
-            return self._word_after_break[id_]  # whatever the word before
+    def after(self, word: PartialWord, id_: int) -> PartialWord:
+        """Return the word at the end after one more drawn token, allowed or not."""
+        if not word.rest and id_ in self.word_after_break:
+            return self.word_after_break[id_]
         if self._is_text[id_]:
             return self._words.after(word, self._tokens[id_])
         return _BETWEEN_WORDS
+
+    def after_given(self, word: PartialWord, id_: int) -> PartialWord:
+        """Return the word at the end after a given token, where the word at the end counts as one."""
+        after, _ = self._walk(word, id_)
+        return after._replace(may_stand=bool(after.letters))
 
     def _walk(self, word: PartialWord, id_: int) -> tuple[PartialWord, bool]:
         """Return the word at the end after one more token, and whether that token is allowed."""
@@ -160,19 +106,19 @@ class Spelling:
             return self._words.walk(word, self._tokens[id_])
         return _BETWEEN_WORDS, self._words.may_end(word)
 
-    def _find_forbidden(self, word: PartialWord) -> ForbiddenTokens:
+    def _find_forbidden(self, word: PartialWord) -> tuple[Mask, bool]:
         if word == _BETWEEN_WORDS:
-            return ForbiddenTokens(self._masks.between_words_1V, None)
+            return self._masks.between_words_V, False
         may_end = self._words.may_end(word)
-        mask_1V = self._masks.after(word).copy() if may_end else np.ones((1, len(self._tokens)), np.bool_)
-        continuation = self._extensions.allow(word.letters + word.rest, mask_1V)
+        mask_V = self._masks.after(word).copy() if may_end else np.ones(len(self._tokens), np.bool_)
+        can_go_on = self._extensions.allow(word.letters + word.rest, mask_V)
         for id_ in self._inside if word.rest else self._of_several:
             if self._walk(word, id_)[1]:
-                mask_1V[0, id_] = False
-                continuation = id_
-        if not may_end and continuation is None:
-            return ForbiddenTokens(np.zeros_like(mask_1V), None)
-        return ForbiddenTokens(mask_1V, None if may_end else continuation)
+                mask_V[id_] = False
+                can_go_on = True
+        if not (may_end or can_go_on):
+            return np.zeros_like(mask_V), False
+        return mask_V, not may_end
 
     def _boundary_masks(self, possible: Sequence[int]) -> "_BoundaryMasks":
         """Return the masks that depend only on whether a word ends before the token.
@@ -184,33 +130,33 @@ class Spelling:
         ending = [id_ for id_ in possible if self._words.may_end_before(self._tokens[id_])]
         apart = [id_ for id_ in ending if not _may_join(self._tokens[id_])]
         return _BoundaryMasks(
-            between_words_1V=self._all_but([*layout, *possible]),
-            after_word_1V=self._all_but([*layout, *apart]),
-            after_apostrophe_1V=self._all_but([*layout, *ending]),
+            between_words_V=self._all_but([*layout, *possible]),
+            after_word_V=self._all_but([*layout, *apart]),
+            after_apostrophe_V=self._all_but([*layout, *ending]),
         )
 
     def _all_but(self, ids: Sequence[int]) -> Mask:
-        forbidden_1V = np.ones((1, len(self._tokens)), np.bool_)
-        forbidden_1V[0, ids] = False
-        return forbidden_1V
+        forbidden_V = np.ones(len(self._tokens), np.bool_)
+        forbidden_V[ids] = False
+        return forbidden_V
 
 
 class _BoundaryMasks(NamedTuple):
     """The tokens that are forbidden where a word may end, before those that extend it are allowed.
 
     Attributes:
-        between_words_1V: where there is no word.
-        after_word_1V: after a letter, where an apostrophe and a letter would extend the word.
-        after_apostrophe_1V: after an apostrophe, where another one ends the word.
+        between_words_V: where there is no word.
+        after_word_V: after a letter, where an apostrophe and a letter would extend the word.
+        after_apostrophe_V: after an apostrophe, where another one ends the word.
     """
 
-    between_words_1V: Mask
-    after_word_1V: Mask
-    after_apostrophe_1V: Mask
+    between_words_V: Mask
+    after_word_V: Mask
+    after_apostrophe_V: Mask
 
     def after(self, word: PartialWord) -> Mask:
         """Return the mask after a word that may end."""
-        return self.after_apostrophe_1V if word.letters.endswith(_APOSTROPHES) else self.after_word_1V
+        return self.after_apostrophe_V if word.letters.endswith(_APOSTROPHES) else self.after_word_V
 
 
 class _Words:

@@ -17,15 +17,15 @@ within 50 lines of the newcomer somewhere in the training text, the less likely 
 The rates are no hard limits: a page may begin with a speaker who goes on, as human ones do. If the user
 chooses a small cast, its members may speak more: see `habits_for_cast`.
 
-Shape letters: B sequences of the batch, T steps, S cues, V vocabulary, N numbers.
+Shape letters: B sequences of the batch, T steps, S speakers with a token, C cues (theirs, and the one before
+spelled names), V vocabulary, N numbers.
 """
 
 import math
 from bisect import bisect_right
-from collections import Counter, deque
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
-from typing import Any, NamedTuple
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from scriptforge.generation.decoder import Copies, Decoder, Saved
 from scriptforge.inference import Ids, Numbers
 from scriptforge.inference.kernel import kernel
 from scriptforge.inference.scores import Lowering
+from scriptforge.inference.turns import KernelTurns, Spoken, TurnRates
 from scriptforge.run.turns import PLACE_BOUNDS, WINDOW, TurnHabits
 from scriptforge.vocabulary import Vocabulary
 
@@ -55,6 +56,19 @@ _LEAST_COMPANY = 0.05
 """Lower limit of that share."""
 
 _LEAST = 1e-3  # minimum of the expected lines, for a rate of 0
+
+_RATES = TurnRates(
+    busiest=1,
+    same_again=1,
+    pseudocount=_PSEUDOCOUNT,
+    next=_NEXT,
+    least=_LEAST,
+    least_company=_LEAST_COMPANY,
+    busiest_power=_BUSIEST_POWER,
+    same_power=_SAME_POWER,
+    newcomer_power=_NEWCOMER_POWER,
+    stranger_power=_STRANGER_POWER,
+)
 
 
 def habits_for_cast(habits: TurnHabits, members: int) -> TurnHabits:
@@ -79,13 +93,20 @@ class TurnTaking:
         self._first = vocabulary.layout_size - len(vocabulary.speaker_tokens)
         self._cue, self._says = vocabulary.cue, vocabulary.says
         self._cues = np.array([*range(self._first, self._layout_size), self._cue])
-        self._habits, self._newcomers = habits, _expected_newcomers(habits)
-        self._are_companions_SS = _companion_matrix(habits, vocabulary)
-        self._turns = [_Turns() for _ in range(batch_size)]
-        self._offsets_BS = np.zeros((batch_size, len(self._cues)), np.float32)
+        speakers = len(self._cues) - 1
+        self._spoken_BS = np.zeros((batch_size, speakers), np.int32)
+        self._offsets_BC = np.zeros((batch_size, speakers + 1), np.float32)
+        self._turns = [_Turns(spoken_S, self._first) for spoken_S in self._spoken_BS]
+        loaded, arrays = kernel(), (self._spoken_BS, self._offsets_BC)
+        companions_SS, newcomers_N = _companion_matrix(habits, vocabulary), _expected_newcomers(habits)
+        rates = _RATES._replace(busiest=habits.busiest, same_again=habits.same_again)
+        self._weights = (
+            KernelTurns(loaded, rates, companions_SS, newcomers_N, *arrays)
+            if loaded is not None
+            else _Weights(rates, companions_SS, newcomers_N, *arrays)
+        )
         self._lowers = False
-        loaded = kernel()
-        self._lowering = Lowering(loaded, self._cues, self._offsets_BS) if loaded is not None else None
+        self._lowering = Lowering(loaded, self._cues, self._offsets_BC) if loaded is not None else None
 
     def read(self, ids_BT: Ids, waits_B: NDArray[np.bool_] | None = None) -> Numbers:
         """See `Decoder.read`."""
@@ -99,9 +120,9 @@ class TurnTaking:
         """See `Decoder.copy_sequences`."""
         self._decoder.copy_sequences(copies)
         for row, source in copies.items():
-            self._turns[row] = deepcopy(self._turns[source])
-            self._offsets_BS[row] = self._offsets_BS[source]
-        self._lowers = bool(self._offsets_BS.any())
+            self._turns[row].copy(self._turns[source])
+            self._offsets_BC[row] = self._offsets_BC[source]
+        self._lowers = bool(self._offsets_BC.any())
 
     def state(self) -> Saved:
         """See `Decoder.state`."""
@@ -133,23 +154,8 @@ class TurnTaking:
 
     def _note(self, row: int) -> None:
         """Update the offsets of the cues in one sequence."""
-        turns = self._turns[row]
-        offsets, of_others = turns.offsets(self._habits, self._newcomers)
-        self._offsets_BS[row] = of_others
-        self._offsets_BS[row, :-1] += self._offsets_of_strangers(turns.spoken)
-        for id_, offset in offsets.items():
-            self._offsets_BS[row, id_ - self._first] = offset
-        self._lowers = bool(self._offsets_BS.any())
-
-    def _offsets_of_strangers(self, spoken: Mapping[int, int]) -> NDArray[np.floating[Any]] | float:
-        """Return terms for the cues of speakers: the fewer of some lines are their companions', the lower."""
-        if not spoken:
-            return 0.0
-        lines_R = np.array(list(spoken.values()), np.float32)
-        companions_S = lines_R @ self._are_companions_SS[[id_ - self._first for id_ in spoken]]
-        shares_S = np.maximum(companions_S / sum(spoken.values()), _LEAST_COMPANY)
-        offsets_S: NDArray[np.floating[Any]] = _STRANGER_POWER * np.log(shares_S)
-        return offsets_S
+        self._weights.weigh(row, self._turns[row].spoken())
+        self._lowers = bool(self._offsets_BC.any())
 
     def _weigh(self, logits_BV: Numbers) -> Numbers:
         """Return scores with the cues of speakers beyond the rates lowered, and all other cues raised.
@@ -162,12 +168,12 @@ class TurnTaking:
             self._lowering.lower(logits_BV)
             return logits_BV
         scores_BV = logits_BV.copy()
-        scores_BS = scores_BV.take(self._cues, axis=1)
+        scores_BC = scores_BV.take(self._cues, axis=1)
         with np.errstate(all="ignore"):  # a diverged model gives infinite or NaN scores
-            weights_BS = np.exp(scores_BS - scores_BS.max(-1, keepdims=True))
-            before_B1 = weights_BS.sum(-1, keepdims=True, dtype=np.float64)
-            after_B1 = (weights_BS * np.exp(self._offsets_BS)).sum(-1, keepdims=True)
-            scores_BV[:, self._cues] = scores_BS + (self._offsets_BS + np.log(before_B1 / after_B1))
+            weights_BC = np.exp(scores_BC - scores_BC.max(-1, keepdims=True))
+            before_B1 = weights_BC.sum(-1, keepdims=True, dtype=np.float64)
+            after_B1 = (weights_BC * np.exp(self._offsets_BC)).sum(-1, keepdims=True)
+            scores_BV[:, self._cues] = scores_BC + (self._offsets_BC + np.log(before_B1 / after_B1))
         return scores_BV
 
 
@@ -188,8 +194,9 @@ class _Line(NamedTuple):
 class _Turns:
     """The latest lines of dialogue of a sequence.
 
-    Attributes:
-        spoken: how many of them each speaker with a token says.
+    Args:
+        spoken_S: how many of them each speaker with a token says; changed in place.
+        first: token of the first of these speakers.
     """
 
     SIZE = 2 + len(_Line._fields) * WINDOW
@@ -198,8 +205,9 @@ class _Turns:
     SPEAKERS = slice(1, 2 + WINDOW)
     """Which of them are speakers: the current one, and that of each line."""
 
-    def __init__(self) -> None:
-        self.spoken: Counter[int] = Counter()
+    def __init__(self, spoken_S: NDArray[np.int32], first: int) -> None:
+        self._spoken_S = spoken_S
+        self._first = first
         self._lines: deque[_Line] = deque()
         self._going_on = self._newcomers = 0  # number of the lines that go on, and of newcomers' lines
         self._current = 0
@@ -209,33 +217,22 @@ class _Turns:
         """Take the opening of an element; `is_line` says whether it is dialogue."""
         if is_line:
             goes_on = speaker > 0 and speaker == self._current
-            self._append(_Line(speaker, goes_on, is_new=speaker not in self.spoken))
+            is_new = not speaker or not self._spoken_S[speaker - self._first]
+            self._append(_Line(speaker, goes_on, is_new))
             self._count = min(self._count + 1, 2 * WINDOW)
         self._current = speaker
 
-    def offsets(
-        self, habits: TurnHabits, expected_newcomers: Sequence[float]
-    ) -> tuple[dict[int, float], float]:
-        """Return the terms to add to the scores of cues, 0 or less.
-
-        Args:
-            habits: rates in the training text.
-            expected_newcomers: result of `_expected_newcomers` for them.
-
-        Returns:
-            The terms for those who have spoken, by speaker, and the one for everybody else.
-        """
+    def spoken(self) -> Spoken:
+        """Return who spoke in the latest lines."""
         lines = len(self._lines)
-        if not lines:
-            return {}, 0.0
-        found = {
-            speaker: _BUSIEST_POWER * _excess(habits.busiest, count, lines)
-            for speaker, count in self.spoken.items()
-        }
-        if self._current in found:
-            found[self._current] += _SAME_POWER * _excess(habits.same_again, self._going_on + _NEXT, lines)
-        expected = expected_newcomers[self._count] / lines
-        return found, _NEWCOMER_POWER * _excess(expected, self._newcomers + _NEXT, lines)
+        return Spoken(self._current - self._first, lines, self._count, self._going_on, self._newcomers)
+
+    def copy(self, source: "_Turns") -> None:
+        """Become a copy of another sequence's lines."""
+        self._spoken_S[:] = source._spoken_S
+        self._lines = source._lines.copy()
+        self._going_on, self._newcomers = source._going_on, source._newcomers
+        self._current, self._count = source._current, source._count
 
     def numbers(self) -> list[int]:
         """Return the state as a list of `SIZE` numbers."""
@@ -249,7 +246,7 @@ class _Turns:
 
     def restore(self, numbers: Sequence[int]) -> None:
         """Continue from a state."""
-        self.spoken.clear()
+        self._spoken_S[:] = 0
         self._lines.clear()
         self._going_on = self._newcomers = 0
         self._count, self._current, *rest = numbers
@@ -269,9 +266,41 @@ class _Turns:
         self._going_on += lines * line.goes_on
         self._newcomers += lines * line.is_new
         if line.speaker:
-            self.spoken[line.speaker] += lines
-            if not self.spoken[line.speaker]:
-                del self.spoken[line.speaker]
+            self._spoken_S[line.speaker - self._first] += lines
+
+
+class _Weights:
+    """The same as `KernelTurns`, in NumPy."""
+
+    def __init__(
+        self,
+        rates: TurnRates,
+        companions_SS: NDArray[np.float32],
+        newcomers_N: NDArray[np.float64],
+        spoken_BS: NDArray[np.int32],
+        offsets_BC: NDArray[np.float32],
+    ) -> None:
+        self._rates = rates
+        self._companions_SS, self._newcomers_N = companions_SS, newcomers_N
+        self._spoken_BS, self._offsets_BC = spoken_BS, offsets_BC
+
+    def weigh(self, row: int, spoken: Spoken) -> None:
+        """See `KernelTurns.weigh`."""
+        rates, lines = self._rates, spoken.lines
+        spoken_S, offsets_C = self._spoken_BS[row], self._offsets_BC[row]
+        offsets_C[:] = 0
+        if not lines:
+            return
+        newcomers = self._newcomers_N[spoken.so_far] / lines
+        offsets_C[:] = rates.newcomer_power * _excess(newcomers, spoken.newcomers + rates.next, lines)
+        if all_spoken := int(spoken_S.sum()):
+            company_S = np.maximum(spoken_S @ self._companions_SS / all_spoken, rates.least_company)
+            offsets_C[:-1] += rates.stranger_power * np.log(company_S)
+        for speaker in np.flatnonzero(spoken_S).tolist():
+            offsets_C[speaker] = rates.busiest_power * _excess(rates.busiest, int(spoken_S[speaker]), lines)
+        if spoken.current >= 0 and spoken_S[spoken.current]:
+            excess = _excess(rates.same_again, spoken.going_on + rates.next, lines)
+            offsets_C[spoken.current] += rates.same_power * excess
 
 
 def _companion_matrix(habits: TurnHabits, vocabulary: Vocabulary) -> NDArray[np.float32]:
@@ -290,14 +319,14 @@ def _companion_matrix(habits: TurnHabits, vocabulary: Vocabulary) -> NDArray[np.
     return both_SS
 
 
-def _expected_newcomers(habits: TurnHabits) -> list[float]:
+def _expected_newcomers(habits: TurnHabits) -> NDArray[np.float64]:
     """Return how many of the latest `WINDOW` lines newcomers say in the training text, by all lines so far.
 
     If that is unknown, there are never too many.
     """
     shares = habits.newcomers or [math.inf] * (len(PLACE_BOUNDS) + 1)
     expected = [shares[bisect_right(PLACE_BOUNDS, before)] for before in range(2 * WINDOW)]
-    return [sum(expected[max(0, count - WINDOW) : count]) for count in range(2 * WINDOW + 1)]
+    return np.array([sum(expected[max(0, count - WINDOW) : count]) for count in range(2 * WINDOW + 1)])
 
 
 def _excess(share: float, came: float, lines: int) -> float:

@@ -12,58 +12,38 @@ is forbidden if it cannot lead to a word of the lexicon, and a line ends only be
 token, an unfinished word can always be finished, and finishing it takes precedence over rules that would end
 the line. The module does not depend on models.
 
-Shape letters: B sequences of the batch, V vocabulary.
+Shape letter: V vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
-
-from scriptforge.generation.grammar import Mask
-from scriptforge.generation.spelling import PartialWord, Spelling, TextEnd
+from scriptforge.generation.automata import AfterIdle, Forbidden
+from scriptforge.generation.spelling import PartialWord, Spelling
 
 
 class WholeWords:
-    """The rule as a constraint on B sequences.
+    """The rule as an `Automaton`, whose states are the words at the end of a text.
 
     Args:
         spelling: spellings of the words, for the model's vocabulary.
-        batch_size: B.
     """
 
-    def __init__(self, spelling: Spelling, batch_size: int) -> None:
+    start = PartialWord()
+
+    def __init__(self, spelling: Spelling) -> None:
         self._spelling = spelling
-        self._endings = [spelling.ending(PartialWord())] * batch_size
 
-    def forbid(self, forbidden_BV: Mask) -> Mask:
-        """See `Constraint.forbid`."""
-        if len(self._endings) == 1:
-            return self._forbid_one(forbidden_BV, self._endings[0])
-        own = [ending.forbidden or self._spelling.forbidden_after(ending) for ending in self._endings]
-        narrowed_BV: Mask = np.concatenate([each.mask_1V for each in own])
-        narrowed_BV |= forbidden_BV
-        for row, (own_1V, continuation) in enumerate(own):
-            if continuation is not None and narrowed_BV[row, continuation] and narrowed_BV[row].all():
-                narrowed_BV[row] = own_1V
-        return narrowed_BV
+    def after(self, state: PartialWord, id_: int, *, drawn: bool) -> PartialWord:
+        """See `Automaton.after`."""
+        return self._spelling.after(state, id_) if drawn else self._spelling.after_given(state, id_)
 
-    def _forbid_one(self, forbidden_1V: Mask, ending: TextEnd) -> Mask:
-        """Do the same for a single sequence, where the same masks recur and results are cached."""
-        if ending.narrowed is not None and ending.narrowed[0] is forbidden_1V:
-            return ending.narrowed[1]
-        own_1V, continuation = self._spelling.forbidden_after(ending)
-        narrowed_1V: Mask = forbidden_1V | own_1V
-        if continuation is not None and narrowed_1V[0, continuation] and narrowed_1V.all():
-            narrowed_1V = own_1V
-        ending.narrowed = forbidden_1V, narrowed_1V
-        return narrowed_1V
+    def forbidden(self, state: PartialWord) -> Forbidden:
+        """See `Automaton.forbidden`; what finishes a word takes precedence over rules that end the line."""
+        mask_V, must_go_on = self._spelling.forbidden_after(state)
+        return Forbidden(mask_V, otherwise_V=mask_V if must_go_on else None)
 
-    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
-        """See `Constraint.advance`."""
-        after = self._spelling.after if drawn else self._spelling.after_given
-        endings = zip(self._endings, ids, strict=True)
-        self._endings = [ending if id_ is None else after(ending, id_) for ending, id_ in endings]
+    def is_idle(self, state: PartialWord) -> bool:
+        """See `Automaton.is_idle`."""
+        return not state.rest
 
-    def copy_sequences(self, copies: Mapping[int, int]) -> None:
-        """See `Constraint.copy_sequences`."""
-        self._endings = [self._endings[copies.get(row, row)] for row in range(len(self._endings))]
+    def after_idle(self, id_: int) -> PartialWord | AfterIdle:
+        """See `Automaton.after_idle`."""
+        return self._spelling.word_after_break.get(id_, AfterIdle.UNDECIDED)

@@ -36,26 +36,24 @@ class KernelExtensions:
         self._words = _Words(*map(address_of, self._memory), len(tokens), longest)
         self._address = ctypes.addressof(self._words)
 
-    def allow(self, first: int, last: int, begun: int, forbidden_1V: NDArray[np.bool_]) -> int | None:
+    def allow(self, first: int, last: int, begun: int, forbidden_V: NDArray[np.bool_]) -> bool:
         """Allow the tokens that come after the beginning of some spellings.
 
         Args:
             first: number of the first of these spellings.
             last: number of the one after the last.
             begun: number of bytes of the beginning, which is the same in all of them.
-            forbidden_1V: changed in place.
+            forbidden_V: changed in place.
 
         Returns:
-            One of the tokens; None if there are none.
+            Whether there are any.
         """
-        if forbidden_1V.shape[1] <= self._largest or not forbidden_1V.flags.c_contiguous:
-            raise ValueError(f"a mask of {forbidden_1V.shape}, for tokens up to {self._largest}")
-        found: int = self._kernel.allow_extensions(
-            self._address, first, last, begun, address_of(forbidden_1V)
-        )
-        if found == -2:
+        if len(forbidden_V) <= self._largest or not forbidden_V.flags.c_contiguous:
+            raise ValueError(f"a mask of {forbidden_V.shape}, for tokens up to {self._largest}")
+        found: int = self._kernel.allow_extensions(self._address, first, last, begun, address_of(forbidden_V))
+        if found < 0:
             raise MemoryError
-        return None if found < 0 else found
+        return found > 0
 
 
 class _Words(ctypes.Structure):

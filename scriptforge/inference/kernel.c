@@ -1,5 +1,5 @@
 /* The kernel, which `kernel.py` loads: recurrent networks that read token by token, operations on scores, the memory
-of what was said lately, the tokens that extend a word, and orthogonal matrices.
+of what was said lately, the tokens that extend a word, automata over tokens, and orthogonal matrices.
 
 It knows numbers only: no Python, no files. Callers have checked all sizes; the indices of table rows are
 checked here. The file is compiled once for each kind of processor (`hatch_build.py`); the variants differ in
@@ -840,10 +840,12 @@ INLINE float sound(float score)
 }
 
 /* Writes the scores, (B, V), with minus infinity for forbidden tokens, and each row's `logarithm_of_sum` of
-text. If the highest score of a row is infinite or any is NaN, its allowed scores are made finite. */
-EXPORT void allow(const float *logits, const uint8_t *forbidden, int64_t rows, int64_t size, int64_t layout, float *scores, double *text)
+text. If the highest score of a row is infinite or any is NaN, its allowed scores are made finite. raised:
+(B, layout), in place of the logits of layout tokens, or NULL. */
+EXPORT void allow(const float *logits, const float *raised, const uint8_t *forbidden, int64_t rows, int64_t size, int64_t layout, float *scores, double *text)
 {
     for (int64_t row = 0; row < rows; row++, logits += size, forbidden += size, scores += size) {
+        const float *opening = raised ? raised + row * layout : logits;
         Ints sound_lanes = ~(Ints){0};
         for (int64_t i = 0; i < size; i += WIDTH) {
             typedef VECTOR(uint8_t, WIDTH) Bytes;
@@ -860,9 +862,13 @@ EXPORT void allow(const float *logits, const uint8_t *forbidden, int64_t rows, i
         int is_sound = 1;
         for (int lane = 0; lane < WIDTH; lane++)
             is_sound &= sound_lanes[lane] != 0;
+        for (int64_t i = 0; raised && i < layout; i++) {
+            scores[i] = forbidden[i] ? -INFINITY : opening[i];
+            is_sound &= scores[i] < INFINITY;
+        }
         if (!is_sound || highest(scores, size, -INFINITY) == -INFINITY)
             for (int64_t i = 0; i < size; i++)
-                scores[i] = forbidden[i] ? -INFINITY : sound(logits[i]);
+                scores[i] = forbidden[i] ? -INFINITY : sound(i < layout ? opening[i] : logits[i]);
         text[row] = logarithm_of_sum(scores + layout, size - layout);
     }
 }
@@ -887,15 +893,17 @@ static double logarithm_of_selected(const float *scores, const uint8_t *is_selec
     return best + log(sum);
 }
 
-/* Gives the probability of layout tokens that are forbidden afterwards to the allowed cues, or without any to all
-allowed ones; see `redistribute_layout` in `generation/decoding.py`. before, after: (rows, size), forbidden tokens;
-is_cue: (layout). */
-EXPORT int redistribute_layout(float *scores, const uint8_t *before, const uint8_t *after, const uint8_t *is_cue, int64_t rows, int64_t size, int64_t layout)
+/* Writes the scores of layout tokens, (rows, layout), after giving the probability of those that are forbidden
+afterwards to the allowed cues, or without any to all allowed ones; see
+`generation/layout.py`. before, after: (rows, size), forbidden tokens; is_cue: (layout). Returns 0, or 1 if out of
+memory. */
+EXPORT int redistribute_layout(const float *logits, const uint8_t *before, const uint8_t *after, const uint8_t *is_cue, int64_t rows, int64_t size, int64_t layout, float *raised)
 {
     uint8_t *gives = malloc(2 * (size_t)layout + 1), *gains = gives + layout;
     if (!gives)
         return 1;
-    for (int64_t row = 0; row < rows; row++, scores += size, before += size, after += size) {
+    for (int64_t row = 0; row < rows; row++, logits += size, before += size, after += size, raised += layout) {
+        memcpy(raised, logits, (size_t)layout * sizeof(float));
         if (!memcmp(before, after, (size_t)layout))
             continue;
         int has_cue = 0;
@@ -905,9 +913,9 @@ EXPORT int redistribute_layout(float *scores, const uint8_t *before, const uint8
             gains[i] = !after[i] && (is_cue[i] || !has_cue);
             gives[i] = !before[i] && (after[i] || gains[i]);
         }
-        double given = logarithm_of_selected(scores, gives, layout), own = logarithm_of_selected(scores, gains, layout);
+        double given = logarithm_of_selected(raised, gives, layout), own = logarithm_of_selected(raised, gains, layout);
         for (int64_t i = 0; i < layout && given > -INFINITY; i++)
-            scores[i] += gains[i] ? (float)(given - own) : 0;
+            raised[i] += gains[i] ? (float)(given - own) : 0;
     }
     free(gives);
     return 0;
@@ -1045,6 +1053,58 @@ EXPORT int lower(float *scores, int64_t rows, int64_t size, const int32_t *ids, 
     free(room);
     return !room;
 }
+
+/* ---- Turn-taking ---- */
+
+/* Explained in `generation/turn_taking.py`: S speakers, and the rates of people's text. */
+typedef struct {
+    int64_t speakers;        /* S */
+    const float *companions; /* (S, S): 1 for each two who are companions, else 0 */
+    const double *newcomers; /* (N): how many lines of newcomers are expected, by the number of lines so far */
+    double busiest, same_again, pseudocount, next, least, least_company;
+    double busiest_power, same_power, newcomer_power, stranger_power;
+} Habits;
+
+/* Returns the log ratio of expected to observed lines; 0 if there are no more than expected. */
+static double excess(const Habits *habits, double share, double came, int64_t lines)
+{
+    double expected = share * ((double)lines + habits->pseudocount), present = came + share * habits->pseudocount;
+    return present > expected ? log((expected > habits->least ? expected : habits->least) / present) : 0;
+}
+
+/* Writes the offsets of all cues, (S + 1), the last one's that of the cue before a spelled name.
+
+spoken: (S), how many of the latest lines each speaker said; current: who spoke last, or below 0; lines: the
+number of the latest lines; count: index into `newcomers`; going_on, new: at how many of them the same speaker goes
+on, and somebody is new; room: (S). */
+EXPORT void weigh_cues(const Habits *habits, const int32_t *spoken, int64_t current, int64_t lines, int64_t count, int64_t going_on, int64_t new, float *offsets, float *room)
+{
+    int64_t speakers = habits->speakers, all_spoken = 0;
+    memset(offsets, 0, (size_t)(speakers + 1) * sizeof(float));
+    if (!lines)
+        return;
+    memset(room, 0, (size_t)speakers * sizeof(float));
+    for (int64_t i = 0; i < speakers; i++)
+        if (spoken[i]) {
+            all_spoken += spoken[i];
+            for (int64_t n = 0; n < speakers; n++)
+                room[n] += (float)spoken[i] * habits->companions[i * speakers + n];
+        }
+    double of_others = habits->newcomer_power * excess(habits, habits->newcomers[count] / (double)lines, (double)new + habits->next, lines);
+    offsets[speakers] = (float)of_others;
+    for (int64_t i = 0; i < speakers; i++) {
+        if (spoken[i])
+            offsets[i] = (float)(habits->busiest_power * excess(habits, habits->busiest, spoken[i], lines));
+        else {
+            double company = all_spoken ? room[i] / (double)all_spoken : 1;
+            offsets[i] = (float)(of_others + habits->stranger_power * log(company > habits->least_company ? company : habits->least_company));
+        }
+    }
+    if (current >= 0 && spoken[current])
+        offsets[current] += (float)(habits->same_power * excess(habits, habits->same_again, (double)going_on + habits->next, lines));
+}
+
+/* ---- Guidance ---- */
 
 INLINE float inner_product(const float *left, const float *right, int64_t count)
 {
@@ -1388,15 +1448,15 @@ static int64_t first_with(const Words *words, int64_t low, int64_t high, int64_t
 }
 
 /* Allows the tokens that come after the first `begun` bytes in any of the spellings `first` … `last`, which all begin
-with these. Returns one of the tokens; -1 if there are none, or -2 if out of memory.
+with these. Returns whether there are any, or -1 if out of memory.
 
 Spellings are followed byte by byte, each from where it leaves the one before; bounds: the tokens that begin with the
 bytes so far, by their number. */
 EXPORT int64_t allow_extensions(const Words *words, int64_t first, int64_t last, int64_t begun, uint8_t *forbidden)
 {
-    int64_t (*bounds)[2] = malloc((size_t)(words->longest + 1) * sizeof *bounds), found = -1, reached = 0, size_before = 0;
+    int64_t (*bounds)[2] = malloc((size_t)(words->longest + 1) * sizeof *bounds), found = 0, reached = 0, size_before = 0;
     if (!bounds)
-        return -2;
+        return -1;
     bounds[0][0] = 0, bounds[0][1] = words->count;
     const uint8_t *before = words->spellings;
     for (int64_t row = first; row < last; row++) {
@@ -1413,12 +1473,103 @@ EXPORT int64_t allow_extensions(const Words *words, int64_t first, int64_t last,
                 break;
             bounds[depth + 1][0] = low, bounds[depth + 1][1] = high;
             for (; low < high && words->token_starts[low + 1] - words->token_starts[low] == depth + 1; low++) {
-                found = words->ids[low];
-                forbidden[found] = 0;
+                forbidden[words->ids[low]] = 0;
+                found = 1;
             }
         }
         reached = depth, before = rest, size_before = size;
     }
     free(bounds);
     return found;
+}
+
+/* ---- Automata ---- */
+
+/* Explained in `generation/automata.py`. States have numbers from 0. */
+
+/* What is forbidden in a state. */
+typedef struct {
+    const uint8_t *mask;      /* (V) */
+    const uint8_t *otherwise; /* (V): in place of a mask that leaves no token; or NULL */
+    int64_t replaces;         /* whether the mask stands in place of what is forbidden before it */
+    int64_t is_idle;          /* whether `after_idle` tells the state after */
+} Forbidden;
+
+enum { UNCHANGED = -2, UNDECIDED = -1 }; /* in place of the state after a token */
+
+typedef struct {
+    int64_t size;               /* V */
+    const Forbidden *forbidden; /* by state */
+    const int32_t *after_idle;  /* (automata, V): the state after a token and any idle state */
+    uint64_t *keys;             /* (slots): a transition's `key_of`, or 0 */
+    int32_t *after;             /* (slots): the state after it */
+    int64_t slots;              /* a power of two, and more than there are transitions */
+} Automata;
+
+INLINE uint64_t key_of(int64_t state, int64_t id)
+{
+    return (uint64_t)(state + 1) << 32 | (uint64_t)id;
+}
+
+/* Returns where a transition is, or where it can be put. */
+INLINE uint64_t slot_of(const Automata *automata, uint64_t key)
+{
+    uint64_t last = (uint64_t)automata->slots - 1, hash = key * 0x9E3779B97F4A7C15u, slot = (hash ^ hash >> 32) & last;
+    while (automata->keys[slot] && automata->keys[slot] != key)
+        slot = (slot + 1) & last;
+    return slot;
+}
+
+EXPORT void learn_transition(const Automata *automata, int64_t state, int64_t id, int64_t after)
+{
+    uint64_t key = key_of(state, id), slot = slot_of(automata, key);
+    automata->keys[slot] = key;
+    automata->after[slot] = (int32_t)after;
+}
+
+/* Takes a token in each row, below 0 for none, and updates the states, (count, rows), where the transition is known.
+Writes the places in `states` where it is not, and returns how many there are. */
+EXPORT int64_t follow(const Automata *automata, int32_t *states, int64_t count, int64_t rows, const int64_t *ids, int64_t *unknown)
+{
+    int64_t found = 0;
+    for (int64_t place = 0; place < count * rows; place++) {
+        int64_t id = ids[place % rows], is_idle = automata->forbidden[states[place]].is_idle;
+        if (id < 0)
+            continue;
+        int32_t after = is_idle ? automata->after_idle[place / rows * automata->size + id] : UNDECIDED;
+        if (after != UNDECIDED) {
+            states[place] = after == UNCHANGED ? states[place] : after;
+            continue;
+        }
+        uint64_t key = key_of(states[place], id), slot = slot_of(automata, key);
+        if (automata->keys[slot])
+            states[place] = automata->after[slot];
+        else
+            unknown[found++] = place;
+    }
+    return found;
+}
+
+INLINE void unite(uint8_t *restrict mask, const uint8_t *restrict other, int64_t size)
+{
+    for (int64_t i = 0; i < size; i++)
+        mask[i] |= other[i];
+}
+
+/* Forbids tokens in each row by the states of some automata, (count, rows). before, after: (rows, size). */
+EXPORT void forbid(const Automata *automata, const int32_t *states, int64_t count, int64_t rows, const uint8_t *before, uint8_t *after)
+{
+    int64_t size = automata->size;
+    for (int64_t row = 0; row < rows; row++, before += size, after += size) {
+        memcpy(after, before, (size_t)size);
+        for (int64_t n = 0; n < count; n++) {
+            const Forbidden *forbidden = automata->forbidden + states[n * rows + row];
+            if (forbidden->replaces)
+                memcpy(after, forbidden->mask, (size_t)size);
+            else
+                unite(after, forbidden->mask, size);
+            if (forbidden->otherwise && !memchr(after, 0, (size_t)size))
+                memcpy(after, forbidden->otherwise, (size_t)size);
+        }
+    }
 }

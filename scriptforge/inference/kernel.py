@@ -2,7 +2,7 @@
 
 It is compiled when the package is built, if there is a compiler, in one variant for each kind of processor;
 the fastest variant that this processor can run is loaded. It is optional: without it NumPy computes the same,
-only more slowly. `packed`, `scores`, `echoes` and `extensions` call its functions.
+only more slowly. `packed`, `scores`, `automata`, `echoes` and `extensions` call its functions.
 """
 
 import ctypes
@@ -36,14 +36,18 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "multiply": (c_int, (_NUMBER,) * 5),
     "read_text": (c_int, (_NUMBER,) * 2),
     "orthogonalise": (c_int, (_NUMBER,) * 2),
-    "allow": (None, (_NUMBER,) * 7),
+    "allow": (None, (_NUMBER,) * 8),
     "pick": (c_int, (_NUMBER,) * 7),
     "lower": (c_int, (_NUMBER,) * 6),
-    "redistribute_layout": (c_int, (_NUMBER,) * 7),
+    "redistribute_layout": (c_int, (_NUMBER,) * 8),
+    "weigh_cues": (None, (_NUMBER,) * 9),
     "strengthen": (c_int, (*(_NUMBER,) * 4, c_float, *(_NUMBER,) * 4)),
     "take_tokens": (None, (_NUMBER,) * 5),
     "hold_back": (c_int, (_NUMBER,) * 5),
     "allow_extensions": (c_int64, (_NUMBER,) * 5),
+    "learn_transition": (None, (_NUMBER,) * 4),
+    "follow": (c_int64, (_NUMBER,) * 6),
+    "forbid": (None, (_NUMBER,) * 6),
 }
 """The types of each function's result and arguments."""
 
@@ -75,10 +79,14 @@ class Kernel:
     pick: _Function
     lower: _Function
     redistribute_layout: _Function
+    weigh_cues: _Function
     strengthen: _Function
     take_tokens: _Function
     hold_back: _Function
     allow_extensions: _Function
+    learn_transition: _Function
+    follow: _Function
+    forbid: _Function
 
     def __init__(self, variant: str, folder: Path = _FOLDER) -> None:
         self.variant = variant

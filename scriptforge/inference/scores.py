@@ -1,7 +1,7 @@
 """Operations on scores, each one call into the kernel for all rows at once.
 
 They are defined by the modules that use them, where NumPy computes the same up to rounding: `sampling`,
-`decoding`, `turn_taking` and `voice` in `scriptforge.generation`.
+`layout`, `turn_taking` and `voice` in `scriptforge.generation`.
 
 Shape letters: B rows, V vocabulary, L layout tokens, S selected tokens, E inputs of the head.
 """
@@ -56,14 +56,31 @@ class KernelSampler:
         self._ids_B = np.zeros(rows, np.int64)
         self._ids = address_of(self._ids_B)
 
-    def allow(self, logits_BV: NDArray[np.float32], forbidden_BV: NDArray[np.bool_]) -> None:
-        """Copy the logits of tokens that are not forbidden into `scores_BV`, and set `text_logsumexp_B1`."""
+    def allow(
+        self,
+        logits_BV: NDArray[np.float32],
+        forbidden_BV: NDArray[np.bool_],
+        layout_BL: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Copy the logits of tokens that are not forbidden into `scores_BV`, and set `text_logsumexp_B1`.
+
+        Args:
+            logits_BV: the logits.
+            forbidden_BV: true where forbidden.
+            layout_BL: in place of the logits of layout tokens; None for these.
+        """
         if not logits_BV.shape == forbidden_BV.shape == self.scores_BV.shape:
             raise ValueError(f"a mask of {forbidden_BV.shape}, for scores of {logits_BV.shape}")
         logits_BV = np.ascontiguousarray(logits_BV, np.float32)
         forbidden_BV = np.ascontiguousarray(forbidden_BV, np.bool_)
+        layout = 0
+        if layout_BL is not None:
+            if layout_BL.shape != (len(logits_BV), len(self._is_spoken_L)):
+                raise ValueError(f"scores of {layout_BL.shape}, for {len(self._is_spoken_L)} layout tokens")
+            layout_BL = np.ascontiguousarray(layout_BL, np.float32)
+            layout = address_of(layout_BL)
         self._kernel.allow(
-            address_of(logits_BV), address_of(forbidden_BV), *self._sizes, self._scores, self._text
+            address_of(logits_BV), layout, address_of(forbidden_BV), *self._sizes, self._scores, self._text
         )
 
     def draw(self, rolls_2B: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -85,31 +102,45 @@ class KernelSampler:
         return self._ids_B.copy()
 
 
-def raise_allowed_cues(
-    kernel: Kernel,
-    logits_BV: NDArray[np.float32],
-    before_BV: NDArray[np.bool_],
-    after_BV: NDArray[np.bool_],
-    is_cue_L: NDArray[np.bool_],
-) -> NDArray[np.float32]:
-    """Return scores that give the allowed cues the probability of layout tokens that are now forbidden.
+class KernelLayout:
+    """The scores of the layout tokens of B sequences; see `scriptforge.generation.layout`.
 
     Args:
         kernel: the compiled kernel.
-        logits_BV: the scores before.
-        before_BV: tokens that were forbidden before.
-        after_BV: tokens that are forbidden now.
-        is_cue_L: which layout tokens are cues; without an allowed one, all allowed layout tokens gain.
+        is_cue_L: which layout tokens, the first ids, are cues.
+        rows: B.
     """
-    rows, size = logits_BV.shape
-    if not before_BV.shape == after_BV.shape == (rows, size) or len(is_cue_L) > size:
-        raise ValueError(f"masks of {before_BV.shape} and {after_BV.shape}, for scores of {logits_BV.shape}")
-    masks = [np.ascontiguousarray(each, np.bool_) for each in (before_BV, after_BV, is_cue_L)]
-    raised_BV = np.array(logits_BV, np.float32, order="C")
-    addresses = map(address_of, (raised_BV, *masks))
-    if kernel.redistribute_layout(*addresses, rows, size, len(is_cue_L)):
-        raise MemoryError
-    return raised_BV
+
+    def __init__(self, kernel: Kernel, is_cue_L: NDArray[np.bool_], rows: int) -> None:
+        self._kernel = kernel
+        self._is_cue_L = np.ascontiguousarray(is_cue_L, np.bool_)
+        self._raised_BL = np.empty((rows, len(is_cue_L)), np.float32)
+        self._is_cue, self._raised = address_of(self._is_cue_L), address_of(self._raised_BL)
+        self._before, self._after = Address(), Address()
+
+    def redistribute(
+        self, logits_BV: NDArray[np.float32], before_BV: NDArray[np.bool_], after_BV: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Return the scores of layout tokens, `layout_BL`; see `LayoutScores.redistribute`."""
+        (rows, size), layout_size = logits_BV.shape, len(self._is_cue_L)
+        if not before_BV.shape == after_BV.shape == (len(self._raised_BL), size) or layout_size > size:
+            raise ValueError(
+                f"masks of {before_BV.shape} and {after_BV.shape}, for scores of {logits_BV.shape}"
+            )
+        logits_BV = np.ascontiguousarray(logits_BV, np.float32)
+        before_BV, after_BV = (np.ascontiguousarray(each, np.bool_) for each in (before_BV, after_BV))
+        if self._kernel.redistribute_layout(
+            address_of(logits_BV),
+            self._before.of(before_BV),
+            self._after.of(after_BV),
+            self._is_cue,
+            rows,
+            size,
+            layout_size,
+            self._raised,
+        ):
+            raise MemoryError
+        return self._raised_BL
 
 
 class Lowering:

@@ -98,6 +98,14 @@ class Encoder:
         spans = zip(encoding.ids, encoding.offsets, strict=True)
         return [span for id_, span in spans if id_ == self._unknown]
 
+    def _forget(self) -> None:
+        """Empty the cache, except for the reserved ids, each of which is a part by itself."""
+        self._numbers: dict[str | int, int] = {id_: id_ for id_ in range(self._reserved)}
+        self._ids: NDArray[np.unsignedinteger[Any]] = np.arange(self._reserved, dtype=self._dtype)
+        self._bounds: NDArray[np.int64] = np.arange(self._reserved + 1, dtype=np.int64)
+        self._unknown_characters: NDArray[np.int64] = np.zeros(self._reserved, np.int64)
+        self._cost: int = 0
+
     def _encode_block(self, block: Sequence[str | int]) -> Encoded:
         parts: list[str | int] = []
         for piece in block:
@@ -119,7 +127,8 @@ class Encoder:
         ends = lengths.cumsum()
         places = np.repeat(starts - (ends - lengths), lengths)
         places += np.arange(len(places))
-        return self._ids[places]
+        ids: NDArray[np.unsignedinteger[Any]] = self._ids[places]
+        return ids
 
     def _number(self, parts: Sequence[str | int]) -> NDArray[np.int64]:
         """Return the numbers of parts, shape (parts,), after encoding those that are not in the cache."""
@@ -159,14 +168,6 @@ class Encoder:
         if self._unknown not in ids:
             return 0
         return sum(stop - start for start, stop in self._unknown_spans(encoding))
-
-    def _forget(self) -> None:
-        """Empty the cache, except for the reserved ids, each of which is a part by itself."""
-        self._numbers: dict[str | int, int] = {id_: id_ for id_ in range(self._reserved)}
-        self._ids = np.arange(self._reserved, dtype=self._dtype)
-        self._bounds = np.arange(self._reserved + 1)
-        self._unknown_characters = np.zeros(self._reserved, np.int64)
-        self._cost = 0
 
 
 INCOMPLETE = "\N{REPLACEMENT CHARACTER}"

@@ -100,7 +100,7 @@ def write(
         ids = [copycat.draw(forbidden_V) for copycat, forbidden_V in zip(copycats, forbidden_BV, strict=True)]
         position = grammar.advance(position, ids)
         if limit:
-            limit.advance(ids, drawn=True)
+            limit.advance(ids)
         for sequence, id_ in enumerate(ids):
             texts[sequence] += transcripts[sequence].push(id_)
     for text, transcript in zip(texts, transcripts, strict=True):
@@ -154,7 +154,7 @@ def forbidden_after(
     """
     limit = CopyLimit(INDEX, vocabulary, words, 1)
     for id_ in ids:
-        limit.advance([id_], drawn=True)
+        limit.advance([id_])
     before_1V = np.full((1, vocabulary.size), bool(allowed))
     before_1V[0, list(allowed)] = False
     added_1V = limit.forbid(before_1V) & ~before_1V
@@ -186,7 +186,7 @@ def test_a_mask_far_from_any_copy_is_passed_on_as_it_is(vocabulary: Vocabulary) 
     limit = CopyLimit(INDEX, vocabulary, 8, 1)
     forbidden_BV = np.zeros((1, vocabulary.size), np.bool_)
     for id_ in said(vocabulary, "It is the"):
-        limit.advance([id_], drawn=True)
+        limit.advance([id_])
         assert limit.forbid(forbidden_BV) is forbidden_BV
 
 
@@ -210,7 +210,7 @@ def test_where_only_a_copy_can_come_it_comes_and_is_counted(vocabulary: Vocabula
 def test_sequences_are_limited_each_for_itself(vocabulary: Vocabulary) -> None:
     limit = CopyLimit(INDEX, vocabulary, 3, 2)
     for ids in zip(said(vocabulary, "It is the\n"), said(vocabulary, "at at at\n" * 4), strict=False):
-        limit.advance(ids, drawn=True)
+        limit.advance(ids)
     forbidden_BV = limit.forbid(np.zeros((2, vocabulary.size), np.bool_))
     assert forbidden_BV.any(-1).tolist() == [True, False]
 

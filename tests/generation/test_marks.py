@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from scriptforge.copying import Index, lines_of_script
+from scriptforge.generation.automata import Automata
 from scriptforge.generation.generate import Generation
 from scriptforge.generation.marks import LONGEST, Marks
 from scriptforge.models.layers import HeadedModel
@@ -93,14 +94,18 @@ def test_a_limit_to_copies_is_no_dead_end(
     assert all(is_matched(each.text) for text in texts for each in text.elements[:-1])
 
 
+def rule_of(vocabulary: Vocabulary) -> Automata:
+    return Automata([Marks(ALL, vocabulary)], [], vocabulary.size, 1)
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_what_is_open_for_long_is_closed(vocabulary_of: Of, level: Level) -> None:
     vocabulary = vocabulary_of(level)
-    rule, nothing_1V = Marks(ALL, vocabulary, 1), np.zeros((1, vocabulary.size), np.bool_)
+    rule, nothing_1V = rule_of(vocabulary), np.zeros((1, vocabulary.size), np.bool_)
     ids = [vocabulary.heading, *vocabulary.encode("(hello" + " hello" * LONGEST[level])]
     for id_ in ids:
         rule.advance([id_], drawn=True)
-    allowed = np.flatnonzero(~rule.forbid(nothing_1V)[0]).tolist()
+    allowed = np.flatnonzero(~rule.forbid(nothing_1V)[0][0]).tolist()
     assert allowed and all(vocabulary.token_texts[id_].lstrip().startswith(")") for id_ in allowed)
 
 
@@ -110,11 +115,11 @@ def test_nobody_turns_to_himself(vocabulary_of: Of, level: Level, aside: str) ->
     vocabulary = vocabulary_of(level)
 
     def next_words(speaker: str) -> set[str]:
-        rule, nothing_1V = Marks(ALL, vocabulary, 1), np.zeros((1, vocabulary.size), np.bool_)
+        rule, nothing_1V = rule_of(vocabulary), np.zeros((1, vocabulary.size), np.bool_)
         ids = vocabulary.encode(aside)
         for id_ in [vocabulary.speakers[speaker], *ids]:
             rule.advance([id_], drawn=True)
-        allowed = np.flatnonzero(~rule.forbid(nothing_1V)[0]).tolist()
+        allowed = np.flatnonzero(~rule.forbid(nothing_1V)[0][0]).tolist()
         texts = [vocabulary.decode([*ids, id_]).partition("(who ")[2] for id_ in allowed]
         return {text.strip().lower() for text in texts}
 

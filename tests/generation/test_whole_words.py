@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scriptforge.copying import Index, lines_of_script
 from scriptforge.generation import grammar
+from scriptforge.generation.automata import Automata
 from scriptforge.generation.generate import generate
 from scriptforge.generation.spelling import spelling_of
 from scriptforge.generation.whole_words import WholeWords
@@ -67,10 +68,10 @@ def train(level: Level, *, plain: bool) -> Vocabulary:
 VOCABULARIES = {(level, plain): train(level, plain=plain) for level, plain in KINDS}
 
 
-def rule_of(vocabulary: Vocabulary) -> WholeWords:
+def rule_of(vocabulary: Vocabulary) -> Automata:
     spelling = spelling_of(vocabulary)
     assert spelling
-    return WholeWords(spelling, 1)
+    return Automata([WholeWords(spelling)], [], vocabulary.size, 1)
 
 
 def words_in(text: str) -> list[re.Match[str]]:
@@ -110,7 +111,7 @@ def test_what_may_come_is_what_a_naive_reader_lets_come(vocabulary: Vocabulary, 
     texts = vocabulary.is_text.nonzero()[0].tolist()
     whole = [id_ for id_ in texts if INCOMPLETE not in vocabulary.token_texts[id_]]
     for _ in range(20):
-        (may_not_come,) = rule.forbid(nothing_1V).tolist()
+        (may_not_come,) = rule.forbid(nothing_1V)[0].tolist()
         text = vocabulary.decode(ids)
         if not text.endswith(INCOMPLETE):
             for id_ in [*draw.sample(whole, 40), *(id_ for id_ in whole if not may_not_come[id_])]:
@@ -126,7 +127,7 @@ def test_the_training_text_itself_may_come(vocabulary: Vocabulary) -> None:
     for text in TEXTS:
         rule = rule_of(vocabulary)
         for id_ in [*vocabulary.encode(text), vocabulary.end]:
-            forbidden_1V = rule.forbid(np.zeros((1, vocabulary.size), np.bool_))
+            forbidden_1V, _ = rule.forbid(np.zeros((1, vocabulary.size), np.bool_))
             assert not forbidden_1V[0, id_], (text, vocabulary.decode([id_]))
             rule.advance([id_], drawn=True)
 
@@ -175,13 +176,13 @@ def test_a_line_that_is_too_long_ends_with_a_whole_word() -> None:
     for id_ in vocabulary.encode("the fer"):
         rule.advance([id_], drawn=True)
     for letter in "ry":
-        (may_not_come,) = rule.forbid(only_end_1V).tolist()
+        (may_not_come,) = rule.forbid(only_end_1V)[0].tolist()
         come = [
             token for token, may_not in zip(vocabulary.token_texts, may_not_come, strict=True) if not may_not
         ]
         assert come == [letter] if letter != "m" else come
         rule.advance(vocabulary.encode(letter), drawn=True)
-    assert np.array_equal(rule.forbid(only_end_1V), only_end_1V), "the ferry, and not the ferryman"
+    assert np.array_equal(rule.forbid(only_end_1V)[0], only_end_1V), "the ferry, and not the ferryman"
 
 
 @pytest.mark.parametrize("level", ["bpe", "char"])

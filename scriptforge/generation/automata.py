@@ -1,0 +1,265 @@
+"""Automata over tokens: rules on which tokens may come next, built only as far as texts reach them.
+
+A rule such as that of whole words has more states than can be listed, but each text goes through few, and
+again and again. So a rule says what comes after a state and what is forbidden in it, and both are asked for
+once, and looked up from then on:
+
+    state    token    after    forbidden there
+    `gra`    `nd`     `grand`  all that neither extends `grand` nor ends a word
+
+In most states most tokens change nothing, or lead to the same state whatever the one before: after ` the`
+the word is `the`. A rule says of such *idle* states what comes after a token in any of them.
+
+The kernel looks up all rules of all texts in one call.
+
+Shape letters: K automata, B sequences of the batch, V vocabulary.
+"""
+
+from collections.abc import Hashable, Sequence
+from enum import Enum
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scriptforge.generation.decoder import Copies
+from scriptforge.generation.grammar import Mask
+from scriptforge.inference.automata import UNCHANGED, UNDECIDED, KernelTransitions
+from scriptforge.inference.kernel import kernel
+
+_MASK_BYTES = 1 << 25
+"""Size of the masks of all states together."""
+
+_MIN_STATES, _MAX_STATES = 256, 1 << 14
+"""Limits on the number of states, whatever their masks take."""
+
+_MAX_TRANSITIONS = 1 << 15
+
+State: TypeAlias = Hashable
+
+
+class Forbidden(NamedTuple):
+    """What is forbidden in a state.
+
+    Attributes:
+        mask_V: tokens, true where forbidden.
+        otherwise_V: what is forbidden in place of everything, if nothing would be left; None for everything.
+        replaces: whether only the mask counts, and not what is forbidden by the rules before.
+    """
+
+    mask_V: Mask
+    otherwise_V: Mask | None = None
+    replaces: bool = False
+
+
+class Automaton(Protocol):
+    """A rule on which tokens may come next."""
+
+    @property
+    def start(self) -> State:
+        """Return the state of a sequence without tokens."""
+        ...
+
+    def after(self, state: Any, id_: int, *, drawn: bool) -> State:
+        """Return the state after one more token, allowed or not.
+
+        Args:
+            state: the state before.
+            id_: the token.
+            drawn: whether it was drawn; otherwise it was given, by a prompt or a restored state.
+        """
+        ...
+
+    def forbidden(self, state: Any) -> Forbidden:
+        """Return what is forbidden in a state."""
+        ...
+
+    def is_idle(self, state: Any) -> bool:
+        """Return whether a state is idle."""
+        ...
+
+    def after_idle(self, id_: int) -> "State | AfterIdle":
+        """Return the state after any idle state and one more drawn token."""
+        ...
+
+
+class AfterIdle(Enum):
+    """What comes after an idle state and a token, if it is not the same state for all of them."""
+
+    UNCHANGED = "the state before"
+    UNDECIDED = "what `Automaton.after` says"
+
+
+class Automata:
+    """The states of B sequences in some automata.
+
+    Args:
+        rules: automata that hold for any text, such as that of whole words.
+        constraints: automata that the options ask for, such as that of a cast.
+        size: V.
+        batch_size: B.
+    """
+
+    def __init__(
+        self, rules: Sequence[Automaton], constraints: Sequence[Automaton], size: int, batch_size: int
+    ) -> None:
+        self._automata = [*rules, *constraints]
+        self._rule_count = len(rules)
+        self._batch_size = batch_size
+        self._states_KB = np.zeros((len(self._automata), batch_size), np.int32)
+        room = 2 * self._states_KB.size  # for the present states, and those after them
+        self._max_states = max(room, min(_MAX_STATES, max(_MIN_STATES, _MASK_BYTES // size)))
+        self._max_transitions = max(room, _MAX_TRANSITIONS)
+        self._well_formed_BV, self._forbidden_BV = np.empty((2, batch_size, size), np.bool_)
+        loaded = kernel()
+        self._transitions = (
+            KernelTransitions(loaded, self._states_KB, size, self._max_states, self._max_transitions)
+            if loaded is not None
+            else _Transitions(self._states_KB)
+        )
+        self._numbers: dict[tuple[int, State], int] = {}
+        self._states: list[State] = []  # by number
+        self._learnt = 0
+        for number, automaton in enumerate(self._automata):
+            self._states_KB[number] = self._number(number, automaton.start)
+
+    def forbid(self, forbidden_BV: Mask) -> tuple[Mask, Mask]:
+        """Forbid further tokens.
+
+        Args:
+            forbidden_BV: tokens that the grammar forbids.
+
+        Returns:
+            The tokens forbidden by the grammar and the rules, and those forbidden by the constraints, too;
+            one array if there are no constraints. Both are only valid until the next call.
+        """
+        rules, count = self._rule_count, len(self._automata)
+        if rules:
+            self._transitions.forbid(forbidden_BV, 0, rules, self._well_formed_BV)
+            forbidden_BV = self._well_formed_BV
+        if rules == count:
+            return forbidden_BV, forbidden_BV
+        self._transitions.forbid(forbidden_BV, rules, count, self._forbidden_BV)
+        return forbidden_BV, self._forbidden_BV
+
+    def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
+        """Take the next id of each sequence, or None where there is none; see `Automaton.after`."""
+        if not self._automata:
+            return
+        self._make_room()
+        known = [-1 if id_ is None else id_ for id_ in ids]
+        if drawn:
+            unknown = self._transitions.follow(known)
+        else:
+            unknown = [place for place in range(self._states_KB.size) if known[place % len(known)] >= 0]
+        for place in unknown:
+            automaton, row = divmod(place, self._batch_size)
+            before, id_ = int(self._states_KB[automaton, row]), known[row]
+            if drawn:
+                after = self._learn(automaton, before, id_)
+            else:
+                state = self._automata[automaton].after(self._states[before], id_, drawn=False)
+                after = self._number(automaton, state)
+            self._states_KB[automaton, row] = after
+
+    def copy_sequences(self, copies: Copies) -> None:
+        """Copy the states of some sequences to others."""
+        for row, source in copies.items():
+            self._states_KB[:, row] = self._states_KB[:, source]
+
+    def _learn(self, number: int, before: int, id_: int) -> int:
+        """Learn what comes after a state and a drawn token, and return it."""
+        automaton, state = self._automata[number], self._states[before]
+        common = automaton.after_idle(id_) if automaton.is_idle(state) else AfterIdle.UNDECIDED
+        if common is AfterIdle.UNDECIDED:
+            after = self._number(number, automaton.after(state, id_, drawn=True))
+            self._transitions.learn(before, id_, after)
+            self._learnt += 1
+            return after
+        after = UNCHANGED if common is AfterIdle.UNCHANGED else self._number(number, common)
+        self._transitions.learn_idle(number, id_, after)
+        return before if after == UNCHANGED else after
+
+    def _number(self, automaton: int, state: State) -> int:
+        """Return the number of a state, after adding it if it is new."""
+        number = self._numbers.setdefault((automaton, state), len(self._states))
+        if number == len(self._states):
+            self._states.append(state)
+            mask_V, otherwise_V, replaces = self._automata[automaton].forbidden(state)
+            is_idle = self._automata[automaton].is_idle(state)
+            self._transitions.add(mask_V, otherwise_V, replaces=replaces, is_idle=is_idle)
+        return number
+
+    def _make_room(self) -> None:
+        """Forget all but the present states if the next step could be one too many."""
+        more = self._states_KB.size
+        if len(self._states) + more <= self._max_states and self._learnt + more <= self._max_transitions:
+            return
+        present_KB = [[self._states[number] for number in numbers] for numbers in self._states_KB.tolist()]
+        self._transitions.forget()
+        self._numbers.clear()
+        self._states.clear()
+        self._learnt = 0
+        for automaton, states in enumerate(present_KB):
+            self._states_KB[automaton] = [self._number(automaton, state) for state in states]
+
+
+class _Transitions:
+    """The same as `KernelTransitions`, without the kernel."""
+
+    def __init__(self, states_KB: NDArray[np.int32]) -> None:
+        self._states_KB = states_KB
+        self._after: dict[tuple[int, int], int] = {}
+        self._after_idle: dict[tuple[int, int], int] = {}
+        self._forbidden: list[Forbidden] = []
+        self._are_idle: list[bool] = []
+
+    def add(self, mask_V: Mask, otherwise_V: Mask | None, *, replaces: bool, is_idle: bool) -> None:
+        """See `KernelTransitions.add`."""
+        self._forbidden.append(Forbidden(mask_V, otherwise_V, replaces))
+        self._are_idle.append(is_idle)
+
+    def learn(self, state: int, id_: int, after: int) -> None:
+        """See `KernelTransitions.learn`."""
+        self._after[state, id_] = after
+
+    def learn_idle(self, automaton: int, id_: int, after: int) -> None:
+        """See `KernelTransitions.learn_idle`."""
+        self._after_idle[automaton, id_] = after
+
+    def follow(self, ids: Sequence[int]) -> list[int]:
+        """See `KernelTransitions.follow`."""
+        unknown = []
+        states = self._states_KB.ravel()  # a view
+        for place, state in enumerate(states.tolist()):
+            automaton, row = divmod(place, len(ids))
+            if (id_ := ids[row]) < 0:
+                continue
+            after = self._after_idle.get((automaton, id_), UNDECIDED) if self._are_idle[state] else UNDECIDED
+            if after == UNDECIDED:
+                after = self._after.get((state, id_), UNDECIDED)
+            if after == UNDECIDED:
+                unknown.append(place)
+            elif after != UNCHANGED:
+                states[place] = after
+        return unknown
+
+    def forbid(self, before_BV: Mask, first: int, last: int, after_BV: Mask) -> None:
+        """See `KernelTransitions.forbid`."""
+        after_BV[:] = before_BV
+        for states in self._states_KB[first:last].tolist():
+            for after_V, state in zip(after_BV, states, strict=True):
+                mask_V, otherwise_V, replaces = self._forbidden[state]
+                if replaces:
+                    after_V[:] = mask_V
+                else:
+                    after_V |= mask_V
+                if otherwise_V is not None and after_V.all():
+                    after_V[:] = otherwise_V
+
+    def forget(self) -> None:
+        """See `KernelTransitions.forget`."""
+        self._after.clear()
+        self._after_idle.clear()
+        self._are_idle.clear()
+        self._forbidden.clear()

@@ -1,0 +1,126 @@
+"""The states of texts in automata over tokens, followed by the kernel.
+
+`scriptforge.generation.automata` defines what the automata are, and does the same without the kernel.
+
+Shape letters: K automata, B texts, S states, V vocabulary.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import c_int64, c_void_p
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scriptforge.inference.kernel import Kernel, address_of
+
+UNCHANGED, UNDECIDED = -2, -1
+"""In place of the state after a token: it is the one before; it depends on the one before."""
+
+
+class KernelTransitions:
+    """Transitions between the states of automata, and what is forbidden in each state.
+
+    Args:
+        kernel: the compiled kernel.
+        states_KB: the number of each text's state in each automaton; changed in place.
+        size: V.
+        max_states: upper limit of S.
+        max_transitions: upper limit of the number of transitions.
+    """
+
+    def __init__(
+        self, kernel: Kernel, states_KB: NDArray[np.int32], size: int, max_states: int, max_transitions: int
+    ) -> None:
+        self._kernel = kernel
+        self._rows, self._size = states_KB.shape[1], size
+        self._states_KB, self._states = states_KB, address_of(states_KB)
+        self._ids_B = np.zeros(self._rows, np.int64)
+        self._unknown = np.zeros(states_KB.size, np.int64)
+        self._follow_arguments = *states_KB.shape, address_of(self._ids_B), address_of(self._unknown)
+        self._forbidden_S4 = np.zeros((max_states, 4), np.int64)
+        self._masks: list[
+            tuple[NDArray[np.bool_], NDArray[np.bool_] | None]
+        ] = []  # what `_forbidden_S4` points to
+        self._after_idle_KV = np.full((len(states_KB), size), UNDECIDED, np.int32)
+        slots = 1 << (2 * max_transitions).bit_length()  # half of them stay free, so that search is short
+        self._keys, self._after = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
+        self._automata = _Automata(
+            size,
+            address_of(self._forbidden_S4),
+            address_of(self._after_idle_KV),
+            address_of(self._keys),
+            address_of(self._after),
+            slots,
+        )
+        self._address = ctypes.addressof(self._automata)
+
+    def add(
+        self,
+        mask_V: NDArray[np.bool_],
+        otherwise_V: NDArray[np.bool_] | None,
+        *,
+        replaces: bool,
+        is_idle: bool,
+    ) -> None:
+        """Add the next state, with what is `Forbidden` in it; see `scriptforge.generation.automata`."""
+        otherwise = 0 if otherwise_V is None else self._mask_address(otherwise_V)
+        addresses = self._mask_address(mask_V), otherwise
+        self._forbidden_S4[len(self._masks)] = *addresses, replaces, is_idle
+        self._masks.append((mask_V, otherwise_V))
+
+    def learn(self, state: int, id_: int, after: int) -> None:
+        """Add the transition from a state by a token."""
+        self._kernel.learn_transition(self._address, state, id_, after)
+
+    def learn_idle(self, automaton: int, id_: int, after: int) -> None:
+        """Add the transition from all idle states of an automaton by a token; may be `UNCHANGED`."""
+        self._after_idle_KV[automaton, id_] = after
+
+    def follow(self, ids: Sequence[int]) -> list[int]:
+        """Take the next token of each text, below 0 for none.
+
+        Returns:
+            The places in `states_KB`, as indices into all its numbers, whose transitions are not known; the
+            states there stay as they are.
+        """
+        self._ids_B[:] = ids
+        count = self._kernel.follow(self._address, self._states, *self._follow_arguments)
+        unknown: list[int] = self._unknown[:count].tolist() if count else []
+        return unknown
+
+    def forbid(
+        self, before_BV: NDArray[np.bool_], first: int, last: int, after_BV: NDArray[np.bool_]
+    ) -> None:
+        """Forbid further tokens by the states of some automata.
+
+        Args:
+            before_BV: tokens that are forbidden already.
+            first: number of the first automaton.
+            last: number of the one after the last.
+            after_BV: changed in place to all tokens that are forbidden.
+        """
+        if not before_BV.shape == after_BV.shape == (self._rows, self._size):
+            raise ValueError(f"masks of {before_BV.shape} and {after_BV.shape}")
+        states = self._states + first * self._rows * self._states_KB.itemsize
+        before, after = address_of(np.ascontiguousarray(before_BV, np.bool_)), address_of(after_BV)
+        self._kernel.forbid(self._address, states, last - first, self._rows, before, after)
+
+    def forget(self) -> None:
+        """Forget all states and transitions."""
+        self._masks.clear()
+        self._after_idle_KV[:] = UNDECIDED
+        self._keys[:] = 0
+
+    def _mask_address(self, mask_V: NDArray[np.bool_]) -> int:
+        if mask_V.shape != (self._size,) or not mask_V.flags.c_contiguous:
+            raise ValueError(f"a mask of {mask_V.shape}, for {self._size} tokens")
+        return address_of(mask_V)
+
+
+class _Automata(ctypes.Structure):
+    _fields_ = (
+        ("size", c_int64),
+        *((name, c_void_p) for name in ("forbidden", "after_idle", "keys", "after")),
+        ("slots", c_int64),
+    )
