@@ -17,10 +17,9 @@ from scriptforge.generation.grammar import grammar_of
 from scriptforge.generation.known_names import KnownNames
 from scriptforge.generation.marks import Marks
 from scriptforge.generation.sampling import Sampler
-from scriptforge.generation.spelling import spelling_of
+from scriptforge.generation.spelling import WholeWords, spelling_of
 from scriptforge.generation.turn_taking import TurnTaking, habits_for_cast
 from scriptforge.generation.voice import GuidedDecoder, resolve_voices
-from scriptforge.generation.whole_words import WholeWords
 from scriptforge.inference import InferenceModel
 from scriptforge.options import GenerateOptions
 from scriptforge.run.records import Habits

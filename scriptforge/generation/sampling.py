@@ -234,10 +234,8 @@ class Sampler:
         text_logsumexp_B1: Scores
         if self._kernel_sampler is not None:
             self._kernel_sampler.allow(logits_BV, forbidden_BV, layout_BL)
-            scores_BV, text_logsumexp_B1 = (
-                self._kernel_sampler.scores_BV,
-                self._kernel_sampler.text_logsumexp_B1,
-            )
+            scores_BV = self._kernel_sampler.scores_BV
+            text_logsumexp_B1 = self._kernel_sampler.text_logsumexp_B1
         else:
             if layout_BL is not None:
                 logits_BV = np.concatenate([layout_BL, logits_BV[:, self._layout_size :]], axis=1)

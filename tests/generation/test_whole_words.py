@@ -14,8 +14,7 @@ from scriptforge.copying import Index, lines_of_script
 from scriptforge.generation import grammar
 from scriptforge.generation.automata import Automata
 from scriptforge.generation.generate import generate
-from scriptforge.generation.spelling import spelling_of
-from scriptforge.generation.whole_words import WholeWords
+from scriptforge.generation.spelling import WholeWords, spelling_of
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element
