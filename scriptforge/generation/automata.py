@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from scriptforge.generation.decoder import Copies
 from scriptforge.generation.grammar import Mask
-from scriptforge.inference.automata import UNCHANGED, UNDECIDED, KernelTransitions
+from scriptforge.inference.automata import UNCHANGED, UNDECIDED, KernelTransitions, Limits
 from scriptforge.inference.kernel import kernel
 
 _MASK_BYTES = 1 << 25
@@ -104,19 +104,20 @@ class Automata:
         self, rules: Sequence[Automaton], constraints: Sequence[Automaton], size: int, batch_size: int
     ) -> None:
         self._automata = [*rules, *constraints]
-        self._rule_count = len(rules)
         self._batch_size = batch_size
         self._states_KB = np.zeros((len(self._automata), batch_size), np.int32)
         room = 2 * self._states_KB.size  # for the present states, and those after them
-        self._max_states = max(room, min(_MAX_STATES, max(_MIN_STATES, _MASK_BYTES // size)))
-        self._max_transitions = max(room, _MAX_TRANSITIONS)
-        self._well_formed_BV, self._forbidden_BV = np.empty((2, batch_size, size), np.bool_)
+        states = max(room, min(_MAX_STATES, max(_MIN_STATES, _MASK_BYTES // size)))
+        self._limits = Limits(states, max(room, _MAX_TRANSITIONS))
         loaded = kernel()
         self._transitions = (
-            KernelTransitions(loaded, self._states_KB, size, self._max_states, self._max_transitions)
+            KernelTransitions(loaded, self._states_KB, len(rules), size, self._limits)
             if loaded is not None
-            else _Transitions(self._states_KB)
+            else _Transitions(self._states_KB, len(rules), size)
         )
+        self._well_formed_BV, self._constrained_BV = self._transitions.forbidden_2BV
+        if not constraints:
+            self._constrained_BV = self._well_formed_BV
         self._numbers: dict[tuple[int, State], int] = {}
         self._states: list[State] = []  # by number
         self._learnt = 0
@@ -133,14 +134,10 @@ class Automata:
             The tokens forbidden by the grammar and the rules, and those forbidden by the constraints, too;
             one array if there are no constraints. Both are only valid until the next call.
         """
-        rules, count = self._rule_count, len(self._automata)
-        if rules:
-            self._transitions.forbid(forbidden_BV, 0, rules, self._well_formed_BV)
-            forbidden_BV = self._well_formed_BV
-        if rules == count:
+        if not self._automata:
             return forbidden_BV, forbidden_BV
-        self._transitions.forbid(forbidden_BV, rules, count, self._forbidden_BV)
-        return forbidden_BV, self._forbidden_BV
+        self._transitions.forbid(forbidden_BV)
+        return self._well_formed_BV, self._constrained_BV
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """Take the next id of each sequence, or None where there is none; see `Automaton.after`."""
@@ -192,8 +189,8 @@ class Automata:
 
     def _make_room(self) -> None:
         """Forget all but the present states if the next step could be one too many."""
-        more = self._states_KB.size
-        if len(self._states) + more <= self._max_states and self._learnt + more <= self._max_transitions:
+        most_states, most_learnt = (limit - self._states_KB.size for limit in self._limits)
+        if len(self._states) <= most_states and self._learnt <= most_learnt:
             return
         present_KB = [[self._states[number] for number in numbers] for numbers in self._states_KB.tolist()]
         self._transitions.forget()
@@ -207,8 +204,9 @@ class Automata:
 class _Transitions:
     """The same as `KernelTransitions`, without the kernel."""
 
-    def __init__(self, states_KB: NDArray[np.int32]) -> None:
-        self._states_KB = states_KB
+    def __init__(self, states_KB: NDArray[np.int32], rules: int, size: int) -> None:
+        self._states_KB, self._rules = states_KB, rules
+        self.forbidden_2BV = np.empty((2, states_KB.shape[1], size), np.bool_)
         self._after: dict[tuple[int, int], int] = {}
         self._after_idle: dict[tuple[int, int], int] = {}
         self._forbidden: list[Forbidden] = []
@@ -244,18 +242,25 @@ class _Transitions:
                 states[place] = after
         return unknown
 
-    def forbid(self, before_BV: Mask, first: int, last: int, after_BV: Mask) -> None:
+    def forbid(self, before_BV: Mask) -> None:
         """See `KernelTransitions.forbid`."""
-        after_BV[:] = before_BV
-        for states in self._states_KB[first:last].tolist():
-            for after_V, state in zip(after_BV, states, strict=True):
+        well_formed_BV, constrained_BV = self.forbidden_2BV
+        well_formed_BV[:] = before_BV
+        self._forbid_by(self._states_KB[: self._rules], well_formed_BV)
+        constrained_BV[:] = well_formed_BV
+        self._forbid_by(self._states_KB[self._rules :], constrained_BV)
+
+    def _forbid_by(self, states_KB: NDArray[np.int32], forbidden_BV: Mask) -> None:
+        """Forbid further tokens, in place, by the states of some automata."""
+        for states in states_KB.tolist():
+            for forbidden_V, state in zip(forbidden_BV, states, strict=True):
                 mask_V, otherwise_V, replaces = self._forbidden[state]
                 if replaces:
-                    after_V[:] = mask_V
+                    forbidden_V[:] = mask_V
                 else:
-                    after_V |= mask_V
-                if otherwise_V is not None and after_V.all():
-                    after_V[:] = otherwise_V
+                    forbidden_V |= mask_V
+                if otherwise_V is not None and forbidden_V.all():
+                    forbidden_V[:] = otherwise_V
 
     def forget(self) -> None:
         """See `KernelTransitions.forget`."""

@@ -8,6 +8,7 @@ Shape letters: K automata, B texts, S states, V vocabulary.
 import ctypes
 from collections.abc import Sequence
 from ctypes import c_int64, c_void_p
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,41 +19,55 @@ UNCHANGED, UNDECIDED = -2, -1
 """In place of the state after a token: it is the one before; it depends on the one before."""
 
 
+class Limits(NamedTuple):
+    """Upper limits of the numbers of states and of transitions."""
+
+    states: int
+    transitions: int
+
+
 class KernelTransitions:
     """Transitions between the states of automata, and what is forbidden in each state.
 
     Args:
         kernel: the compiled kernel.
         states_KB: the number of each text's state in each automaton; changed in place.
+        rules: how many automata come before the others.
         size: V.
-        max_states: upper limit of S.
-        max_transitions: upper limit of the number of transitions.
+        limits: on what can be added.
+
+    Attributes:
+        forbidden_2BV: changed in place by `forbid` to the tokens that are forbidden by the first automata,
+            and to those that are forbidden by the others, too, if there are any.
     """
 
     def __init__(
-        self, kernel: Kernel, states_KB: NDArray[np.int32], size: int, max_states: int, max_transitions: int
+        self, kernel: Kernel, states_KB: NDArray[np.int32], rules: int, size: int, limits: Limits
     ) -> None:
         self._kernel = kernel
-        self._rows, self._size = states_KB.shape[1], size
-        self._states_KB, self._states = states_KB, address_of(states_KB)
-        self._ids_B = np.zeros(self._rows, np.int64)
-        self._unknown = np.zeros(states_KB.size, np.int64)
-        self._follow_arguments = *states_KB.shape, address_of(self._ids_B), address_of(self._unknown)
-        self._forbidden_S4 = np.zeros((max_states, 4), np.int64)
-        self._masks: list[
-            tuple[NDArray[np.bool_], NDArray[np.bool_] | None]
-        ] = []  # what `_forbidden_S4` points to
-        self._after_idle_KV = np.full((len(states_KB), size), UNDECIDED, np.int32)
-        slots = 1 << (2 * max_transitions).bit_length()  # half of them stay free, so that search is short
+        count, rows = states_KB.shape
+        self.forbidden_2BV = np.empty((2, rows, size), np.bool_)
+        self._ids_B, self._unknown = np.zeros(rows, np.int64), np.zeros(states_KB.size, np.int64)
+        self._forbidden_S4 = np.zeros((limits.states, 4), np.int64)
+        # What `_forbidden_S4` points to.
+        self._masks: list[tuple[NDArray[np.bool_], NDArray[np.bool_] | None]] = []
+        self._after_idle_KV = np.full((count, size), UNDECIDED, np.int32)
+        slots = 1 << (2 * limits.transitions).bit_length()  # half of them stay free, so that search is short
         self._keys, self._after = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
         self._automata = _Automata(
-            size,
+            *(size, rows, count, rules),
             address_of(self._forbidden_S4),
             address_of(self._after_idle_KV),
             address_of(self._keys),
             address_of(self._after),
             slots,
+            address_of(states_KB),
+            address_of(self._ids_B),
+            address_of(self._unknown),
+            address_of(self.forbidden_2BV[0]),
+            address_of(self.forbidden_2BV[1]),
         )
+        self._states_KB = states_KB
         self._address = ctypes.addressof(self._automata)
 
     def add(
@@ -85,26 +100,20 @@ class KernelTransitions:
             states there stay as they are.
         """
         self._ids_B[:] = ids
-        count = self._kernel.follow(self._address, self._states, *self._follow_arguments)
+        count = self._kernel.follow(self._address)
         unknown: list[int] = self._unknown[:count].tolist() if count else []
         return unknown
 
-    def forbid(
-        self, before_BV: NDArray[np.bool_], first: int, last: int, after_BV: NDArray[np.bool_]
-    ) -> None:
-        """Forbid further tokens by the states of some automata.
+    def forbid(self, before_BV: NDArray[np.bool_]) -> None:
+        """Set `forbidden_2BV` to what the states forbid.
 
         Args:
             before_BV: tokens that are forbidden already.
-            first: number of the first automaton.
-            last: number of the one after the last.
-            after_BV: changed in place to all tokens that are forbidden.
         """
-        if not before_BV.shape == after_BV.shape == (self._rows, self._size):
-            raise ValueError(f"masks of {before_BV.shape} and {after_BV.shape}")
-        states = self._states + first * self._rows * self._states_KB.itemsize
-        before, after = address_of(np.ascontiguousarray(before_BV, np.bool_)), address_of(after_BV)
-        self._kernel.forbid(self._address, states, last - first, self._rows, before, after)
+        if before_BV.shape != self.forbidden_2BV.shape[1:]:
+            raise ValueError(f"a mask of {before_BV.shape}, for {self.forbidden_2BV.shape[1:]}")
+        before_BV = np.ascontiguousarray(before_BV, np.bool_)
+        self._kernel.forbid(self._address, address_of(before_BV))
 
     def forget(self) -> None:
         """Forget all states and transitions."""
@@ -113,14 +122,15 @@ class KernelTransitions:
         self._keys[:] = 0
 
     def _mask_address(self, mask_V: NDArray[np.bool_]) -> int:
-        if mask_V.shape != (self._size,) or not mask_V.flags.c_contiguous:
-            raise ValueError(f"a mask of {mask_V.shape}, for {self._size} tokens")
+        if mask_V.shape != self.forbidden_2BV.shape[2:] or not mask_V.flags.c_contiguous:
+            raise ValueError(f"a mask of {mask_V.shape}, for {self.forbidden_2BV.shape[2]} tokens")
         return address_of(mask_V)
 
 
 class _Automata(ctypes.Structure):
     _fields_ = (
-        ("size", c_int64),
+        *((name, c_int64) for name in ("size", "rows", "count", "rules")),
         *((name, c_void_p) for name in ("forbidden", "after_idle", "keys", "after")),
         ("slots", c_int64),
+        *((name, c_void_p) for name in ("states", "ids", "unknown", "well_formed", "constrained")),
     )

@@ -1497,13 +1497,20 @@ typedef struct {
 
 enum { UNCHANGED = -2, UNDECIDED = -1 }; /* in place of the state after a token */
 
+/* The states of B texts in some automata. */
 typedef struct {
-    int64_t size;               /* V */
+    int64_t size, rows;         /* V, B */
+    int64_t count, rules;       /* number of automata, and how many of them come before the others */
     const Forbidden *forbidden; /* by state */
-    const int32_t *after_idle;  /* (automata, V): the state after a token and any idle state */
+    const int32_t *after_idle;  /* (count, V): the state after a token and any idle state */
     uint64_t *keys;             /* (slots): a transition's `key_of`, or 0 */
     int32_t *after;             /* (slots): the state after it */
     int64_t slots;              /* a power of two, and more than there are transitions */
+    int32_t *states;            /* (count, B) */
+    const int64_t *ids;         /* (B): the next tokens, below 0 for none */
+    int64_t *unknown;           /* (count * B): places in `states` */
+    uint8_t *well_formed;       /* (B, V): tokens that are forbidden by the first automata */
+    uint8_t *constrained;       /* (B, V): and by the others, too, if there are any */
 } Automata;
 
 INLINE uint64_t key_of(int64_t state, int64_t id)
@@ -1527,25 +1534,26 @@ EXPORT void learn_transition(const Automata *automata, int64_t state, int64_t id
     automata->after[slot] = (int32_t)after;
 }
 
-/* Takes a token in each row, below 0 for none, and updates the states, (count, rows), where the transition is known.
-Writes the places in `states` where it is not, and returns how many there are. */
-EXPORT int64_t follow(const Automata *automata, int32_t *states, int64_t count, int64_t rows, const int64_t *ids, int64_t *unknown)
+/* Takes the next token of each text, and updates its states where the transition is known. Writes the places in
+`states` where it is not into `unknown`, and returns how many there are. */
+EXPORT int64_t follow(const Automata *automata)
 {
     int64_t found = 0;
-    for (int64_t place = 0; place < count * rows; place++) {
-        int64_t id = ids[place % rows], is_idle = automata->forbidden[states[place]].is_idle;
+    for (int64_t place = 0; place < automata->count * automata->rows; place++) {
+        int32_t *state = automata->states + place;
+        int64_t id = automata->ids[place % automata->rows];
         if (id < 0)
             continue;
-        int32_t after = is_idle ? automata->after_idle[place / rows * automata->size + id] : UNDECIDED;
-        if (after != UNDECIDED) {
-            states[place] = after == UNCHANGED ? states[place] : after;
-            continue;
-        }
-        uint64_t key = key_of(states[place], id), slot = slot_of(automata, key);
-        if (automata->keys[slot])
-            states[place] = automata->after[slot];
-        else
-            unknown[found++] = place;
+        int is_idle = automata->forbidden[*state].is_idle != 0;
+        int32_t after = is_idle ? automata->after_idle[place / automata->rows * automata->size + id] : UNDECIDED;
+        if (after == UNDECIDED) {
+            uint64_t key = key_of(*state, id), slot = slot_of(automata, key);
+            if (automata->keys[slot])
+                *state = automata->after[slot];
+            else
+                automata->unknown[found++] = place;
+        } else if (after != UNCHANGED)
+            *state = after;
     }
     return found;
 }
@@ -1556,20 +1564,29 @@ INLINE void unite(uint8_t *restrict mask, const uint8_t *restrict other, int64_t
         mask[i] |= other[i];
 }
 
-/* Forbids tokens in each row by the states of some automata, (count, rows). before, after: (rows, size). */
-EXPORT void forbid(const Automata *automata, const int32_t *states, int64_t count, int64_t rows, const uint8_t *before, uint8_t *after)
+/* Forbids tokens of a text by its states in the automata `first` to `last`. before, after: (V). */
+static void forbid_by(const Automata *automata, int64_t row, int64_t first, int64_t last, const uint8_t *before, uint8_t *after)
 {
-    int64_t size = automata->size;
-    for (int64_t row = 0; row < rows; row++, before += size, after += size) {
-        memcpy(after, before, (size_t)size);
-        for (int64_t n = 0; n < count; n++) {
-            const Forbidden *forbidden = automata->forbidden + states[n * rows + row];
-            if (forbidden->replaces)
-                memcpy(after, forbidden->mask, (size_t)size);
-            else
-                unite(after, forbidden->mask, size);
-            if (forbidden->otherwise && !memchr(after, 0, (size_t)size))
-                memcpy(after, forbidden->otherwise, (size_t)size);
-        }
+    size_t size = (size_t)automata->size;
+    memcpy(after, before, size);
+    for (int64_t n = first; n < last; n++) {
+        const Forbidden *forbidden = automata->forbidden + automata->states[n * automata->rows + row];
+        if (forbidden->replaces)
+            memcpy(after, forbidden->mask, size);
+        else
+            unite(after, forbidden->mask, automata->size);
+        if (forbidden->otherwise && !memchr(after, 0, size))
+            memcpy(after, forbidden->otherwise, size);
+    }
+}
+
+/* Forbids tokens of each text by its states. before: (B, V), tokens that are forbidden already. */
+EXPORT void forbid(const Automata *automata, const uint8_t *before)
+{
+    for (int64_t row = 0; row < automata->rows; row++) {
+        uint8_t *well_formed = automata->well_formed + row * automata->size;
+        forbid_by(automata, row, 0, automata->rules, before + row * automata->size, well_formed);
+        if (automata->count > automata->rules)
+            forbid_by(automata, row, automata->rules, automata->count, well_formed, automata->constrained + row * automata->size);
     }
 }

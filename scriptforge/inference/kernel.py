@@ -46,8 +46,8 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "hold_back": (c_int, (_NUMBER,) * 5),
     "allow_extensions": (c_int64, (_NUMBER,) * 5),
     "learn_transition": (None, (_NUMBER,) * 4),
-    "follow": (c_int64, (_NUMBER,) * 6),
-    "forbid": (None, (_NUMBER,) * 6),
+    "follow": (c_int64, (_NUMBER,)),
+    "forbid": (None, (_NUMBER,) * 2),
 }
 """The types of each function's result and arguments."""
 
