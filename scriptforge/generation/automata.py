@@ -33,7 +33,7 @@ _MASK_BYTES = 1 << 25
 _MIN_STATES, _MAX_STATES = 256, 1 << 14
 """Limits on the number of states, whatever their masks take."""
 
-_MAX_TRANSITIONS = 1 << 15
+_MAX_TRANSITIONS = 1 << 14
 
 State: TypeAlias = Hashable
 

@@ -52,7 +52,9 @@ class KernelTransitions:
         # What `_forbidden_S4` points to.
         self._masks: list[tuple[NDArray[np.bool_], NDArray[np.bool_] | None]] = []
         self._after_idle_KV = np.full((count, size), UNDECIDED, np.int32)
-        slots = 1 << (2 * limits.transitions).bit_length()  # half of them stay free, so that search is short
+        slots = (
+            1 << (2 * limits.transitions - 1).bit_length()
+        )  # half of them stay free, so that search is short
         self._keys, self._after = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
         self._automata = _Automata(
             *(size, rows, count, rules),
