@@ -104,25 +104,10 @@ class Automata:
         self, rules: Sequence[Automaton], constraints: Sequence[Automaton], size: int, batch_size: int
     ) -> None:
         self._automata = [*rules, *constraints]
-        self._batch_size = batch_size
-        self._states_KB = np.zeros((len(self._automata), batch_size), np.int32)
-        room = 2 * self._states_KB.size  # for the present states, and those after them
-        states = max(room, min(_MAX_STATES, max(_MIN_STATES, _MASK_BYTES // size)))
-        self._limits = Limits(states, max(room, _MAX_TRANSITIONS))
-        loaded = kernel()
-        self._transitions = (
-            KernelTransitions(loaded, self._states_KB, len(rules), size, self._limits)
-            if loaded is not None
-            else _Transitions(self._states_KB, len(rules), size)
-        )
-        self._well_formed_BV, self._constrained_BV = self._transitions.forbidden_2BV
-        if not constraints:
-            self._constrained_BV = self._well_formed_BV
-        self._numbers: dict[tuple[int, State], int] = {}
-        self._states: list[State] = []  # by number
-        self._learnt = 0
-        for number, automaton in enumerate(self._automata):
-            self._states_KB[number] = self._number(number, automaton.start)
+        self._rule_count, self._size, self._batch_size = len(rules), size, batch_size
+        self._given: list[list[State]] | None = [[each.start] * batch_size for each in self._automata]
+        """The states after given tokens, by automaton and sequence: most of them are only passed through."""
+        self._table: _Table | None = None
 
     def forbid(self, forbidden_BV: Mask) -> tuple[Mask, Mask]:
         """Forbid further tokens.
@@ -136,69 +121,132 @@ class Automata:
         """
         if not self._automata:
             return forbidden_BV, forbidden_BV
-        self._transitions.forbid(forbidden_BV)
-        return self._well_formed_BV, self._constrained_BV
+        return self._tabulated().forbid(forbidden_BV)
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """Take the next id of each sequence, or None where there is none; see `Automaton.after`."""
         if not self._automata:
             return
-        self._make_room()
-        known = [-1 if id_ is None else id_ for id_ in ids]
         if drawn:
-            unknown = self._transitions.follow(known)
-        else:
-            unknown = [place for place in range(self._states_KB.size) if known[place % len(known)] >= 0]
-        for place in unknown:
-            automaton, row = divmod(place, self._batch_size)
-            before, id_ = int(self._states_KB[automaton, row]), known[row]
-            if drawn:
-                after = self._learn(automaton, before, id_)
-            else:
-                state = self._automata[automaton].after(self._states[before], id_, drawn=False)
-                after = self._number(automaton, state)
-            self._states_KB[automaton, row] = after
+            self._tabulated().advance([-1 if id_ is None else id_ for id_ in ids])
+            return
+        self._given = [
+            [
+                state if id_ is None else automaton.after(state, id_, drawn=False)
+                for state, id_ in zip(states, ids, strict=True)
+            ]
+            for automaton, states in zip(self._automata, self._present(), strict=True)
+        ]
 
     def copy_sequences(self, copies: Copies) -> None:
         """Copy the states of some sequences to others."""
-        for row, source in copies.items():
-            self._states_KB[:, row] = self._states_KB[:, source]
+        self._given = [
+            [states[copies.get(row, row)] for row in range(self._batch_size)] for states in self._present()
+        ]
+
+    def _present(self) -> list[list[State]]:
+        """Return the states, by automaton and sequence."""
+        if self._given is None:
+            assert self._table is not None
+            return self._table.states()
+        return self._given
+
+    def _tabulated(self) -> "_Table":
+        """Return a table with the present states and room for a step."""
+        if self._table is None or self._table.is_full:
+            # A new one, so that an interruption leaves the old one whole.
+            table = _Table(self._automata, self._rule_count, self._size, self._batch_size)
+            table.enter(self._present())
+            self._table, self._given = table, None
+        elif self._given is not None:
+            self._table.enter(self._given)
+            self._given = None
+        return self._table
+
+
+class _Table:
+    """What is known of some automata: states by number, transitions, and what is forbidden.
+
+    Args:
+        automata: the automata.
+        rules: how many of them are rules.
+        size: V.
+        batch_size: B.
+    """
+
+    def __init__(self, automata: Sequence[Automaton], rules: int, size: int, batch_size: int) -> None:
+        self._automata = automata
+        self._states_KB = np.zeros((len(automata), batch_size), np.int32)
+        room = 4 * self._states_KB.size  # for the present states, as many others, and those after them
+        states = max(room, min(_MAX_STATES, max(_MIN_STATES, _MASK_BYTES // size)))
+        self._limits = Limits(states, max(room, _MAX_TRANSITIONS))
+        loaded = kernel()
+        self._transitions = (
+            KernelTransitions(loaded, self._states_KB, rules, size, self._limits)
+            if loaded is not None
+            else _Transitions(self._states_KB, rules, size)
+        )
+        self._well_formed_BV, self._constrained_BV = self._transitions.forbidden_2BV
+        if rules == len(automata):
+            self._constrained_BV = self._well_formed_BV
+        self._numbers: dict[tuple[int, State], int] = {}
+        self._known: list[State] = []  # by number
+        self._learnt = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether other states and the next step could be too many."""
+        states, transitions = (limit - 2 * self._states_KB.size for limit in self._limits)
+        return len(self._known) > states or self._learnt > transitions
+
+    def states(self) -> list[list[State]]:
+        """Return the present states, by automaton and sequence."""
+        return [[self._known[number] for number in numbers] for numbers in self._states_KB.tolist()]
+
+    def enter(self, states_KB: Sequence[Sequence[State]]) -> None:
+        """Go on from other states."""
+        self._states_KB[:] = [
+            [self._number(automaton, state) for state in states] for automaton, states in enumerate(states_KB)
+        ]
+
+    def forbid(self, forbidden_BV: Mask) -> tuple[Mask, Mask]:
+        """See `Automata.forbid`."""
+        self._transitions.forbid(forbidden_BV)
+        return self._well_formed_BV, self._constrained_BV
+
+    def advance(self, ids: Sequence[int]) -> None:
+        """Take the next drawn id of each sequence, below 0 for none."""
+        for place in self._transitions.follow(ids):
+            automaton, row = divmod(place, len(ids))
+            before = int(self._states_KB[automaton, row])
+            self._states_KB[automaton, row] = self._learn(automaton, before, ids[row])
 
     def _learn(self, number: int, before: int, id_: int) -> int:
         """Learn what comes after a state and a drawn token, and return it."""
-        automaton, state = self._automata[number], self._states[before]
+        automaton, state = self._automata[number], self._known[before]
         common = automaton.after_idle(id_) if automaton.is_idle(state) else AfterIdle.UNDECIDED
         if common is AfterIdle.UNDECIDED:
             after = self._number(number, automaton.after(state, id_, drawn=True))
-            self._transitions.learn(before, id_, after)
             self._learnt += 1
+            self._transitions.learn(before, id_, after)
             return after
         after = UNCHANGED if common is AfterIdle.UNCHANGED else self._number(number, common)
         self._transitions.learn_idle(number, id_, after)
         return before if after == UNCHANGED else after
 
     def _number(self, automaton: int, state: State) -> int:
-        """Return the number of a state, after adding it if it is new."""
-        number = self._numbers.setdefault((automaton, state), len(self._states))
-        if number == len(self._states):
-            self._states.append(state)
-            mask_V, otherwise_V, replaces = self._automata[automaton].forbidden(state)
-            is_idle = self._automata[automaton].is_idle(state)
-            self._transitions.add(mask_V, otherwise_V, replaces=replaces, is_idle=is_idle)
-        return number
+        """Return the number of a state, after adding it if it is new.
 
-    def _make_room(self) -> None:
-        """Forget all but the present states if the next step could be one too many."""
-        most_states, most_learnt = (limit - self._states_KB.size for limit in self._limits)
-        if len(self._states) <= most_states and self._learnt <= most_learnt:
-            return
-        present_KB = [[self._states[number] for number in numbers] for numbers in self._states_KB.tolist()]
-        self._transitions.forget()
-        self._numbers.clear()
-        self._states.clear()
-        self._learnt = 0
-        for automaton, states in enumerate(present_KB):
-            self._states_KB[automaton] = [self._number(automaton, state) for state in states]
+        It is known last: after an interruption before, such as Ctrl+C, its number is given to another state.
+        """
+        number = self._numbers.get((automaton, state))
+        if number is None:
+            number, rule = len(self._known), self._automata[automaton]
+            mask_V, otherwise_V, replaces = rule.forbidden(state)
+            self._transitions.add(number, mask_V, otherwise_V, replaces=replaces, is_idle=rule.is_idle(state))
+            self._known.append(state)
+            self._numbers[automaton, state] = number
+        return number
 
 
 class _Transitions:
@@ -209,13 +257,15 @@ class _Transitions:
         self.forbidden_2BV = np.empty((2, states_KB.shape[1], size), np.bool_)
         self._after: dict[tuple[int, int], int] = {}
         self._after_idle: dict[tuple[int, int], int] = {}
-        self._forbidden: list[Forbidden] = []
-        self._are_idle: list[bool] = []
+        self._forbidden: dict[int, Forbidden] = {}
+        self._are_idle: dict[int, bool] = {}
 
-    def add(self, mask_V: Mask, otherwise_V: Mask | None, *, replaces: bool, is_idle: bool) -> None:
+    def add(
+        self, number: int, mask_V: Mask, otherwise_V: Mask | None, *, replaces: bool, is_idle: bool
+    ) -> None:
         """See `KernelTransitions.add`."""
-        self._forbidden.append(Forbidden(mask_V, otherwise_V, replaces))
-        self._are_idle.append(is_idle)
+        self._forbidden[number] = Forbidden(mask_V, otherwise_V, replaces)
+        self._are_idle[number] = is_idle
 
     def learn(self, state: int, id_: int, after: int) -> None:
         """See `KernelTransitions.learn`."""
@@ -261,10 +311,3 @@ class _Transitions:
                     forbidden_V |= mask_V
                 if otherwise_V is not None and forbidden_V.all():
                     forbidden_V[:] = otherwise_V
-
-    def forget(self) -> None:
-        """See `KernelTransitions.forget`."""
-        self._after.clear()
-        self._after_idle.clear()
-        self._are_idle.clear()
-        self._forbidden.clear()

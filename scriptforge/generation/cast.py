@@ -278,7 +278,7 @@ class CastConstraint:
 
     def after_idle(self, id_: int) -> _State | AfterIdle:
         """See `Automaton.after_idle`."""
-        if id_ in self._cues:
+        if id_ == self._says or id_ in self._cues:
             return _State(is_first=False)
         opens = id_ == self._cue or id_ in self._non_dialogue
         return AfterIdle.UNDECIDED if opens else AfterIdle.UNCHANGED

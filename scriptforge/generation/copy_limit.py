@@ -294,7 +294,7 @@ class _Tokens:
         self._whole: dict[tuple[str, bool], list[int]] = {}
         self.several: dict[int, str] = {}
         self.most_words = 0
-        self.words = [self._most_new_words(form) for form in self._forms]
+        self.words = [*map(self._most_new_words, self.ids)]
         for id_, form in enumerate(self._forms):
             words = len(form.split()) if form else 0
             self.most_words = max(self.most_words, words)
@@ -331,14 +331,15 @@ class _Tokens:
         """Return the maximum number of words that tokens without a form have letters of."""
         return len(fold(self._vocabulary.decode(broken)).split()) + 1  # the incomplete character may be one
 
-    def _most_new_words(self, form: str | None) -> int:
+    def _most_new_words(self, id_: int) -> int:
         """Return by how many words a token makes a text longer at most.
 
         A word begins after a boundary, which the token has before it, or the one before has after it. At the
         word level each has both, of which one counts.
         """
+        form = self._forms[id_]
         if form is None:
-            return 1
+            return self.words_in([id_])
         words = len(form.split())
         if form.startswith(BOUNDARY) and self._vocabulary.level == "word":
             return words

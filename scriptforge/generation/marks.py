@@ -104,7 +104,7 @@ class Marks:
             return Forbidden(self._rule.unopened_V)
         if not opened.closing:
             return Forbidden(self._rule.forbidden_after(opened))
-        unclosing_V = self._rule.unclosing(opened)
+        unclosing_V = self._rule.unclosing(opened.closing, opened.rest)
         if state.length >= self._longest:
             return Forbidden(unclosing_V, replaces=True)
         return Forbidden(self._rule.forbidden_after(opened), otherwise_V=unclosing_V)
@@ -203,9 +203,9 @@ class _Rule:
                 forbidden_V[id_] = True
         return forbidden_V
 
-    def _find_unclosing(self, opened: Opened) -> Mask:
+    def _find_unclosing(self, closing: str, rest: bytes) -> Mask:
         """Return all tokens except those that close the last open mark, or begin to: `forbidden_V`."""
-        mark = opened.closing[-1].encode()
+        opened, mark = Opened(closing, rest), closing[-1].encode()
         forbidden_V = ~self.nothing_V
         for id_ in self._marked:
             after, is_possible = self._walk(opened, id_)

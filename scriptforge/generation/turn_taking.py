@@ -57,19 +57,6 @@ _LEAST_COMPANY = 0.05
 
 _LEAST = 1e-3  # minimum of the expected lines, for a rate of 0
 
-_RATES = TurnRates(
-    busiest=1,
-    same_again=1,
-    pseudocount=_PSEUDOCOUNT,
-    next=_NEXT,
-    least=_LEAST,
-    least_company=_LEAST_COMPANY,
-    busiest_power=_BUSIEST_POWER,
-    same_power=_SAME_POWER,
-    newcomer_power=_NEWCOMER_POWER,
-    stranger_power=_STRANGER_POWER,
-)
-
 
 def habits_for_cast(habits: TurnHabits, members: int) -> TurnHabits:
     """Return the habits for a cast of so many members, 1 or more; a single one may always go on."""
@@ -99,7 +86,7 @@ class TurnTaking:
         self._turns = [_Turns(spoken_S, self._first) for spoken_S in self._spoken_BS]
         loaded, arrays = kernel(), (self._spoken_BS, self._offsets_BC)
         companions_SS, newcomers_N = _companion_matrix(habits, vocabulary), _expected_newcomers(habits)
-        rates = _RATES._replace(busiest=habits.busiest, same_again=habits.same_again)
+        rates = _rates(habits)
         self._weights = (
             KernelTurns(loaded, rates, companions_SS, newcomers_N, *arrays)
             if loaded is not None
@@ -133,7 +120,7 @@ class TurnTaking:
         """See `Decoder.restore`."""
         self._decoder.restore(state)
         turns_BN = state["turns"]
-        if turns_BN.shape != (len(self._turns), _Turns.SIZE):
+        if turns_BN.shape != (len(self._turns), _Turns.SIZE) or turns_BN.dtype.kind not in "iu":
             raise ValueError("the state has the turns of other texts")
         speakers_BN = turns_BN[:, _Turns.SPEAKERS]
         is_known_BN = (speakers_BN <= 0) | ((speakers_BN >= self._first) & (speakers_BN < self._layout_size))
@@ -301,6 +288,21 @@ class _Weights:
         if spoken.current >= 0 and spoken_S[spoken.current]:
             excess = _excess(rates.same_again, spoken.going_on + rates.next, lines)
             offsets_C[spoken.current] += rates.same_power * excess
+
+
+def _rates(habits: TurnHabits) -> TurnRates:
+    return TurnRates(
+        busiest=habits.busiest,
+        same_again=habits.same_again,
+        pseudocount=_PSEUDOCOUNT,
+        next=_NEXT,
+        least=_LEAST,
+        least_company=_LEAST_COMPANY,
+        busiest_power=_BUSIEST_POWER,
+        same_power=_SAME_POWER,
+        newcomer_power=_NEWCOMER_POWER,
+        stranger_power=_STRANGER_POWER,
+    )
 
 
 def _companion_matrix(habits: TurnHabits, vocabulary: Vocabulary) -> NDArray[np.float32]:

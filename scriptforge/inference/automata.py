@@ -50,11 +50,9 @@ class KernelTransitions:
         self._ids_B, self._unknown = np.zeros(rows, np.int64), np.zeros(states_KB.size, np.int64)
         self._forbidden_S4 = np.zeros((limits.states, 4), np.int64)
         # What `_forbidden_S4` points to.
-        self._masks: list[tuple[NDArray[np.bool_], NDArray[np.bool_] | None]] = []
+        self._masks: dict[int, tuple[NDArray[np.bool_], NDArray[np.bool_] | None]] = {}
         self._after_idle_KV = np.full((count, size), UNDECIDED, np.int32)
-        slots = (
-            1 << (2 * limits.transitions - 1).bit_length()
-        )  # half of them stay free, so that search is short
+        slots = 1 << (2 * limits.transitions - 1).bit_length()  # half of them stay free: search is short
         self._keys, self._after = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
         self._automata = _Automata(
             *(size, rows, count, rules),
@@ -74,17 +72,21 @@ class KernelTransitions:
 
     def add(
         self,
+        number: int,
         mask_V: NDArray[np.bool_],
         otherwise_V: NDArray[np.bool_] | None,
         *,
         replaces: bool,
         is_idle: bool,
     ) -> None:
-        """Add the next state, with what is `Forbidden` in it; see `scriptforge.generation.automata`."""
+        """Add a state with what is `Forbidden` in it; see `scriptforge.generation.automata`.
+
+        No text may be in a state of this number.
+        """
         otherwise = 0 if otherwise_V is None else self._mask_address(otherwise_V)
         addresses = self._mask_address(mask_V), otherwise
-        self._forbidden_S4[len(self._masks)] = *addresses, replaces, is_idle
-        self._masks.append((mask_V, otherwise_V))
+        self._masks[number] = mask_V, otherwise_V
+        self._forbidden_S4[number] = *addresses, replaces, is_idle
 
     def learn(self, state: int, id_: int, after: int) -> None:
         """Add the transition from a state by a token."""
@@ -116,12 +118,6 @@ class KernelTransitions:
             raise ValueError(f"a mask of {before_BV.shape}, for {self.forbidden_2BV.shape[1:]}")
         before_BV = np.ascontiguousarray(before_BV, np.bool_)
         self._kernel.forbid(self._address, address_of(before_BV))
-
-    def forget(self) -> None:
-        """Forget all states and transitions."""
-        self._masks.clear()
-        self._after_idle_KV[:] = UNDECIDED
-        self._keys[:] = 0
 
     def _mask_address(self, mask_V: NDArray[np.bool_]) -> int:
         if mask_V.shape != self.forbidden_2BV.shape[2:] or not mask_V.flags.c_contiguous:

@@ -1,5 +1,6 @@
 /* The kernel, which `kernel.py` loads: recurrent networks that read token by token, operations on scores, the memory
-of what was said lately, the tokens that extend a word, automata over tokens, and orthogonal matrices.
+of what was said lately, who may speak next, the tokens that extend a word, automata over tokens, and orthogonal
+matrices.
 
 It knows numbers only: no Python, no files. Callers have checked all sizes; the indices of table rows are
 checked here. The file is compiled once for each kind of processor (`hatch_build.py`); the variants differ in
@@ -894,9 +895,8 @@ static double logarithm_of_selected(const float *scores, const uint8_t *is_selec
 }
 
 /* Writes the scores of layout tokens, (rows, layout), after giving the probability of those that are forbidden
-afterwards to the allowed cues, or without any to all allowed ones; see
-`generation/layout.py`. before, after: (rows, size), forbidden tokens; is_cue: (layout). Returns 0, or 1 if out of
-memory. */
+afterwards to the allowed cues, or without any to all allowed ones; see `generation/layout.py`. before, after: (rows,
+size), forbidden tokens; is_cue: (layout). Returns 0, or 1 if out of memory. */
 EXPORT int redistribute_layout(const float *logits, const uint8_t *before, const uint8_t *after, const uint8_t *is_cue, int64_t rows, int64_t size, int64_t layout, float *raised)
 {
     uint8_t *gives = malloc(2 * (size_t)layout + 1), *gains = gives + layout;
@@ -1063,13 +1063,13 @@ typedef struct {
     const double *newcomers; /* (N): how many lines of newcomers are expected, by the number of lines so far */
     double busiest, same_again, pseudocount, next, least, least_company;
     double busiest_power, same_power, newcomer_power, stranger_power;
-} Habits;
+} TurnRates;
 
 /* Returns the log ratio of expected to observed lines; 0 if there are no more than expected. */
-static double excess(const Habits *habits, double share, double came, int64_t lines)
+static double excess(const TurnRates *rates, double share, double came, int64_t lines)
 {
-    double expected = share * ((double)lines + habits->pseudocount), present = came + share * habits->pseudocount;
-    return present > expected ? log((expected > habits->least ? expected : habits->least) / present) : 0;
+    double expected = share * ((double)lines + rates->pseudocount), present = came + share * rates->pseudocount;
+    return present > expected ? log((expected > rates->least ? expected : rates->least) / present) : 0;
 }
 
 /* Writes the offsets of all cues, (S + 1), the last one's that of the cue before a spelled name.
@@ -1077,9 +1077,9 @@ static double excess(const Habits *habits, double share, double came, int64_t li
 spoken: (S), how many of the latest lines each speaker said; current: who spoke last, or below 0; lines: the
 number of the latest lines; count: index into `newcomers`; going_on, new: at how many of them the same speaker goes
 on, and somebody is new; room: (S). */
-EXPORT void weigh_cues(const Habits *habits, const int32_t *spoken, int64_t current, int64_t lines, int64_t count, int64_t going_on, int64_t new, float *offsets, float *room)
+EXPORT void weigh_cues(const TurnRates *rates, const int32_t *spoken, int64_t current, int64_t lines, int64_t count, int64_t going_on, int64_t new, float *offsets, float *room)
 {
-    int64_t speakers = habits->speakers, all_spoken = 0;
+    int64_t speakers = rates->speakers, all_spoken = 0;
     memset(offsets, 0, (size_t)(speakers + 1) * sizeof(float));
     if (!lines)
         return;
@@ -1088,20 +1088,20 @@ EXPORT void weigh_cues(const Habits *habits, const int32_t *spoken, int64_t curr
         if (spoken[i]) {
             all_spoken += spoken[i];
             for (int64_t n = 0; n < speakers; n++)
-                room[n] += (float)spoken[i] * habits->companions[i * speakers + n];
+                room[n] += (float)spoken[i] * rates->companions[i * speakers + n];
         }
-    double of_others = habits->newcomer_power * excess(habits, habits->newcomers[count] / (double)lines, (double)new + habits->next, lines);
+    double of_others = rates->newcomer_power * excess(rates, rates->newcomers[count] / (double)lines, (double)new + rates->next, lines);
     offsets[speakers] = (float)of_others;
     for (int64_t i = 0; i < speakers; i++) {
         if (spoken[i])
-            offsets[i] = (float)(habits->busiest_power * excess(habits, habits->busiest, spoken[i], lines));
+            offsets[i] = (float)(rates->busiest_power * excess(rates, rates->busiest, spoken[i], lines));
         else {
             double company = all_spoken ? room[i] / (double)all_spoken : 1;
-            offsets[i] = (float)(of_others + habits->stranger_power * log(company > habits->least_company ? company : habits->least_company));
+            offsets[i] = (float)(of_others + rates->stranger_power * log(company > rates->least_company ? company : rates->least_company));
         }
     }
     if (current >= 0 && spoken[current])
-        offsets[current] += (float)(habits->same_power * excess(habits, habits->same_again, (double)going_on + habits->next, lines));
+        offsets[current] += (float)(rates->same_power * excess(rates, rates->same_again, (double)going_on + rates->next, lines));
 }
 
 /* ---- Guidance ---- */

@@ -2,7 +2,8 @@
 
 It is compiled when the package is built, if there is a compiler, in one variant for each kind of processor;
 the fastest variant that this processor can run is loaded. It is optional: without it NumPy computes the same,
-only more slowly. `packed`, `scores`, `automata`, `echoes` and `extensions` call its functions.
+only more slowly. `packed`, `scores`, `automata`, `turns`,
+`echoes` and `extensions` call its functions.
 """
 
 import ctypes

@@ -89,8 +89,8 @@ class KernelTurns:
         companions, newcomers = address_of(companions_SS), address_of(newcomers_N)
         self._spoken, self._offsets = address_of(spoken_BS), address_of(offsets_BC)
         self._widths = spoken_BS.strides[0], offsets_BC.strides[0]
-        self._habits = _Habits(speakers, companions, newcomers, *rates)
-        self._address, self._room = ctypes.addressof(self._habits), address_of(self._room_S)
+        self._rates = _TurnRates(speakers, companions, newcomers, *rates)
+        self._address, self._room = ctypes.addressof(self._rates), address_of(self._room_S)
 
     def weigh(self, row: int, spoken: Spoken) -> None:
         """Update the terms of one text."""
@@ -99,9 +99,9 @@ class KernelTurns:
         self._kernel.weigh_cues(self._address, spoken_S, *spoken, offsets_C, self._room)
 
 
-class _Habits(ctypes.Structure):
+class _TurnRates(ctypes.Structure):
     _fields_ = (
         ("speakers", c_int64),
-        *((name, c_void_p) for name in ("companions", "newcomers_expected")),
+        *((name, c_void_p) for name in ("companions", "newcomers")),
         *((name, c_double) for name in TurnRates._fields),
     )

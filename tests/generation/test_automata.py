@@ -1,7 +1,9 @@
 """Automata that are built as texts reach them forbid what their rules say, with and without the kernel."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,15 @@ from support.kernels import all_kernels, computing_with
 
 from scriptforge.generation import automata
 from scriptforge.generation.automata import AfterIdle, Automata, Forbidden
+from scriptforge.generation.cast import CastConstraint, resolve_cast
 from scriptforge.generation.grammar import Mask
+from scriptforge.generation.known_names import KnownNames
+from scriptforge.generation.marks import Marks
+from scriptforge.generation.spelling import Spelling, WholeWords
+from scriptforge.options import GenerateOptions
+from scriptforge.run.marks import MarkHabits
+from scriptforge.vocabulary import LEVELS, Level, Vocabulary
+from scriptforge.vocabulary.lexicon import WordCount
 
 SIZE = 11
 
@@ -91,3 +101,76 @@ def test_they_forbid_what_their_rules_say(
                 assert well_formed_BV[row].tolist() == expected_V.tolist()
                 expected_V = naively(rules[split:], states[row][split:], expected_V)
                 assert forbidden_BV[row].tolist() == expected_V.tolist()
+
+
+@dataclass(frozen=True)
+class Interrupted(Sum):
+    """The same, but the first question for what a state forbids is interrupted."""
+
+    asked: set[int] = field(default_factory=set, hash=False)
+
+    def forbidden(self, state: int) -> Forbidden:
+        if state not in self.asked:
+            self.asked.add(state)
+            raise KeyboardInterrupt
+        self.asked.discard(state)
+        return super().forbidden(state)
+
+
+@pytest.mark.parametrize("room", [4, 4096], ids=["forgetting", "remembering"])
+def test_an_interrupted_step_can_be_made_again(room: int) -> None:
+    draw = np.random.default_rng(1)
+    nothing_1V = np.zeros((1, SIZE), np.bool_)
+    for loaded in (None, all_kernels()[0]):
+        rule, state = Interrupted(30), 0
+        with pytest.MonkeyPatch.context() as patch, computing_with(loaded):
+            for limit in ("_MIN_STATES", "_MAX_STATES", "_MAX_TRANSITIONS"):
+                patch.setattr(automata, limit, room)
+            followed = Automata([rule], [], SIZE, 1)
+            again = 0
+            for id_ in draw.integers(0, SIZE, 200).tolist():
+                for act in (
+                    partial(followed.advance, [id_], drawn=True),
+                    partial(followed.forbid, nothing_1V),
+                ):
+                    try:
+                        act()
+                    except KeyboardInterrupt:
+                        again += 1
+                        act()
+                state = rule.after(state, id_, drawn=True)
+                forbidden_1V, _ = followed.forbid(nothing_1V)
+                assert forbidden_1V[0].tolist() == naively([Sum(30)], [state], nothing_1V[0]).tolist()
+        assert again >= 10
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_rules_say_of_idle_states_what_they_say_of_each(
+    vocabulary_of: Callable[[Level], Vocabulary], level: Level
+) -> None:
+    vocabulary, draw = vocabulary_of(level), random.Random(1)
+    words = WordCount()
+    for text in vocabulary.token_texts:
+        words.add(text)
+    lexicon = words.lexicon()
+    cast = resolve_cast(GenerateOptions(cast=("Jerry", "newman"), next_speaker="newman"), vocabulary)
+    rules: list[Any] = [
+        Marks(MarkHabits(closed=["()", "“”"], turning=["to"]), vocabulary),
+        KnownNames(["Jerry", "newman"], vocabulary),
+        CastConstraint(cast, vocabulary, must_speak=True),
+        WholeWords(Spelling(lexicon, vocabulary)),
+    ]
+    for rule in rules:
+        states = {rule.start}
+        for _ in range(40):
+            state = rule.start
+            for id_ in draw.choices(range(vocabulary.size), k=20):
+                state = rule.after(state, id_, drawn=draw.random() < 0.7)
+                states.add(state)
+        idle = [state for state in states if rule.is_idle(state)]
+        for id_ in range(vocabulary.size):
+            common = rule.after_idle(id_)
+            for state in draw.sample(idle, min(10, len(idle))):
+                expected = state if common is AfterIdle.UNCHANGED else common
+                if common is not AfterIdle.UNDECIDED:
+                    assert rule.after(state, id_, drawn=True) == expected

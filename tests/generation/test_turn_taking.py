@@ -170,3 +170,18 @@ def test_a_damaged_state_is_refused(
     options = replace(OPTIONS, count=1, seed=None)
     with pytest.raises(RunError):
         Generation(model, word_vocabulary, options, after=damaged, habits=habits).write()
+
+
+def test_a_state_with_fractions_of_turns_is_refused(
+    word_vocabulary: Vocabulary, untrained_model: Make
+) -> None:
+    model, habits = untrained_model(word_vocabulary), Habits(TurnHabits(same_again=0.02, busiest=0.25))
+    begun = Generation(model, word_vocabulary, replace(OPTIONS, count=1, lines=6), habits=habits)
+    begun.write()
+    state = begun.pause()
+    decoder = {**state.decoder, "turns": state.decoder["turns"].astype(np.float64)}
+    options = replace(OPTIONS, count=1, seed=None)
+    with pytest.raises(RunError):
+        Generation(
+            model, word_vocabulary, options, after=replace(state, decoder=decoder), habits=habits
+        ).write()
