@@ -191,22 +191,44 @@ class CastMember:
     spellings: tuple[str, ...]
 
 
+class CastCount:
+    """Counts the lines and words of each speaker."""
+
+    def __init__(self) -> None:
+        self._lines: Counter[str] = Counter()
+        self._words: Counter[str] = Counter()
+        self._firsts: dict[str, int] = {}
+
+    def add(self, speaker: str, words: int, number: int) -> None:
+        """Add an element of dialogue, given its words and its own number among all elements."""
+        self._lines[speaker] += 1
+        self._words[speaker] += words
+        if speaker not in self._firsts:
+            self._firsts[speaker] = number
+
+    @property
+    def members(self) -> list[CastMember]:
+        """Return the speakers, spellings of a name merged; most lines first."""
+        spellings: dict[str, list[str]] = {}
+        for spelling, _ in self._lines.most_common():
+            spellings.setdefault(speaker_key(spelling), []).append(spelling)
+        members = [
+            CastMember(
+                speaker=own[0],
+                lines=sum(map(self._lines.__getitem__, own)),
+                words=sum(map(self._words.__getitem__, own)),
+                first=min(map(self._firsts.__getitem__, own)),
+                spellings=tuple(own),
+            )
+            for own in spellings.values()
+        ]
+        return sorted(members, key=lambda member: (-member.lines, -member.words, member.speaker))
+
+
 def cast(elements: Iterable[Element]) -> list[CastMember]:
     """Return the speakers and how much each says, spellings of a name merged; most lines first."""
-    spellings: Counter[str] = Counter()
-    words: Counter[str] = Counter()
-    firsts: dict[str, int] = {}
+    counted = CastCount()
     for number, element in enumerate(elements):
         if element.kind == "dialogue":
-            key = speaker_key(element.speaker)
-            spellings[element.speaker] += 1
-            words[key] += len(element.text.split())
-            firsts.setdefault(key, number)
-    names: dict[str, list[str]] = {}
-    for spelling, _ in spellings.most_common():
-        names.setdefault(speaker_key(spelling), []).append(spelling)
-    members = [
-        CastMember(own[0], sum(spellings[name] for name in own), words[key], firsts[key], tuple(own))
-        for key, own in names.items()
-    ]
-    return sorted(members, key=lambda member: (-member.lines, -member.words, member.speaker))
+            counted.add(element.speaker, len(element.text.split()), number)
+    return counted.members
