@@ -96,8 +96,11 @@ def without_stamp_behind(text: str) -> str:
 def has_date_or_half_day(text: str) -> bool:
     """Return whether a short text begins or ends with a stamp that has a date or a.m./p.m., as in chats."""
     head = _with_spaces(text)
-    before, behind = _ANY_BEFORE.match(head), _AT_END.search(head, max(0, len(head) - _LONGEST_STAMP))
-    return any(stamp is not None and _OF_DAY.search(stamp[0]) is not None for stamp in (before, behind))
+    before = _ANY_BEFORE.match(head)
+    if before and _OF_DAY.search(before[0]):
+        return True
+    behind = _AT_END.search(head, max(0, len(head) - _LONGEST_STAMP))
+    return behind is not None and _OF_DAY.search(behind[0]) is not None
 
 
 def is_stamp(text: str) -> bool:
