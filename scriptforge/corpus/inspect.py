@@ -265,16 +265,20 @@ def inspect_corpus(
 
 
 class _Stretch:
-    """A document or scene that is being read: the hash of its contents so far, and its number of words."""
+    """A document or scene that is being read.
+
+    Attributes:
+        text: the title, the heading or the first line.
+        number: the number of the first element.
+        hash: a hash of the contents so far; a scene's heading is not part of its own.
+        heading: a hash of a scene's heading, and 0 if it has none.
+        words: the number of words in a scene so far.
+    """
 
     def __init__(self, text: str, number: int) -> None:
         self.text = text
         self.number = number
-        self.hash = self.words = 0
-
-    def add(self, element_hash: int, words: int) -> None:
-        self.hash = hash((self.hash, element_hash))
-        self.words += words
+        self.hash = self.heading = self.words = 0
 
 
 class _Tally:
@@ -325,16 +329,16 @@ class _Tally:
         if self._scene is None or kind == "heading":
             self._end_scene()
             self._scene = _Stretch(text, number)
+        scene = self._scene
         said = " ".join(words).casefold()
-        same = hash((kind, speaker_key(speaker), said))
-        if self._document:
-            self._document.add(same, length)
         if kind == "heading":
+            scene.heading = hash(("heading", said))
             return
         if kind == "dialogue":
             self.cast.add(speaker, length, number)
-        self._scene.text = self._scene.text or text
-        self._scene.add(same, length)
+        scene.text = scene.text or text
+        scene.hash = hash((scene.hash, kind, speaker_key(speaker), said))
+        scene.words += length
         if length >= LONG_LINE_WORDS:
             self.long_lines.add(hash(said), text, number)
 
@@ -345,7 +349,8 @@ class _Tally:
         self._document = None
 
     def _end_scene(self) -> None:
-        if self._scene:
+        if self._scene and self._document:
+            self._document.hash = hash((self._document.hash, self._scene.heading, self._scene.hash))
             self.scene_count += 1
             if self._scene.words >= LONG_SCENE_WORDS:
                 self.scenes.add(self._scene.hash, self._scene.text, self._scene.number)

@@ -199,8 +199,8 @@ class CastCount:
         self._words: Counter[str] = Counter()
         self._firsts: dict[str, int] = {}
 
-    def add(self, speaker: str, words: int, number: int) -> None:
-        """Add an element of dialogue, given its words and its own number among all elements."""
+    def add(self, speaker: str, words: int, number: int = 0) -> None:
+        """Add an element of dialogue: the number of its words, and its own if `first` matters."""
         self._lines[speaker] += 1
         self._words[speaker] += words
         if speaker not in self._firsts:
