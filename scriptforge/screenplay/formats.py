@@ -5,6 +5,7 @@ knows neither where lines come from nor what any format looks like.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from scriptforge.errors import unknown_name
@@ -161,7 +162,7 @@ def read(lines: Iterable[str], format: str | None = None, suffix: str = "") -> R
     Raises:
         UsageError: no format has that name.
     """
-    head, lines = peek(_single_lines(lines))
+    head, lines = peek(chain.from_iterable(map(_single_lines, lines)))
     chosen, reason = _choose(head, format, suffix)
     if chosen is plain_layouts.PROSE and format is None and len(head) == HEAD_LINES:
         chosen, reason, head, lines = _look_further(lines, reason, head)
@@ -214,13 +215,12 @@ def _look_further(
     return plain_layouts.PROSE, reason, head, lines
 
 
-def _single_lines(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the texts as single lines, without byte-order marks and line ends, all of Unicode's included."""
-    for text in texts:
-        lines = text.removeprefix("\ufeff").splitlines() or [""]
-        if isinstance(text, LinePart):
-            lines[-1] = LinePart(lines[-1])
-        yield from lines
+def _single_lines(text: str) -> list[str]:
+    """Return a text as single lines, without a byte-order mark and line ends, all of Unicode's included."""
+    lines = text.removeprefix("\ufeff").splitlines() or [""]
+    if isinstance(text, LinePart):
+        lines[-1] = LinePart(lines[-1])
+    return lines
 
 
 def write(script: Script, format: str) -> str:

@@ -143,10 +143,14 @@ class CueStyle:
 
     def cue(self, line: str) -> Cue | None:
         """Return the cue on a stripped line; None if it is not one."""
+        return self.split(line) if self.may_occur_in(line) else None
+
+    def may_occur_in(self, text: str) -> bool:
+        """Return whether a text has a mark that every cue has, if there are such marks."""
         for mark in self.marks:
-            if mark in line:
-                return self.split(line)
-        return None if self.marks else self.split(line)
+            if mark in text:
+                return True
+        return not self.marks
 
 
 def _is_titled(name: str) -> bool:

@@ -44,6 +44,7 @@ _LOG_LEVEL = re.compile(
 )
 _DATE_WITH_YEAR = re.compile(rf"(?=.*\d{{4}}){_DATE}")
 _OF_SYSTEM_LOG = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ [\w./-]+(?:\[\d+\])?:")
+_DIGIT = re.compile(r"\d")
 _LONGEST_STAMP = 90
 _SPACES = re.compile("[\xa0\u2007\u2009\u202f\u3000]")
 
@@ -69,6 +70,8 @@ def stamp_before(line: str) -> Stamp | None:
     if not line or not (line[0] in "[(<" or line[0].isalnum()):
         return None
     head = _with_spaces(line[:_LONGEST_STAMP])
+    if not _DIGIT.search(head):
+        return None
     dated = _DATED_STAMP.match(head)
     found = dated or _CLOCK_STAMP.match(head)
     if not found:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from itertools import chain, pairwise
+from operator import methodcaller
 from typing import NamedTuple
 
 from scriptforge.screenplay import name_line, plain_layouts
@@ -95,7 +96,8 @@ def _layout(head: Sequence[str]) -> _Layout:
     skipped = _front_matter(head)
     lines = list(_book(head))
     printed = Counter(filter(None, map(str.strip, lines)))
-    layouts = [_layout_of_style(style, lines) for style in STYLES if _occurs(style, printed)]
+    styles = filter(methodcaller("may_occur_in", "".join(printed)), STYLES)
+    layouts = [_layout_of_style(style, lines) for style in styles if _occurs(style, printed)]
     if skipped:
         simple = (
             (name_line.recognise, name_line.parse),
