@@ -236,7 +236,7 @@ def parse(
         try:
             if elsewhere:
                 found, rows_from_0 = elsewhere()
-                yield from (row._replace(document=first + row.document) for row in rows_from_0)
+                yield from (ScriptRow(first + document, *rest) for document, *rest in rows_from_0)
             else:
                 parser = _FileParser(corpus.source, file, plain)
                 rows = parser.rows(first)

@@ -87,8 +87,11 @@ class _Message(NamedTuple):
 
 def _message(line: str) -> _Message | None:
     """Return the message that a line opens, or None if it opens none."""
-    is_placed = not line.isascii() and _PLACED.search(line) is not None
-    bare = _without_marks(line if is_placed else _without_edit(line))
+    bare = line.rstrip()
+    is_placed = not bare.isascii() and _PLACED.search(bare) is not None
+    if not is_placed and bare.endswith(">"):
+        bare = _EDITED.sub("", bare)
+    bare = _without_marks(bare)
     if "] [" in bare and (pair := _IN_BRACKETS.fullmatch(bare)):
         return _Message(pair["name"], pair["text"], is_said=True)
     stamp = stamp_before(bare)
@@ -141,12 +144,6 @@ def _without_marks(line: str) -> str:
     return line.rstrip() if line.isascii() else _MARKS.sub("", line).rstrip()
 
 
-def _without_edit(line: str) -> str:
-    """Return a line without the note that it was edited, and without white space at the end."""
-    line = line.rstrip()
-    return _EDITED.sub("", line) if line.endswith(">") else line
-
-
 def _is_note(line: str) -> bool:
     """Return whether a line that opens no message is a note by the program: a log begins, the day changes."""
     bare = _without_marks(line).strip()
@@ -178,7 +175,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     for line in lines:
         message = _message(line)
         if message is None and said and size < _LONGEST_MESSAGE and not _is_note(line):
-            said.append(_without_marks(_without_edit(line)))
+            said.append(_without_marks(_EDITED.sub("", line.rstrip())))
             size += len(line) + 1
             continue
         if said:

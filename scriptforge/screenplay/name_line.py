@@ -252,10 +252,9 @@ def render_line(element: Element, is_marked: bool = False) -> str:
 
     Each line break in the text starts another line, indented by four spaces.
     """
-    if "\n" not in element.text:
-        return _render_first_line(element, element.text, is_marked)
-    first, *more = element.text.split("\n")
-    return f"\n{CONTINUATION}".join([_render_first_line(element, first, is_marked), *more])
+    first = element.text.partition("\n")[0]
+    more = element.text[len(first) :].replace("\n", f"\n{CONTINUATION}")
+    return _render_first_line(element, first, is_marked) + more
 
 
 def rendered_length(element: Element) -> int:

@@ -147,8 +147,10 @@ def strip_lines(text: str) -> str:
     """Normalise a text, such as a title, as `normalise` does the text of an element."""
     if text.isprintable():  # one line without controls, as most are
         return text.strip()
-    lines = map(str.strip, visible_text(text).splitlines())
-    return "\n".join(filter(None, lines))
+    lines = text.splitlines()
+    if not all(map(str.isprintable, lines)):
+        lines = visible_text(text).splitlines()
+    return "\n".join(filter(None, map(str.strip, lines)))
 
 
 def visible_text(text: str) -> str:
