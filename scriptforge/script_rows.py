@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scriptforge.screenplay.script import KINDS, Element
 
@@ -135,10 +135,12 @@ def read_rows(path: Path) -> Iterator[ScriptRow]:
                 raise ValueError("its columns are other ones")
             for number in range(file.num_row_groups):
                 block = file.read_row_group(number)
-                rows = list(map(ScriptRow, *(column.to_pylist() for column in block.columns)))
-                _check(rows, last, has_gaps=any(column.null_count for column in block.columns))
-                yield from rows
-                last = rows[-1].document if rows else last
+                if any(column.null_count for column in block.columns):
+                    raise ValueError("it lacks values")
+                columns = [column.to_pylist() for column in block.columns]
+                _check(columns, last)
+                yield from map(ScriptRow, *columns)
+                last = columns[0][-1] if columns[0] else last
     except pyarrow.ArrowException as error:
         raise ValueError(str(error)) from error
 
@@ -149,13 +151,9 @@ def _schema() -> "pyarrow.Schema":
     return pyarrow.schema([*zip(ScriptRow._fields, _COLUMN_TYPES, strict=True)])
 
 
-def _check(rows: list[ScriptRow], last: int, *, has_gaps: bool) -> None:
+def _check(columns: list[list[Any]], last: int) -> None:
     """Raise a `ValueError` if `write_rows` cannot have written the rows after those of document `last`."""
-    numbers = [last, *(row.document for row in rows)] if not has_gaps else []
-    if (
-        has_gaps
-        or numbers != sorted(numbers)
-        or not _KINDS.issuperset(row.kind for row in rows)
-        or any(row.characters < 0 for row in rows)
-    ):
+    documents, _, kinds, _, _, characters, _ = columns
+    numbers = [last, *documents]
+    if numbers != sorted(numbers) or not _KINDS.issuperset(kinds) or min(characters, default=0) < 0:
         raise ValueError("it holds rows that nobody wrote")

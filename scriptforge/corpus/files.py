@@ -9,7 +9,7 @@ all cells of a column to have one type.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -232,8 +232,11 @@ def _lines(path: Path, name: str, examination: Examination) -> Iterator[str]:
             lines: Iterator[str] = _lines_in_parts(file) if is_long else file
             if examination.nuls:
                 lines = (type(line)(line.replace("\0", "")) for line in lines)
-            for is_blank, run in groupby(lines, str.isspace):
-                yield from islice(run, _MOST_BLANK_LINES if is_blank else None)
+            blank = 0
+            for line in lines:
+                blank = blank + 1 if line.isspace() else 0
+                if blank <= _MOST_BLANK_LINES:
+                    yield line
     except (OSError, UnicodeError) as error:
         raise CorpusError(
             f"“{name}” cannot be read as text: {first_line(error)}.", "Open the file and correct it there."

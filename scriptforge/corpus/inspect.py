@@ -17,7 +17,7 @@ from scriptforge.corpus.workers import parsing_pool
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import InspectOptions
 from scriptforge.screenplay.name_line import write
-from scriptforge.screenplay.script import KINDS, CastMember, Element, Kind, cast, speaker_key
+from scriptforge.screenplay.script import KINDS, CastCount, CastMember, Element, Kind, speaker_key
 from scriptforge.script_rows import LineNumbering, Location, ScriptRow
 from scriptforge.workspace import Workspace
 
@@ -232,7 +232,8 @@ def inspect_corpus(
     tally = _Tally()
     with parsing_pool(workers, cluster, [corpus]) as pool:
         rows = parse(corpus, plain=False, parsing=parsing, pool=pool)
-        members = cast(tally.elements(report_rows(rows, on_progress, "Reading")))
+        tally.count(report_rows(rows, on_progress, "Reading"))
+    members = tally.cast.members
     locate = tally.numbering.locate
     return Inspection(
         format=parsing.text_format,
@@ -264,16 +265,20 @@ def inspect_corpus(
 
 
 class _Stretch:
-    """A document or scene that is being read: the hash of its contents so far, and its number of words."""
+    """A document or scene that is being read.
+
+    Attributes:
+        text: the title, the heading or the first line.
+        number: the number of the first element.
+        hash: a hash of the contents so far; a scene's heading is not part of its own.
+        heading: a hash of a scene's heading, and 0 if it has none.
+        words: the number of words in a scene so far.
+    """
 
     def __init__(self, text: str, number: int) -> None:
         self.text = text
         self.number = number
-        self.hash = self.words = 0
-
-    def add(self, element_hash: int, words: int) -> None:
-        self.hash = hash((self.hash, element_hash))
-        self.words += words
+        self.hash = self.heading = self.words = 0
 
 
 class _Tally:
@@ -285,22 +290,24 @@ class _Tally:
         kinds: the number of elements of each kind.
         words: the number of words in their texts.
         beginning: the first elements, as a sample.
+        cast: how much each speaker says.
         documents: repeated documents; `scenes` and `long_lines` likewise.
     """
 
     def __init__(self) -> None:
         self.numbering = LineNumbering()
         self.scene_count = self.words = 0
-        self.kinds: Counter[Kind] = Counter()
+        self.kinds: Counter[str] = Counter()
         self.beginning: list[Element] = []
+        self.cast = CastCount()
         self.documents = Repetition(self.numbering)
         self.scenes = Repetition(self.numbering)
         self.long_lines = Repetition(self.numbering)
         self._document: _Stretch | None = None
         self._scene: _Stretch | None = None
 
-    def elements(self, rows: Iterable[ScriptRow]) -> Iterator[Element]:
-        """Yield each element after counting it."""
+    def count(self, rows: Iterable[ScriptRow]) -> None:
+        """Count all rows."""
         document = -1
         for number, row in enumerate(rows):
             if row.document != document:
@@ -308,30 +315,32 @@ class _Tally:
                 self._end_document()
                 self.numbering.begin_document(row.title, number)
                 self._document = _Stretch(row.title, number)
-            element = row.element
-            self._count(element, number)
-            yield element
+            self._count(row, number)
         self._end_document()
 
-    def _count(self, element: Element, number: int) -> None:
-        words = element.text.split()
-        self.kinds[element.kind] += 1
-        self.words += len(words)
-        if len(self.beginning) < SAMPLE_LINES:
-            self.beginning.append(element)
-        if self._scene is None or element.kind == "heading":
+    def _count(self, row: ScriptRow, number: int) -> None:
+        kind, speaker, text = row.kind, row.speaker, row.text
+        words = text.split()
+        length = len(words)
+        self.kinds[kind] += 1
+        self.words += length
+        if number < SAMPLE_LINES:
+            self.beginning.append(row.element)
+        if self._scene is None or kind == "heading":
             self._end_scene()
-            self._scene = _Stretch(element.text, number)
+            self._scene = _Stretch(text, number)
+        scene = self._scene
         said = " ".join(words).casefold()
-        same = hash((element.kind, speaker_key(element.speaker), said))
-        if self._document:
-            self._document.add(same, len(words))
-        if element.kind == "heading":
+        if kind == "heading":
+            scene.heading = hash(("heading", said))
             return
-        self._scene.text = self._scene.text or element.text
-        self._scene.add(same, len(words))
-        if len(words) >= LONG_LINE_WORDS:
-            self.long_lines.add(hash(said), element.text, number)
+        if kind == "dialogue":
+            self.cast.add(speaker, length, number)
+        scene.text = scene.text or text
+        scene.hash = hash((scene.hash, kind, speaker_key(speaker), said))
+        scene.words += length
+        if length >= LONG_LINE_WORDS:
+            self.long_lines.add(hash(said), text, number)
 
     def _end_document(self) -> None:
         self._end_scene()
@@ -340,7 +349,8 @@ class _Tally:
         self._document = None
 
     def _end_scene(self) -> None:
-        if self._scene:
+        if self._scene and self._document:
+            self._document.hash = hash((self._document.hash, self._scene.heading, self._scene.hash))
             self.scene_count += 1
             if self._scene.words >= LONG_SCENE_WORDS:
                 self.scenes.add(self._scene.hash, self._scene.text, self._scene.number)

@@ -14,7 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ _HASHES, _HASHES_IN_BAND = 126, 3
 99.6 % at 0.5, and 0.5 % at 0.05; unrelated scripts are less similar."""
 
 _SEED = 1
-_WORDS_AT_ONCE = 4000
+_CHARACTERS_AT_ONCE = 20_000
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
 _ASCII_WORDS = bytes(code if re.match(r"[a-z0-9_]", chr(code)) else ord(" ") for code in range(256))
 """A table for `bytes.translate` that leaves words in lower case, as `_WORD` finds them, between spaces."""
@@ -63,13 +63,16 @@ class Sketcher:
     def __init__(self, title: str, file: str) -> None:
         self._title, self._file = title, file
         self._hash = RMinHash(num_perm=_HASHES, seed=_SEED)
+        self._texts: list[str] = []
+        self._characters = 0
         self._words: list[str] = []
         self._phrases = 0
 
     def add(self, text: str) -> None:
         """Add the next text of the script."""
-        self._words += _words_of(text)
-        if len(self._words) > _WORDS_AT_ONCE:
+        self._texts.append(text)
+        self._characters += len(text)
+        if self._characters > _CHARACTERS_AT_ONCE:
             self._hash_phrases()
 
     def sketch(self) -> Sketch:
@@ -79,6 +82,9 @@ class Sketcher:
         return Sketch(self._title, self._file, digest if self._phrases + PHRASE_WORDS > MIN_WORDS else b"")
 
     def _hash_phrases(self) -> None:
+        for _, texts in groupby(self._texts, str.isascii):
+            self._words += _words_of("\n".join(texts))
+        self._texts, self._characters = [], 0
         shifted = (self._words[start:] for start in range(PHRASE_WORDS))
         phrases = [*map(" ".join, zip(*shifted, strict=False))]
         self._hash.update(phrases)

@@ -236,7 +236,7 @@ def parse(
         try:
             if elsewhere:
                 found, rows_from_0 = elsewhere()
-                yield from (row._replace(document=first + row.document) for row in rows_from_0)
+                yield from (ScriptRow._make((first + row.document, *row[1:])) for row in rows_from_0)
             else:
                 parser = _FileParser(corpus.source, file, plain)
                 rows = parser.rows(first)

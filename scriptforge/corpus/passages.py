@@ -14,7 +14,7 @@ original order, unchanged. This module does not deal with tokens.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from scriptforge.dataset import Division, divide_sources
@@ -137,18 +137,22 @@ def cut_passages(
 def _cut(
     split_rows: Iterable[tuple[str, ScriptRow]], sizes: Sequence[int]
 ) -> Iterator[tuple[str, list[ScriptRow]]]:
-    for (split, document), group in groupby(split_rows, key=lambda each: (each[0], each[1].document)):
-        longest = LONGEST_PASSAGE if sizes[document] > LONGEST_PASSAGE else math.inf
-        passage: list[ScriptRow] = []
-        characters = 0
-        for _, row in group:
-            begins_scene = row.kind == "heading" and characters > longest / 2
-            if passage and (begins_scene or characters + row.characters > longest):
-                yield split, passage
-                passage, characters = [], 0
-            passage.append(row)
-            characters += row.characters
-        yield split, passage
+    passage: list[ScriptRow] = []
+    characters, longest = 0, math.inf
+    last_split, last_document = "", -1
+    for split, row in split_rows:
+        is_other = row.document != last_document or split != last_split
+        begins_scene = row.kind == "heading" and characters > longest / 2
+        if passage and (is_other or begins_scene or characters + row.characters > longest):
+            yield last_split, passage
+            passage, characters = [], 0
+        if is_other:
+            last_split, last_document = split, row.document
+            longest = LONGEST_PASSAGE if sizes[row.document] > LONGEST_PASSAGE else math.inf
+        passage.append(row)
+        characters += row.characters
+    if passage:
+        yield last_split, passage
 
 
 class _Portion:

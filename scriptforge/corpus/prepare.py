@@ -14,9 +14,9 @@ Tokenising the same text at another level or with another vocabulary needs only 
 
 import math
 import shutil
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ from scriptforge.dataset import (
 from scriptforge.errors import CorpusError, UsageError
 from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import Level, PrepareOptions
-from scriptforge.screenplay.script import cast
+from scriptforge.screenplay.script import CastCount
 from scriptforge.screenplay.table import parse_columns
 from scriptforge.script_rows import read_rows
 from scriptforge.workspace import (
@@ -297,10 +297,14 @@ def _cast(text: ParsedText, plan: TokenPlan) -> list[Member]:
     if plan.plain:
         return []
     apart = casts_apart(plan, text)
+    casts: defaultdict[str | None, CastCount] = defaultdict(CastCount)
+    for row in read_rows(text.path):
+        if row.kind == "dialogue":
+            casts[row.source if apart else None].add(row.speaker, len(row.text.split()))
     members = [
         Member(speaker=member.speaker, lines=member.lines, words=member.words, source=source)
-        for source, rows in groupby(read_rows(text.path), lambda row: row.source if apart else None)
-        for member in cast(row.element for row in rows)
+        for source, counted in casts.items()
+        for member in counted.members
     ]
     return sorted(members, key=lambda member: (-member.lines, -member.words, member.speaker))
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from itertools import groupby
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple, Self
@@ -31,7 +31,7 @@ from scriptforge.corpus.options import TokenPlan
 from scriptforge.corpus.passages import ParsedText, Passage, interleave
 from scriptforge.corpus.workers import Pool
 from scriptforge.dataset import SplitDescription
-from scriptforge.screenplay.script import Element, cast, speaker_key
+from scriptforge.screenplay.script import CastCount, speaker_key
 from scriptforge.vocabulary import Encoded, Vocabulary
 from scriptforge.vocabulary.borrowed import BORROW_BELOW_CHARACTERS, borrow
 from scriptforge.vocabulary.lexicon import Lexicon, WordCount
@@ -119,31 +119,25 @@ def _count(text: ParsedText, plan: TokenPlan) -> _Counted:
     apart = casts_apart(plan, text)
     alphabet: set[str] = set()
     words = WordCount()
+    casts: defaultdict[str, CastCount] = defaultdict(CastCount)
     characters = 0
-
-    def elements() -> Iterator[tuple[str, Element]]:
-        nonlocal characters
-        for passage in text.training_passages("Counting"):
-            characters += passage.characters
-            for row in passage.rows:
-                said = row.text.lower() if plan.lower else row.text
-                alphabet.update(said)
-                words.add(said)
-                words.add(row.speaker)
-                if not plan.plain:
-                    yield passage.source if apart else _ONE_CAST, row.element
-
-    by_source = groupby(elements(), key=lambda each: each[0])
-    speakers_with_token = {
-        source: _with_token(element for _, element in group) for source, group in by_source
-    }
+    for passage in text.training_passages("Counting"):
+        characters += passage.characters
+        texts = [row.text.lower() if plan.lower else row.text for row in passage.rows]
+        alphabet.update(*texts)
+        words.add(*chain.from_iterable(zip(texts, (row.speaker for row in passage.rows), strict=True)))
+        counted = casts[passage.source if apart else _ONE_CAST]
+        for row in passage.rows:
+            if row.kind == "dialogue":
+                counted.add(row.speaker, len(row.text.split()))
+    speakers_with_token = {source: _with_token(counted) for source, counted in casts.items()}
     lexicon = None if plan.level == "word" else words.lexicon()
     return _Counted(speakers_with_token, characters, len(alphabet), lexicon)
 
 
-def _with_token(elements: Iterable[Element]) -> list[str]:
+def _with_token(counted: CastCount) -> list[str]:
     """Return the speakers of one cast who get a token of their own."""
-    return [each.speaker for each in cast(elements)[:MAX_SPEAKERS] if each.lines >= SPEAKER_MIN_LINES]
+    return [each.speaker for each in counted.members[:MAX_SPEAKERS] if each.lines >= SPEAKER_MIN_LINES]
 
 
 def _texts(

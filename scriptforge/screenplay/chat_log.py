@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from scriptforge.screenplay.format import Evidence, Format, Parsed, percentage
-from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.script import Element, cached
 from scriptforge.screenplay.time_stamps import CLOCK, Stamp, is_from_program_log, is_stamp, stamp_before
 
 _MARKS = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
@@ -40,6 +40,9 @@ _NOTED = re.compile(
     r"(?:-!-|\*{3}|-->|<--|--(?:\s|$)|=-=|<-(?:\s|$)|->(?:\s|$)|<=|=>|⇐|→|←|ℹ|-[^\s-][^\s]{0,30}-\s|!\s"
     r"|\*\s+\S+ (?:\([^\s@]+@\S+\) )?(?:has |have )?(?:joined|left|quit|parted|sets mode|is now known as)\b)"
 )
+_OPENINGS = frozenset("-*<=!⇐→←ℹ")
+"""What `_DONE` and `_NOTED` begin with."""
+
 _LOG_NOTE = re.compile(
     r"(?:---|\*{3,4}|===) ?(?:Log|Day|BEGIN|END|ENDING|Session)\b"
     r"|Session (?:Start|Ident|Close|Time)\b|\[LINE\]|Saved on:|-{5,}[^-]+-{5,}$"
@@ -84,44 +87,61 @@ class _Message(NamedTuple):
 
 def _message(line: str) -> _Message | None:
     """Return the message that a line opens, or None if it opens none."""
-    is_placed = _PLACED.search(line) is not None
-    bare = _without_marks(line if is_placed else _EDITED.sub("", line.rstrip()))
-    if pair := _IN_BRACKETS.fullmatch(bare):
+    bare = line.rstrip()
+    is_placed = not bare.isascii() and _PLACED.search(bare) is not None
+    if not is_placed and bare.endswith(">"):
+        bare = _EDITED.sub("", bare)
+    bare = _without_marks(bare)
+    if "] [" in bare and (pair := _IN_BRACKETS.fullmatch(bare)):
         return _Message(pair["name"], pair["text"], is_said=True)
     stamp = stamp_before(bare)
     if not stamp:
         return None
     body = bare[stamp.end :]
-    if _NOTED.match(body) or stamp.gap.startswith("\t\t"):
+    is_marked = body[:1] in _OPENINGS
+    if (is_marked and _NOTED.match(body)) or stamp.gap.startswith("\t\t"):
         return _Message("", body, is_noted=True)
-    if _DONE.fullmatch(body):
+    if is_marked and _DONE.fullmatch(body):
         return _Message("", _BAR.sub("* ", body))
     spoken = _spoken(body, stamp)
     if spoken:
-        is_omitted = is_placed or _OMITTED.fullmatch(spoken["text"])
-        name = _NUMBERED.sub("", spoken["name"].strip()).translate(_BRACKETS)
-        return _Message(name, spoken["text"], is_said=not is_omitted)
+        name, text = spoken["name"], spoken["text"]
+        return _Message(_without_number(name), text, not (is_placed or _OMITTED.fullmatch(text)))
     is_apart = stamp.is_bracketed or "-" in stamp.gap or "–" in stamp.gap
     return _Message("", body) if body and stamp.is_dated and is_apart else None
 
 
 def _spoken(body: str, stamp: Stamp) -> re.Match[str] | None:
     """Match the name and the text in a line after its time; None if it has no name."""
-    found = _NICKNAME.fullmatch(body) or _BARRED.fullmatch(body) or _DIRECTED.fullmatch(body)
-    if not found and "\t" in stamp.gap + body:
-        found = _COLUMNS.fullmatch(body)
+    found = (
+        (body.startswith("<") and _NICKNAME.fullmatch(body))
+        or (("|" in body or "│" in body) and _BARRED.fullmatch(body))
+        or (body.startswith("From") and _DIRECTED.fullmatch(body))
+        or (("\t" in stamp.gap or "\t" in body) and _COLUMNS.fullmatch(body))
+    )
     if found:
         return found
     named = _NAMED.fullmatch(body)
-    if not named or len(named["name"].split()) > _MAX_WORDS_IN_A_NAME or is_from_program_log(named["name"]):
+    if not named or not _may_be_sender(named["name"]):
         return None
     if stamp.is_bracketed:
         return named if stamp.is_dated or not stamp.gap else None
     return named if stamp.is_dated and (stamp.gap.strip() or not named["name"][0].islower()) else None
 
 
+@cached
+def _may_be_sender(name: str) -> bool:
+    return len(name.split()) <= _MAX_WORDS_IN_A_NAME and not is_from_program_log(name)
+
+
+@cached
+def _without_number(name: str) -> str:
+    """Return the name of a sender without Discord's number, and without brackets."""
+    return _NUMBERED.sub("", name.strip()).translate(_BRACKETS)
+
+
 def _without_marks(line: str) -> str:
-    return _MARKS.sub("", line).rstrip()
+    return line.rstrip() if line.isascii() else _MARKS.sub("", line).rstrip()
 
 
 def _is_note(line: str) -> bool:

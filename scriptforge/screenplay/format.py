@@ -220,7 +220,7 @@ def blocks(
     block: list[str] = []
     size = 0
     for line in lines:
-        is_blank = not line.strip()
+        is_blank = not line or line.isspace()
         if block and ((is_blank and ends(block, line)) or size > _LONGEST_BLOCK):
             yield block
             block, size = [], 0

@@ -5,6 +5,7 @@ knows neither where lines come from nor what any format looks like.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from scriptforge.errors import unknown_name
@@ -68,15 +69,16 @@ WRITERS: dict[str, Writer] = {
 ONE_SCRIPT_FORMATS = frozenset({"fdx"})
 """Keys of `WRITERS` for formats with one script per file."""
 
+_OF_XML = (final_draft.FORMAT, ttml.FORMAT, xml_play.FORMAT)
+"""The formats that are certain by how a text begins, whatever else its lines look like."""
+
 _FIRST_LINES = 500
 _CLEAR_SCORE, _CLEAR_LEAD = 0.9, 0.5
 """Which score, and which lead over all others, make it needless to look at more than the first lines."""
 
 _EXAMPLES = 3
 _MAX_SPEAKERS_NOTED = 10_000
-_UNAMBIGUOUS = frozenset(
-    {final_draft.FORMAT.name, ttml.FORMAT.name, xml_play.FORMAT.name, subtitles.FORMAT.name}
-)
+_UNAMBIGUOUS = frozenset({*(each.name for each in _OF_XML), subtitles.FORMAT.name})
 
 
 class Reading:
@@ -160,7 +162,7 @@ def read(lines: Iterable[str], format: str | None = None, suffix: str = "") -> R
     Raises:
         UsageError: no format has that name.
     """
-    head, lines = peek(_single_lines(lines))
+    head, lines = peek(chain.from_iterable(map(_single_lines, lines)))
     chosen, reason = _choose(head, format, suffix)
     if chosen is plain_layouts.PROSE and format is None and len(head) == HEAD_LINES:
         chosen, reason, head, lines = _look_further(lines, reason, head)
@@ -184,6 +186,10 @@ def _choose(head: Sequence[str], name: str | None, suffix: str) -> tuple[Format,
 
 def _recognise(head: Sequence[str]) -> tuple[Format, str]:
     """Return the format that best explains some lines, and the reason; their beginning may be enough."""
+    in_xml = ((each, each.recognise(head)) for each in _OF_XML)
+    certain = next(((each, found) for each, found in in_xml if found.score == 1), None)
+    if certain and certain[0].recognise(head[:_FIRST_LINES]) == certain[1]:
+        return certain[0], certain[1].reason
     evidence = [each.recognise(head[:_FIRST_LINES]) for each in FORMATS]
     second, first = sorted(each.score for each in evidence)[-2:]
     if len(head) > _FIRST_LINES and (first < _CLEAR_SCORE or first - second < _CLEAR_LEAD):
@@ -209,12 +215,12 @@ def _look_further(
     return plain_layouts.PROSE, reason, head, lines
 
 
-def _single_lines(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the texts as single lines, without byte-order marks and line ends, all of Unicode's included."""
-    for text in texts:
-        *lines, last = text.removeprefix("\ufeff").splitlines() or ("",)
-        yield from lines
-        yield LinePart(last) if isinstance(text, LinePart) else last
+def _single_lines(text: str) -> list[str]:
+    """Return a text as single lines, without a byte-order mark and line ends, all of Unicode's included."""
+    lines = text.removeprefix("\ufeff").splitlines() or [""]
+    if isinstance(text, LinePart):
+        lines[-1] = LinePart(lines[-1])
+    return lines
 
 
 def write(script: Script, format: str) -> str:

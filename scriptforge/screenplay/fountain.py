@@ -224,7 +224,10 @@ def _parse_paragraph(paragraph: Sequence[str]) -> Iterator[Element]:
         asides = [*map(_is_parenthetical, spoken)]
         text = join_speech(map(Part, spoken, asides)) if any(asides) else "\n".join(spoken)
         speech = Element("dialogue", text, cue)
-        yield speech if normalise(speech) else Element("action", cue)
+        yield speech if text[:1].isalnum() or normalise(speech) else Element("action", cue)
+        return
+    if len(paragraph) == 1:
+        yield _parse_line(paragraph[0])
         return
     for kind, elements in groupby(map(_parse_line, paragraph), key=attrgetter("kind")):
         yield Element(kind, "\n".join(element.text for element in elements))

@@ -115,7 +115,7 @@ def mask_escapes(line: str) -> str:
 
 def without_marks(line: str) -> str:
     """Return a line without emphasis marks, and with the characters that `mask_escapes` replaced."""
-    bare = _without_emphasis(line)
+    bare = _without_emphasis(line) if "*" in line or "_" in line else line
     return bare if bare.isascii() else _SET_ASIDE.sub(lambda match: chr(ord(match[0]) - _ASIDE), bare)
 
 
@@ -125,8 +125,6 @@ def _without_emphasis(line: str) -> str:
     A mark opens only before a word and closes only after one: the asterisks of `4 * 4 * 4` and `*69 and *23`
     are ordinary characters. So is an underscore between letters.
     """
-    if "*" not in line and "_" not in line:
-        return line
     opened: dict[str, tuple[int, int]] = {}
     paired: list[tuple[int, int]] = []
     for run in _RUN.finditer(line):

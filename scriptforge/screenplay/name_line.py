@@ -87,6 +87,13 @@ class _Printed(NamedTuple):
 
 def parse_line(line: str) -> Parsed:
     """Parse a line that is stripped and not blank, whatever surrounds it."""
+    name, colon, text = line.partition(": ")
+    if colon and _opens_dialogue(name) and not line.isupper():
+        return Parsed(Element("dialogue", text, name))
+    return _parse_by_rules(line)
+
+
+def _parse_by_rules(line: str) -> Parsed:
     forced = _parse_forced(line)
     if forced:
         return Parsed(forced)
@@ -245,8 +252,9 @@ def render_line(element: Element, is_marked: bool = False) -> str:
 
     Each line break in the text starts another line, indented by four spaces.
     """
-    first, *more = element.text.split("\n")
-    return f"\n{CONTINUATION}".join([_render_first_line(element, first, is_marked), *more])
+    first = element.text.partition("\n")[0]
+    more = element.text[len(first) :].replace("\n", f"\n{CONTINUATION}")
+    return _render_first_line(element, first, is_marked) + more
 
 
 def rendered_length(element: Element) -> int:
@@ -269,24 +277,34 @@ def _is_surely_read(element: Element, text: str, plain: str) -> bool:
     """Return whether a line certainly reads back as the element: a fast check that most lines pass."""
     if not text.isprintable() or text != text.strip() or plain.isupper():
         return False
-    if is_scene_heading(plain) or is_act_heading(plain):
-        return False
     if element.kind == "dialogue":
         return bool(text) and _is_sure_name(element.speaker)
-    return element.kind == "action" and plain[:1].isalpha() and _COLONS.isdisjoint(plain)
+    if is_scene_heading(plain) or is_act_heading(plain):
+        return False
+    return element.kind == "action" and plain[:1].isalpha() and ":" not in plain and "：" not in plain
 
 
 @cached
 def _is_sure_name(speaker: str) -> bool:
-    """Return whether any text after a name and a colon is dialogue, unless the line looks like a heading."""
+    """Return whether a name is in normal form, and any text after it and a colon is its dialogue."""
+    return _opens_dialogue(speaker) and normalise(Element("dialogue", "x", speaker)) == Element(
+        "dialogue", "x", speaker
+    )
+
+
+@cached
+def _opens_dialogue(name: str) -> bool:
+    """Return whether any text after a name, a colon and a space is dialogue, unless it is all in capitals.
+
+    The rules then decide by the name alone, so one text stands for all.
+    """
     return (
-        speaker[:1].isalpha()
-        and not speaker[-1].isdigit()
-        and _NOT_SURE.isdisjoint(speaker)
-        and speaker.casefold() not in SCENE_DATA
-        and is_name(speaker)
-        and not _PLACE.fullmatch(f"{speaker}: x")
-        and normalise(parse_line(f"{speaker}: x").element) == Element("dialogue", "x", speaker)
+        name[:1].isalpha()
+        and not name[-1].isdigit()
+        and _NOT_SURE.isdisjoint(name)
+        and name.casefold() not in SCENE_DATA
+        and is_name(name)
+        and _parse_by_rules(f"{name}: x").element == Element("dialogue", " x", name)
     )
 
 

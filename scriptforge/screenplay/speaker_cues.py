@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from scriptforge.screenplay.format import is_act_heading, is_in_capitals, is_label, is_name, is_scene_heading
+from scriptforge.screenplay.script import cached
 from scriptforge.screenplay.time_stamps import (
     CLOCK,
     is_date,
@@ -74,6 +75,7 @@ _TIME_BETWEEN = re.compile(
 _QUESTION = re.compile(
     r"(?:\d{1,2}\s+)?(?P<name>[QARFPD])(?:[.:)]\s*|\s{2,}|\t\s*|\.?\s[-–—]\s)(?P<text>\S.*)"
 )
+_LINE_NUMBER = re.compile(r"^\d{1,2}\s{2,}")
 _DIGIT = re.compile(r"\d")
 _BRACKETED = re.compile(r"(?:[-–—]\s?)?\[(?P<name>[^\[\]]{1,40})\](?P<asides>):?\s+(?P<text>\S.*)")
 _QUOTED = re.compile(
@@ -141,9 +143,14 @@ class CueStyle:
 
     def cue(self, line: str) -> Cue | None:
         """Return the cue on a stripped line; None if it is not one."""
-        if self.marks and not any(mark in line for mark in self.marks):
-            return None
-        return self.split(line)
+        return self.split(line) if self.may_occur_in(line) else None
+
+    def may_occur_in(self, text: str) -> bool:
+        """Return whether a text has a mark that every cue has, if there are such marks."""
+        for mark in self.marks:
+            if mark in text:
+                return True
+        return not self.marks
 
 
 def _is_titled(name: str) -> bool:
@@ -154,23 +161,31 @@ def _is_titled(name: str) -> bool:
 
 def _cue(name: str, asides: str | None, text: str) -> Cue | None:
     """Return a cue; None if the name cannot be a speaker's."""
+    speaker = _speaker(name)
+    if not speaker:
+        return None
+    text = _ASIDE_FIRST.sub(r"\1 ", text.strip(), count=1)
+    aside = (asides or "").strip(" ,\t")
+    if aside and not aside.startswith(("(", "[", "（")):
+        aside = f"({aside})"
+    return Cue(speaker, " ".join(filter(None, (aside, text))))
+
+
+@cached
+def _speaker(name: str) -> str:
+    """Return a name without what surrounds it; empty if it cannot be a speaker's."""
     name = _DISCORD_NUMBER.sub("", name.strip().rstrip(".,;:").strip())
     if name.count(".") == 0 and name.casefold() in _NOT_NAMES:
-        return None
-    if (
+        return ""
+    is_other = (
         not is_name(name)
         or is_act_heading(name)
         or is_scene_heading(name)
         or is_label(name)
         or is_from_program_log(name)
         or (_DIGIT.search(name) and (is_date(name) or is_stamp(name)))
-    ):
-        return None
-    text = _ASIDE_FIRST.sub(r"\1 ", text.strip(), count=1)
-    aside = (asides or "").strip(" ,\t")
-    if aside and not aside.startswith(("(", "[", "（")):
-        aside = f"({aside})"
-    return Cue(name, " ".join(filter(None, (aside, text))))
+    )
+    return "" if is_other else name
 
 
 class _Emphasis(NamedTuple):
@@ -296,7 +311,7 @@ def _split_arrowed(line: str) -> Cue | None:
 
 def _split_colon(line: str) -> Cue | None:
     """Split `name: text` and `name [aside]: text`, and drop a time in brackets before the text."""
-    found = _COLON.fullmatch(line)
+    found = _COLON.fullmatch(line) if ":" in line or "：" in line else None
     return _cue(found["name"], found["asides"], _without_stamp(found["text"])) if found else None
 
 
@@ -305,7 +320,7 @@ def _split_question(line: str) -> Cue | None:
     found = _QUESTION.fullmatch(line)
     if found:
         return Cue(found["name"], found["text"].strip())
-    spoken = _split_colon(re.sub(r"^\d{1,2}\s{2,}", "", line))
+    spoken = _split_colon(_LINE_NUMBER.sub("", line))
     return spoken if spoken and _is_capital_name(spoken.name) and not spoken.name.startswith("BY ") else None
 
 

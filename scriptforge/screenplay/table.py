@@ -363,6 +363,8 @@ def _name(row: Row, column: str) -> str:
 def _cell(row: Row, column: str) -> str:
     """Return a cell as text; empty if there is no such column or the cell has no value."""
     value = row.get(column) if column else None  # JSON may have a key that is empty
+    if isinstance(value, str):
+        return value
     if isinstance(value, list | dict):
         return _text_of_parts(value)
     is_missing = value is None or (isinstance(value, float) and math.isnan(value))

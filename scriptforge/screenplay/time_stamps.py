@@ -44,8 +44,9 @@ _LOG_LEVEL = re.compile(
 )
 _DATE_WITH_YEAR = re.compile(rf"(?=.*\d{{4}}){_DATE}")
 _OF_SYSTEM_LOG = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ [\w./-]+(?:\[\d+\])?:")
+_DIGIT = re.compile(r"\d")
 _LONGEST_STAMP = 90
-_SPACES = str.maketrans(dict.fromkeys("\xa0\u2007\u2009\u202f\u3000", " "))
+_SPACES = re.compile("[\xa0\u2007\u2009\u202f\u3000]")
 
 
 class Stamp(NamedTuple):
@@ -68,7 +69,9 @@ def stamp_before(line: str) -> Stamp | None:
     """Return the stamp that opens a line, if brackets or a gap separate it from the text after it."""
     if not line or not (line[0] in "[(<" or line[0].isalnum()):
         return None
-    head = line[:_LONGEST_STAMP].translate(_SPACES)
+    head = _with_spaces(line[:_LONGEST_STAMP])
+    if not _DIGIT.search(head):
+        return None
     dated = _DATED_STAMP.match(head)
     found = dated or _CLOCK_STAMP.match(head)
     if not found:
@@ -81,18 +84,26 @@ def stamp_before(line: str) -> Stamp | None:
     return Stamp(dated is not None, is_bracketed, line[found.end() : end], end)
 
 
+def _with_spaces(text: str) -> str:
+    """Return a text with a plain space for each other one, character by character."""
+    return text if text.isascii() else _SPACES.sub(" ", text)
+
+
 def without_stamp_behind(text: str) -> str:
     """Return a short text without the stamp at its end and the separator before it."""
-    head = text.translate(_SPACES)
+    head = _with_spaces(text)
     found = _AT_END.search(head, max(0, len(head) - _LONGEST_STAMP))
     return text[: found.start()] if found else text
 
 
 def has_date_or_half_day(text: str) -> bool:
     """Return whether a short text begins or ends with a stamp that has a date or a.m./p.m., as in chats."""
-    head = text.translate(_SPACES)
-    before, behind = _ANY_BEFORE.match(head), _AT_END.search(head, max(0, len(head) - _LONGEST_STAMP))
-    return any(stamp is not None and _OF_DAY.search(stamp[0]) is not None for stamp in (before, behind))
+    head = _with_spaces(text)
+    before = _ANY_BEFORE.match(head)
+    if before and _OF_DAY.search(before[0]):
+        return True
+    behind = _AT_END.search(head, max(0, len(head) - _LONGEST_STAMP))
+    return behind is not None and _OF_DAY.search(behind[0]) is not None
 
 
 def is_stamp(text: str) -> bool:

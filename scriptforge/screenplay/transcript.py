@@ -16,8 +16,10 @@ The text that Project Gutenberg adds before and after a book is left out.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from itertools import chain, pairwise
+from operator import methodcaller
 from typing import NamedTuple
 
 from scriptforge.screenplay import name_line, plain_layouts
@@ -94,7 +96,8 @@ def _layout(head: Sequence[str]) -> _Layout:
     skipped = _front_matter(head)
     lines = list(_book(head))
     printed = Counter(filter(None, map(str.strip, lines)))
-    layouts = [_layout_of_style(style, lines) for style in STYLES if _occurs(style, printed)]
+    styles = filter(methodcaller("may_occur_in", "".join(printed)), STYLES)
+    layouts = [_layout_of_style(style, lines) for style in styles if _occurs(style, printed)]
     if skipped:
         simple = (
             (name_line.recognise, name_line.parse),
@@ -146,19 +149,20 @@ class _Trial(NamedTuple):
 
 def _layout_of_style(style: CueStyle, head: Sequence[str]) -> _Layout:
     """Parse the first lines in a style of cues, and score the result."""
-    parse_lines = partial(parse_speeches, style, _line_separator(style, head))
-    parsed = list(parse_lines(head))
+    tried = replace(style, split=cache(style.split))  # each line is looked at several times
+    separator = _line_separator(tried, head)
+    parsed = list(parse_speeches(tried, separator, head))
     dialogue = [item.element for item in parsed if item.element.kind == "dialogue"]
     trial = _Trial(
-        style,
+        tried,
         head,
         parsed,
         speeches=[element.text for element in dialogue],
         speakers=Counter(speaker_key(element.speaker) for element in dialogue),
-        cues=Counter(speaker_key(cue.name) for cue in style.cues(map(str.strip, head))),
+        cues=Counter(speaker_key(cue.name) for cue in tried.cues(map(str.strip, head))),
     )
     reason = f"{len(dialogue):,} speeches of {len(trial.speakers):,} speakers look like {style.looks}"
-    return _Layout(Evidence(_score(trial), reason), parse_lines)
+    return _Layout(Evidence(_score(trial), reason), partial(parse_speeches, style, separator))
 
 
 def _score(trial: _Trial) -> float:

@@ -155,7 +155,8 @@ class _Builder:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self.events += 1
-        self._end_loose_text()
+        if self._loose:
+            self._end_loose_text()
         printed = tag.rpartition("}")[2]
         name = printed.lower()
         if not self.root:
@@ -187,7 +188,8 @@ class _Builder:
 
     def end(self, tag: str) -> None:
         self.events += 1
-        self._end_loose_text()
+        if self._loose:
+            self._end_loose_text()
         depth = len(self.open)
         name = self.open.pop().lower()
         if self._ignored_depth:
@@ -203,8 +205,6 @@ class _Builder:
         """Do nothing: the parser calls this at the end, when everything has been taken."""
 
     def _end_loose_text(self) -> None:
-        if not self._loose:
-            return
         text, self._loose = "".join(self._loose), []
         if text.strip():
             element = Element(self.open[-1].lower())

@@ -110,6 +110,35 @@ def test_a_script_may_be_called_as_the_list_of_users_is(tmp_path: Path) -> None:
     assert ("Nora", "Rain.") in heard(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "note",
+    [
+        "-!- nora has quit",
+        "*** nora joined",
+        "* nora (a@b) left",
+        "--> nora",
+        "<-- nora",
+        "-- nora",
+        "=-= nora",
+        "<- nora",
+        "-> nora",
+        "<= nora",
+        "=> nora",
+        "⇐ nora",
+        "→ nora",
+        "← nora",
+        "ℹ nora",
+        "-nora- hi",
+        "! nora",
+    ],
+)
+def test_notes_by_a_program_are_dropped(note: str) -> None:
+    lines = ["09:14 <nora> It rains.", "09:15 <oskar> Again?", f"09:16 {note}", "09:17 <nora> Again."]
+    reading = read(lines)
+    assert reading.format == "chat"
+    assert [element.text for element in reading] == ["It rains.", "Again?", "Again."]
+
+
 @pytest.mark.parametrize("path", SPOKEN, ids=lambda path: path.name)
 def test_half_a_file_is_read_and_nobody_speaks_who_does_not_in_the_whole(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

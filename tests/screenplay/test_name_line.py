@@ -35,6 +35,7 @@ def parse(*lines: str) -> list[Element]:
         ("DR. VAN NOSTRAND: Hi.", "DR. VAN NOSTRAND", "Hi."),
         ("VOICE ON P.A.: Hi.", "VOICE ON P.A.", "Hi."),
         ("JERRY: https://example.org/tea: tea", "JERRY", "https://example.org/tea: tea"),
+        ("JERRY: SCENE 2: THE DINER", "JERRY", "SCENE 2: THE DINER"),
         ("[12:03] jerry: hi", "jerry", "hi"),
         ("[12:03:59 PM] jerry (aside): hi", "jerry", "(aside) hi"),
         ("00:12:03 jerry: hi", "jerry", "hi"),
@@ -62,6 +63,7 @@ def test_a_cue_and_its_line(line: str, speaker: str, text: str) -> None:
         "at 9:15 jerry: hi",
         "Note: this was typed by hand",
         "Written by: A. Nobody",
+        "Props: a kettle",
         "C:\\tea\\pot",
         "[12:03]",
         "[12:03] * jerry waves",
@@ -84,6 +86,7 @@ def test_what_is_no_cue_is_action(line: str) -> None:
         (".the diner", "the diner"),
         ("ACT ONE", "ACT ONE"),
         ("Scene 2: the diner", "Scene 2: the diner"),
+        ("EXT. ROOF: rain", "EXT. ROOF: rain"),
         (".", ""),
     ],
 )
@@ -92,7 +95,13 @@ def test_headings(line: str, heading: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "transition"), [("CUT TO:", "CUT TO:"), ("FADE OUT.", "FADE OUT."), (">later", "later")]
+    ("line", "transition"),
+    [
+        ("CUT TO:", "CUT TO:"),
+        ("FADE OUT.", "FADE OUT."),
+        ("THE ROOF: CUT TO:", "THE ROOF: CUT TO:"),
+        (">later", "later"),
+    ],
 )
 def test_transitions(line: str, transition: str) -> None:
     assert parse(line) == [Element("transition", transition)]

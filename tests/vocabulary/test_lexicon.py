@@ -1,5 +1,6 @@
 """Which words and characters a text has, and the file that keeps them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,9 +54,17 @@ def test_words_too_long_for_anybody_are_left_out() -> None:
 
 
 @given(st.text("abZ'7_-. \t\n\x1c\x7f"))
-def test_words_in_ascii_are_those_that_they_are_among_others(text: str) -> None:
-    """Text in ASCII takes a shorter way, and any other letter the long one."""
-    assert words_of(f"{text} é") == [*words_of(text), "é"]
+def test_words_are_letters_with_single_apostrophes_between_them(text: str) -> None:
+    words = re.findall(r"[a-z]+(?:'[a-z]+)*", text.lower())
+    assert words_of(text) == words
+    assert words_of(f"{text} é") == [*words, "é"]  # text in ASCII takes a shorter way
+
+
+@given(st.lists(st.text("abÉ'’ …中\n"), max_size=5))
+def test_pieces_counted_at_once_give_the_lexicon_of_pieces_counted_one_by_one(pieces: list[str]) -> None:
+    words = WordCount()
+    words.add(*pieces)
+    assert words.lexicon().entries == lexicon_of(*pieces).entries
 
 
 @given(st.lists(st.text("abÉéß'’ İiςΣ-…中7\u0301\u2028\x85\n"), max_size=5))
