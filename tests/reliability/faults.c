@@ -7,7 +7,7 @@
                from N E    so does every later one
                full B E    after so many bytes there is no room, for E says so
                stop N      SIGSTOP before the N-th call
-   FAULT_SENDING  if it is there, connections and what is sent over them are counted, too: `connect` and `send_write`
+   FAULT_SENDING  if it is there, connections and what goes over them are counted, too: `connect`, `send_write`, `recv`
    FAULT_LOG   a file to which each call is added: process, name, bytes, path
 
    Without a plan and a log it does nothing. Calls are counted from 1, in all threads together. */
@@ -180,6 +180,10 @@ ssize_t send(int file, const void *data, size_t size, int flags) {
     ssize_t written = REAL(send)(file, data, (size_t)some, flags);
     end_if_torn(some, size);
     return written;
+}
+ssize_t recv(int file, void *data, size_t size, int flags) {
+    if (is_ready() && counts_sending) FAIL_IF_DUE("recv", file, NULL, 0);
+    return REAL(recv)(file, data, size, flags);
 }
 
 #define ON_PATH(name)       int name(const char *path) { FAIL_IF_DUE(#name, AT_FDCWD, path, 0); return REAL(name)(path); }
