@@ -484,5 +484,12 @@ FAULTS = (
         "the same saved state is another file each time",
         ("tests/generation/test_decoding_state.py::test_the_same_state_is_the_same_file",),
     ),
+    Fault(
+        "a push that waited two minutes for an answer says that it waited twenty seconds",
+        (
+            "tests/hub/test_faults.py::"
+            "test_of_a_hub_that_is_silent_when_it_is_sent_something_no_wrong_seconds_are_said",
+        ),
+    ),
 )
 """In the order of their numbers, which begin with 1."""
