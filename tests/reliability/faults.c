@@ -174,15 +174,19 @@ int connect(int file, const struct sockaddr *to, socklen_t size) {
     if (is_ready() && counts_sending && (to->sa_family == AF_INET || to->sa_family == AF_INET6)) FAIL_IF_DUE("connect", file, NULL, 0);
     return REAL(connect)(file, to, size);
 }
+/* After an error a connection is at its end, in both directions. */
+static ssize_t broken(int file, int number) { shutdown(file, SHUT_RDWR); errno = number; return -1; }
+
 ssize_t send(int file, const void *data, size_t size, int flags) {
     ssize_t some = is_ready() && counts_sending ? room("send_write", file, size) : (ssize_t)size;
-    if (some < 0) return -1;
+    if (some < 0) return broken(file, errno);
     ssize_t written = REAL(send)(file, data, (size_t)some, flags);
     end_if_torn(some, size);
     return written;
 }
 ssize_t recv(int file, void *data, size_t size, int flags) {
-    if (is_ready() && counts_sending) FAIL_IF_DUE("recv", file, NULL, 0);
+    int number = is_ready() && counts_sending ? due("recv", file, NULL, 0) : 0;
+    if (number > 0) return broken(file, number);
     return REAL(recv)(file, data, size, flags);
 }
 

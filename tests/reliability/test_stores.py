@@ -1,5 +1,6 @@
 """What commands leave on the disk when they are killed, when it fails, and when there are two of them."""
 
+import errno
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -37,6 +38,15 @@ def test_each_request_of_a_push_is_counted_and_so_is_its_answer(stage: Stage) ->
     requests = len(stage.hub.seen) - before
     assert requests > 1
     assert counted == ["connect", *["send_write", "recv"] * requests]
+
+
+@pytest.mark.slow
+def test_a_connection_that_breaks_is_at_its_end(stage: Stage) -> None:
+    push = TARGETS["push"]
+    with stage.copy(push.begin(stage)) as workspace:
+        said = stage.run(push.words, workspace, f"once 2 {errno.ECONNRESET}", sends=True)
+    assert said.code == 1
+    assert "the connection broke" in said.errors
 
 
 @pytest.mark.slow
