@@ -491,5 +491,9 @@ FAULTS = (
             "test_of_a_hub_that_is_silent_when_it_is_sent_something_no_wrong_seconds_are_said",
         ),
     ),
+    Fault(
+        "a quotation mark at a wrong place in a table with NUL characters is not explained",
+        ("tests/fuzzing/test_found.py::test_what_was_found_is_read_rightly",),
+    ),
 )
 """In the order of their numbers, which begin with 1."""
