@@ -54,7 +54,7 @@ def attack(
         part.tried = int(counted[1]) if counted else 0
         part.failures += _SAID.findall(done.stderr)
         told = " ".join(part.failures)
-        part.failures += [str(path) for path in set(folder.iterdir()) - before if str(path) not in told]
+        part.failures += [path.name for path in set(folder.iterdir()) - before if path.name not in told]
         if not part.failures and (done.returncode or not counted):
             part.failures.append(f"it ended with {done.returncode}: {done.stderr[-500:]}")
         if not any(folder.iterdir()):
