@@ -7,8 +7,9 @@ Without a letter every attack is made, which takes days; with some, these, and t
 as they are in reliability.json. A number limits the attempts at each thing that is attacked, drawn at random.
 `DRAW=7` in the environment draws others, and `SHARE=3/16` makes the third of sixteen equal shares of all
 attempts: its figures go into a file of their own, with --figures, and --merge puts such files together. Alone
-it writes the page anew. With -P, the folder of this script is not searched for the package of the tests that
-has its name. The exit code is 1 if anything was wrong.
+it writes the page anew. `FUZZ_SECONDS=60` is how long K fuzzes each target, in place of 600. With -P, the
+folder of this script is not searched for the package of the tests that has its name. The exit code is 1 if
+anything was wrong.
 """
 
 import argparse

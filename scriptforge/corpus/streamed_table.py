@@ -44,6 +44,7 @@ _ANY_EXPANSION = 64 << 20
 
 _DAMAGE = (
     ValueError, OSError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, MemoryError,
+    csv.Error,
 )  # fmt: skip
 """Exceptions that Datasets may raise for a damaged file, besides its own."""
 

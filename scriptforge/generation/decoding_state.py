@@ -20,7 +20,7 @@ from scriptforge.inference import Ids, Numbers
 from scriptforge.workspace import output_file, refuse_existing
 
 _KIND = "scriptforge decoding state"
-_FORMAT = f"{_KIND} 2"
+_FORMAT = f"{_KIND} 3"
 _NOT_REPLACED = "It is no saved state, so it stays as it is: name another file."
 _PARTS = ("sampler", "decoder")
 
@@ -51,7 +51,8 @@ def save_state(state: DecodingState, path: Path, *, weights: str, seed: int) -> 
     arrays = {"ids": state.ids_TB, "logits": state.logits_BV}
     for part in _PARTS:
         arrays |= {f"{part}.{name}": array for name, array in getattr(state, part).items()}
-    metadata = {"format": _FORMAT, "weights": weights, "seed": str(seed)}
+    # All in one entry, since several are written in an order of their own each time.
+    metadata = {"format": f"{_FORMAT} {weights} {seed}"}
     with output_file(path, force=_is_saved_state(path), hint=_NOT_REPLACED) as temporary:
         save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, temporary, metadata)
 
@@ -84,9 +85,9 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
     """
     try:
         with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
+            kind, fingerprint, seed = file.metadata()["format"].rsplit(" ", 2)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.get("format") != _FORMAT:
+        if kind != _FORMAT:
             raise ValueError("not a decoding state")
         parts: dict[str, dict[str, NDArray[Any]]] = {part: {} for part in _PARTS}
         for name, array in arrays.items():
@@ -97,16 +98,16 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
         if ids_TB.ndim != 2 or not ids_TB.shape[1] or (ids_TB.size and ids_TB.dtype.kind not in "iu"):
             raise ValueError("its ids are those of no text")
         state = DecodingState(ids_TB.astype(np.int64), arrays["logits"], **parts)
-        seed = int(metadata["seed"])
+        text_seed = int(seed)
     # The last two come from NumPy, for data types that it does not know.
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{path.name} is missing or damaged, or is not what --save-state writes.",
             "Start again, and save the state again with --save-state.",
         ) from error
-    if metadata.get("weights") != weights:
+    if fingerprint != weights:
         raise RunError(
             f"{path.name} was saved with another model, or before this one was trained further.",
             "Name the run that it was made with: scriptforge runs",
         )
-    return state, seed
+    return state, text_seed

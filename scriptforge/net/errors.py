@@ -71,7 +71,7 @@ def _exception_messages() -> dict[type[BaseException], _Message]:
             "Check the spelling; for a private one, log in with `hf auth login`.",
         ),
         httpx.TimeoutException: (
-            "{name} did not answer within {seconds} seconds.",
+            "{name} did not answer in time.",
             "Try again later{instead}.",
         ),
         httpx.ConnectError: unreachable,
@@ -125,7 +125,6 @@ class RemoteRequest:
                 "status": _status_of(cause),
                 "revision": revision,
                 "reason": str(cause) or type(cause).__name__,
-                "seconds": TIMEOUT_SECONDS,
                 "instead": f", {self.alternative}" if self.alternative else "",
             }
             problem, remedy = (part.format(**fields) for part in message)

@@ -1,5 +1,6 @@
 """Fuzzes targets one after the other, each in a process of its own, and counts what was tried and found."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from fuzzing.explore import SAYS
 from fuzzing.target import FOUND
 from fuzzing.targets import TARGETS
 
-SECONDS = 600
+SECONDS = int(os.environ.get("FUZZ_SECONDS", 600))
 """For which each target is fuzzed in the long form."""
 
 _TRIED = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
@@ -35,7 +36,7 @@ def attack(
     """
     parts = []
     for name in share(names):
-        part = Part(name)
+        part = Part(f"{name}, {seconds} seconds")
         parts.append(part)
         folder = found / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +54,7 @@ def attack(
         part.tried = int(counted[1]) if counted else 0
         part.failures += _SAID.findall(done.stderr)
         told = " ".join(part.failures)
-        part.failures += [str(path) for path in set(folder.iterdir()) - before if str(path) not in told]
+        part.failures += [path.name for path in set(folder.iterdir()) - before if path.name not in told]
         if not part.failures and (done.returncode or not counted):
             part.failures.append(f"it ended with {done.returncode}: {done.stderr[-500:]}")
         if not any(folder.iterdir()):
@@ -62,5 +63,5 @@ def attack(
 
 
 def long_attack(most: int | None = None) -> list[Part]:
-    """Fuzz every target for ten minutes, or with so many inputs each."""
+    """Fuzz every target for so many `SECONDS`, or with so many inputs each."""
     return attack(most=most)

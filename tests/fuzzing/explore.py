@@ -49,7 +49,7 @@ def main(name: str, found: Path, folder: Path, options: list[str]) -> None:
                 met.add(sort)
                 path = found / hashlib.sha256(content).hexdigest()[:16]
                 path.write_bytes(content)
-                sys.stderr.write(f"{SAYS} {path}: {problem}\n")
+                sys.stderr.write(f"{SAYS} {path.name}: {problem}\n")
                 sys.stderr.flush()
 
         for number, seed in enumerate(target.seeds()):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 
 from scriptforge.errors import RunError, UsageError
@@ -188,6 +188,15 @@ def test_another_models_state_is_refused(saved: Path) -> None:
         load_state(saved, weights="other")
 
 
+def test_the_same_state_is_the_same_file(saved: Path) -> None:
+    state, seed = load_state(saved, weights="w")
+    files = set()
+    for _ in range(20):
+        save_state(state, saved, weights="w", seed=seed)
+        files.add(saved.read_bytes())
+    assert len(files) == 1
+
+
 @pytest.mark.parametrize("damage", ["missing", "empty", "text", "cut", "foreign"])
 def test_a_damaged_file_is_refused(saved: Path, damage: str) -> None:
     if damage == "missing":
@@ -212,8 +221,8 @@ def test_numbers_that_numpy_does_not_know_are_damage(saved: Path, kind: torch.dt
     "ids", [np.array(0), np.zeros(3, int), np.zeros((3, 0), int), np.zeros((2, 2, 1), int), np.ones((2, 1))]
 )
 def test_ids_that_are_no_text_are_damage(saved: Path, ids: NDArray[Any]) -> None:
-    words = {"format": "scriptforge decoding state 2", "weights": "w", "seed": "4"}
-    save_file({**load_file(saved), "ids": ids}, saved, words)
+    state, _ = load_state(saved, weights="w")
+    save_state(replace(state, ids_TB=ids), saved, weights="w", seed=4)
     with pytest.raises(RunError, match="missing or damaged"):
         load_state(saved, weights="w")
 

@@ -12,6 +12,7 @@ from support.slow import slow
 
 from scriptforge.errors import HubError
 from scriptforge.hub.pull import pull
+from scriptforge.net import client
 from scriptforge.net import errors as network
 from scriptforge.run.run import Run
 from scriptforge.workspace import RunFolder, Workspace
@@ -51,6 +52,7 @@ def impatience() -> Iterator[None]:
     """Do not wait long for an answer, where none comes; elsewhere a busy machine may take its time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "TIMEOUT_SECONDS", 0.3)
+        patch.setattr(client, "_SENDING_TIMEOUT_SECONDS", 0.3)
         patch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
         patch.setattr("huggingface_hub.constants.HF_HUB_ETAG_TIMEOUT", 0.3)
         yield
@@ -136,6 +138,14 @@ def test_a_silent_hub_is_waited_for_but_not_for_long(published: Hub, workspace: 
     published.misbehave(Fault(stalls=True), method="HEAD", path="/resolve/")
     with pytest.raises(HubError, match="did not answer"), impatience():
         pull(workspace, "bob/harbour")
+
+
+def test_of_a_hub_that_is_silent_when_it_is_sent_something_no_wrong_seconds_are_said(
+    hub: Hub, tiny_run: RunFolder
+) -> None:
+    hub.misbehave(Fault(stalls=True), path="/preupload/")
+    with pytest.raises(HubError, match=r"did not answer in time\.$"), impatience():
+        push_run(Run(tiny_run), "ann/harbour")
 
 
 @pytest.mark.parametrize("path", ["/preupload/", "/commit/"])

@@ -7,7 +7,7 @@
                from N E    so does every later one
                full B E    after so many bytes there is no room, for E says so
                stop N      SIGSTOP before the N-th call
-   FAULT_SENDING  if it is there, connections and what is sent over them are counted, too: `connect` and `send_write`
+   FAULT_SENDING  if it is there, connections and what goes over them are counted, too: `connect`, `send_write`, `recv`
    FAULT_LOG   a file to which each call is added: process, name, bytes, path
 
    Without a plan and a log it does nothing. Calls are counted from 1, in all threads together. */
@@ -174,12 +174,20 @@ int connect(int file, const struct sockaddr *to, socklen_t size) {
     if (is_ready() && counts_sending && (to->sa_family == AF_INET || to->sa_family == AF_INET6)) FAIL_IF_DUE("connect", file, NULL, 0);
     return REAL(connect)(file, to, size);
 }
+/* After an error a connection is at its end, in both directions. */
+static ssize_t broken(int file, int number) { shutdown(file, SHUT_RDWR); errno = number; return -1; }
+
 ssize_t send(int file, const void *data, size_t size, int flags) {
     ssize_t some = is_ready() && counts_sending ? room("send_write", file, size) : (ssize_t)size;
-    if (some < 0) return -1;
+    if (some < 0) return broken(file, errno);
     ssize_t written = REAL(send)(file, data, (size_t)some, flags);
     end_if_torn(some, size);
     return written;
+}
+ssize_t recv(int file, void *data, size_t size, int flags) {
+    int number = is_ready() && counts_sending ? due("recv", file, NULL, 0) : 0;
+    if (number > 0) return broken(file, number);
+    return REAL(recv)(file, data, size, flags);
 }
 
 #define ON_PATH(name)       int name(const char *path) { FAIL_IF_DUE(#name, AT_FDCWD, path, 0); return REAL(name)(path); }

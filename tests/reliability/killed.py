@@ -26,7 +26,9 @@ def calls_of(stage: Stage, target: Target) -> tuple[list[Call], Ending]:
         log = workspace.parent / "log"
         said = stage.run(target.words, workspace, log=log, sends=target.sends)
         assert said.code == 0, said.errors
-        return Call.read(log), target.ending(stage, workspace)
+        calls = Call.read(log)
+        assert calls, f"no call of {target.words} was counted"
+        return calls, target.ending(stage, workspace)
 
 
 def kill(stage: Stage, target: Target, plan: str, expected: Ending) -> str | None:

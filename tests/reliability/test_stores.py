@@ -1,12 +1,15 @@
 """What commands leave on the disk when they are killed, when it fails, and when there are two of them."""
 
+import errno
 from collections.abc import Iterator
+from itertools import groupby
 
 import pytest
 from support.campaign import ATTEMPTS, DRAW, failures
 
 from reliability import killed, refused, rivals
-from reliability.stage import Stage, staged
+from reliability.stage import Call, Stage, staged
+from reliability.target import Target
 from reliability.targets import TARGETS
 
 
@@ -23,6 +26,33 @@ _LONG = (
 """What is only tried in the long form, since something much like it is tried in the short one."""
 
 SHORT = [name for name in TARGETS if name not in _LONG]
+
+
+@pytest.mark.slow
+def test_each_request_of_a_push_is_counted_and_so_is_its_answer(stage: Stage) -> None:
+    push = TARGETS["push"]
+    with stage.copy(push.begin(stage)) as workspace:
+        before, log = len(stage.hub.seen), workspace.parent / "log"
+        assert stage.run(push.words, workspace, log=log, sends=push.sends).code == 0
+        counted = [name for name, _ in groupby(call.name for call in Call.read(log))]
+    requests = len(stage.hub.seen) - before
+    assert requests > 1
+    assert counted == ["connect", *["send_write", "recv"] * requests]
+
+
+@pytest.mark.slow
+def test_a_connection_that_breaks_is_at_its_end(stage: Stage) -> None:
+    push = TARGETS["push"]
+    with stage.copy(push.begin(stage)) as workspace:
+        said = stage.run(push.words, workspace, f"once 2 {errno.ECONNRESET}", sends=True)
+    assert said.code == 1
+    assert "the connection broke" in said.errors
+
+
+@pytest.mark.slow
+def test_a_command_without_a_call_that_is_counted_cannot_be_attacked(stage: Stage) -> None:
+    with pytest.raises(AssertionError, match="no call"):
+        killed.calls_of(stage, Target(("--version",), lambda stage: stage.with_text))
 
 
 @pytest.mark.slow
