@@ -55,7 +55,9 @@ class CopyLimit:
             raise UsageError(
                 f"At most {words} copied words in a row cannot be asked for.", "Allow 1 or more; 8 is usual."
             )
-        self._rule = _Rule(_Runs(index, words), _Tokens(vocabulary))
+        tokens = _Tokens(vocabulary)
+        self._rule = _Rule(_Runs(index, words), tokens)
+        self._most_new_words = tokens.most_new_words
         self._limit = words
         self._sequences = [_Sequence() for _ in range(batch_size)]
         self._unread: list[list[int]] = [[] for _ in range(batch_size)]
@@ -87,11 +89,10 @@ class CopyLimit:
 
     def advance(self, ids: Sequence[int | None]) -> None:
         """Take the next id of each sequence, drawn or given, or None where there is none."""
-        words = self._rule.words
         for row, id_ in enumerate(ids):
             if id_ is not None:
                 self._unread[row].append(id_)
-                self._most_words[row] += words[id_]
+                self._most_words[row] += self._most_new_words[id_]
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
         """Copy the state of some sequences to others."""
@@ -137,16 +138,12 @@ class _Rule:
     Args:
         runs: runs of words in the training text.
         tokens: the tokens of the vocabulary.
-
-    Attributes:
-        words: by how many words each token makes a text longer at most, by id.
     """
 
     def __init__(self, runs: "_Runs", tokens: "_Tokens") -> None:
         self._runs = runs
         self._limit = runs.limit
         self._tokens = tokens
-        self.words = tokens.words
         self._beginnings = lru_cache(_MAX_CACHED)(self._find_beginnings)
 
     def push(self, sequence: _Sequence, ids: Sequence[int]) -> None:
@@ -279,7 +276,7 @@ class _Tokens:
         is_layout: whether each token is layout, by id.
         several: form of each token with letters of several words, by id.
         most_words: maximum number of words that a token has letters of.
-        words: by how many words each token makes a text longer at most, by id.
+        most_new_words: by how many words each token makes a text longer at most, by id.
         cue: token that begins a spelled name, which ends at the next layout token; None for plain text.
     """
 
@@ -294,7 +291,7 @@ class _Tokens:
         self._whole: dict[tuple[str, bool], list[int]] = {}
         self.several: dict[int, str] = {}
         self.most_words = 0
-        self.words = [*map(self._most_new_words, self.ids)]
+        self.most_new_words = [*map(self._count_new_words, self.ids)]
         for id_, form in enumerate(self._forms):
             words = len(form.split()) if form else 0
             self.most_words = max(self.most_words, words)
@@ -331,7 +328,7 @@ class _Tokens:
         """Return the maximum number of words that tokens without a form have letters of."""
         return len(fold(self._vocabulary.decode(broken)).split()) + 1  # the incomplete character may be one
 
-    def _most_new_words(self, id_: int) -> int:
+    def _count_new_words(self, id_: int) -> int:
         """Return by how many words a token makes a text longer at most.
 
         A word begins after a boundary, which the token has before it, or the one before has after it. At the

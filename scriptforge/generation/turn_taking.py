@@ -34,7 +34,7 @@ from scriptforge.generation.decoder import Copies, Decoder, Saved
 from scriptforge.inference import Ids, Numbers
 from scriptforge.inference.kernel import kernel
 from scriptforge.inference.scores import Lowering
-from scriptforge.inference.turns import KernelTurns, Spoken, TurnRates
+from scriptforge.inference.turns import KernelTurns, Spoken, TurnRates, TurnTables
 from scriptforge.run.turns import PLACE_BOUNDS, WINDOW, TurnHabits
 from scriptforge.vocabulary import Vocabulary
 
@@ -84,14 +84,15 @@ class TurnTaking:
         self._spoken_BS = np.zeros((batch_size, speakers), np.int32)
         self._offsets_BC = np.zeros((batch_size, speakers + 1), np.float32)
         self._turns = [_Turns(spoken_S, self._first) for spoken_S in self._spoken_BS]
-        loaded, arrays = kernel(), (self._spoken_BS, self._offsets_BC)
-        companions_SS, newcomers_N = _companion_matrix(habits, vocabulary), _expected_newcomers(habits)
-        rates = _rates(habits)
-        self._weights = (
-            KernelTurns(loaded, rates, companions_SS, newcomers_N, *arrays)
-            if loaded is not None
-            else _Weights(rates, companions_SS, newcomers_N, *arrays)
+        tables = TurnTables(
+            _rates(habits),
+            _companion_matrix(habits, vocabulary),
+            _expected_newcomers(habits),
+            self._spoken_BS,
+            self._offsets_BC,
         )
+        loaded = kernel()
+        self._weights = KernelTurns(loaded, tables) if loaded is not None else _Weights(tables)
         self._lowers = False
         self._lowering = Lowering(loaded, self._cues, self._offsets_BC) if loaded is not None else None
 
@@ -259,29 +260,20 @@ class _Turns:
 class _Weights:
     """The same as `KernelTurns`, in NumPy."""
 
-    def __init__(
-        self,
-        rates: TurnRates,
-        companions_SS: NDArray[np.float32],
-        newcomers_N: NDArray[np.float64],
-        spoken_BS: NDArray[np.int32],
-        offsets_BC: NDArray[np.float32],
-    ) -> None:
-        self._rates = rates
-        self._companions_SS, self._newcomers_N = companions_SS, newcomers_N
-        self._spoken_BS, self._offsets_BC = spoken_BS, offsets_BC
+    def __init__(self, tables: TurnTables) -> None:
+        self._tables = tables
 
     def weigh(self, row: int, spoken: Spoken) -> None:
         """See `KernelTurns.weigh`."""
-        rates, lines = self._rates, spoken.lines
-        spoken_S, offsets_C = self._spoken_BS[row], self._offsets_BC[row]
+        rates, companions_SS, newcomers_N, spoken_BS, offsets_BC = self._tables
+        spoken_S, offsets_C, lines = spoken_BS[row], offsets_BC[row], spoken.lines
         offsets_C[:] = 0
         if not lines:
             return
-        newcomers = self._newcomers_N[spoken.so_far] / lines
+        newcomers = newcomers_N[spoken.so_far] / lines
         offsets_C[:] = rates.newcomer_power * _excess(newcomers, spoken.newcomers + rates.next, lines)
         if all_spoken := int(spoken_S.sum()):
-            company_S = np.maximum(spoken_S @ self._companions_SS / all_spoken, rates.least_company)
+            company_S = np.maximum(spoken_S @ companions_SS / all_spoken, rates.least_company)
             offsets_C[:-1] += rates.stranger_power * np.log(company_S)
         for speaker in np.flatnonzero(spoken_S).tolist():
             offsets_C[speaker] = rates.busiest_power * _excess(rates.busiest, int(spoken_S[speaker]), lines)

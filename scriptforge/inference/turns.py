@@ -2,7 +2,7 @@
 
 `scriptforge.generation.turn_taking` defines them, and computes the same without the kernel.
 
-Shape letters: B texts, S speakers, N numbers of lines.
+Shape letters: B texts, S speakers, C cues, N numbers of lines.
 """
 
 import ctypes
@@ -61,31 +61,38 @@ class Spoken(NamedTuple):
     newcomers: int
 
 
+class TurnTables(NamedTuple):
+    """What the terms for the C = S + 1 cues of B texts are computed from, and the terms.
+
+    Attributes:
+        rates: the rates.
+        companions_SS: 1 for each two speakers who are companions, else 0.
+        newcomers_N: how many lines of newcomers are expected, by `Spoken.so_far`.
+        spoken_BS: how many of the latest lines each speaker said; changed by the caller.
+        offsets_BC: the terms; changed in place.
+    """
+
+    rates: TurnRates
+    companions_SS: NDArray[np.float32]
+    newcomers_N: NDArray[np.float64]
+    spoken_BS: NDArray[np.int32]
+    offsets_BC: NDArray[np.float32]
+
+
 class KernelTurns:
     """Terms for the cues of B texts.
 
     Args:
         kernel: the compiled kernel.
-        rates: the rates.
-        companions_SS: 1 for each two speakers who are companions, else 0.
-        newcomers_N: how many lines of newcomers are expected, by `Spoken.so_far`.
-        spoken_BS: how many of the latest lines each speaker said; changed by the caller.
-        offsets_BC: the terms, for C = S + 1 cues; changed in place.
+        tables: what they are computed from.
     """
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        rates: TurnRates,
-        companions_SS: NDArray[np.float32],
-        newcomers_N: NDArray[np.float64],
-        spoken_BS: NDArray[np.int32],
-        offsets_BC: NDArray[np.float32],
-    ) -> None:
+    def __init__(self, kernel: Kernel, tables: TurnTables) -> None:
         self._kernel = kernel
+        self._tables = tables
+        rates, companions_SS, newcomers_N, spoken_BS, offsets_BC = tables
         speakers = spoken_BS.shape[1]
         self._room_S = np.empty(speakers, np.float32)
-        self._memory = companions_SS, newcomers_N, spoken_BS, offsets_BC
         companions, newcomers = address_of(companions_SS), address_of(newcomers_N)
         self._spoken, self._offsets = address_of(spoken_BS), address_of(offsets_BC)
         self._widths = spoken_BS.strides[0], offsets_BC.strides[0]

@@ -495,5 +495,9 @@ FAULTS = (
         "a quotation mark at a wrong place in a table with NUL characters is not explained",
         ("tests/fuzzing/test_found.py::test_what_was_found_is_read_rightly",),
     ),
+    Fault(
+        "a worker of a cluster ends in a traceback when Dask's profiler looks at it at the wrong moment",
+        ("tests/vocabulary/test_encoding.py::test_it_can_be_watched_by_a_profiler_that_keeps_frames",),
+    ),
 )
 """In the order of their numbers, which begin with 1."""
