@@ -3,6 +3,7 @@
 import ast
 import importlib
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,11 @@ def test_a_report_comes_back_from_its_file(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     report = report_of("racing", [COMPARISON, BREAKDOWN, Figure(title="weight", unit="kg", value=3.0)])
     report.save()
-    assert results.last_report("racing") == report
-    assert [path.name for path in (tmp_path / "results").iterdir()] == ["racing.json"]
+    (tmp_path / "results" / "other").mkdir()
+    other = report.model_copy(update={"machine": report.machine.model_copy(update={"processor": "An ox"})})
+    other.save()
+    assert results.last_reports("racing") == [other, report]
+    assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_the_machine_is_described_without_names_of_people_or_places() -> None:
@@ -106,9 +110,14 @@ def test_a_token_of_the_course_costs_what_its_weights_say() -> None:
 
 
 def test_goals_name_their_answers_and_what_was_not_measured() -> None:
-    report = Report(benchmark="training", measured="today", machine=Machine.here(), results=[COMPARISON])
-    text = page.page({"training": report})
-    assert "| T1 |" in text and "10.0× (racing: hare)" in text
+    here = Report(benchmark="training", measured="today", machine=Machine.here(), results=[COMPARISON])
+    ox = here.model_copy(
+        update={"machine": here.machine.model_copy(update={"processor": "An ox"}), "results": [BREAKDOWN]}
+    )
+    text = page.page(defaultdict(list, training=[here, ox]))
+    (goal,) = (line for line in text.splitlines() if line.startswith("| T1 |"))
+    assert goal.endswith("| 10.0× (racing: hare) | not measured |")
+    assert "### An ox" in text
     assert "| G1 |" in text and text.count("not measured") > 10
     assert "| hare | 20.0 | 10.0 – 30.0 | 10.0× |" in text
 

@@ -7,8 +7,10 @@ No number on those pages is typed by hand; missing ones are called “not measur
 
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -23,7 +25,7 @@ from benchmarks.results import (
     Report,
     Training,
     figure_text,
-    last_report,
+    last_reports,
 )
 
 Kind = TypeVar("Kind", Breakdown, Training)
@@ -47,8 +49,9 @@ REPORTS = {
 """The reports that the page shows, and their headings."""
 
 INTRODUCTION = f"""\
-Goals and what was measured. Contenders take turns in one process on one machine, and a ratio is the median of
-the ratios of the rounds. How to repeat it: `make bench`, or `make bench ONLY=training` for one of
+Goals and what was measured, on each machine with the code of the day that is given below. Contenders take
+turns in one process, and a ratio is the median of the ratios of the rounds. How to repeat it: `make bench`,
+or `make bench ONLY=training` for one of
 {", ".join(REPORTS)}.
 [Why it is fast](explanation/why-it-is-fast.md) says where the time goes.
 """
@@ -159,41 +162,49 @@ GPU_COURSE = ("H3", "5 epochs of the course's network on Seinfeld, on a GPU", ""
 
 def main(folder: Path) -> None:
     """Write the pages."""
-    reports = {name: report for name in REPORTS if (report := last_report(name))}
+    reports = {name: last_reports(name) for name in REPORTS}
     (folder / "benchmarks.md").write_text(page(reports), encoding="utf-8")
     explanation = folder / "explanation" / "why-it-is-fast.md"
     (folder / "images").mkdir(parents=True, exist_ok=True)
     explanation.parent.mkdir(parents=True, exist_ok=True)
     text = (DOCS / "explanation" / "why-it-is-fast.md").read_text(encoding="utf-8")
-    breakdowns = of_kind(Breakdown, reports.get("explanation"))
+    latest = sorted(reports["explanation"], key=attrgetter("measured"))[-1:]
+    breakdowns = of_kind(Breakdown, latest)
     if breakdowns:
         (folder / CHART).write_text(stacked_bars(breakdowns[0]), encoding="utf-8")
     explanation.write_text(with_figures(text, figures_of(breakdowns)), encoding="utf-8")
 
 
-def page(reports: dict[str, Report]) -> str:
-    """Return the page of all results."""
+def page(reports: Mapping[str, Sequence[Report]]) -> str:
+    """Return the page of all results, given the reports of each benchmark, one from each machine."""
+    trainings = of_kind(Training, reports["quality"])
     sections = [
         f"# Benchmarks\n\n{NOTICE}\n",
         INTRODUCTION,
         "## Goals and measurements\n\n" + goals_table(reports),
-        QUALITY + series_table(of_kind(Training, reports.get("quality"))),
-        chosen_table(of_kind(Training, reports.get("quality"))),
-        cheaper_head(of_kind(Training, reports.get("quality"))),
-        architectures_table(of_kind(Training, reports.get("quality"))),
-        *(section(heading, reports.get(name)) for name, heading in REPORTS.items()),
+        QUALITY + series_table(trainings),
+        chosen_table(trainings),
+        cheaper_head(trainings),
+        architectures_table(trainings),
+        *(section(heading, reports[name]) for name, heading in REPORTS.items()),
     ]
     return "\n\n".join(part.strip("\n") for part in sections) + "\n"
 
 
-def goals_table(reports: dict[str, Report]) -> str:
-    """Return the table of goals, with what was measured for each."""
+def goals_table(reports: Mapping[str, Sequence[Report]]) -> str:
+    """Return the table of goals, with what was measured for each on each machine."""
+    by_machine: defaultdict[str, list[Report]] = defaultdict(list)
+    for report in chain.from_iterable(reports[name] for name in REPORTS if name != "quality"):
+        by_machine[report.machine.name].append(report)
     rows = []
     for goal in GOALS:
-        answers = [answer for report in reports.values() for answer in answers_to(goal, report)]
-        measured = "; ".join(answers) or NOT_MEASURED
-        rows.append([goal.row, goal.what, goal.goal, goal.ambitious_goal, measured])
-    return table(("", "what", "goal", "ambitious goal", "measured"), rows, text_columns=5)
+        measured = (
+            "; ".join(answer for report in on_machine for answer in answers_to(goal, report)) or NOT_MEASURED
+            for on_machine in by_machine.values()
+        )
+        rows.append([goal.row, goal.what, goal.goal, goal.ambitious_goal, *measured])
+    header = ("", "what", "goal", "ambitious goal", *by_machine)
+    return table(header, rows, text_columns=len(header))
 
 
 def answers_to(goal: Goal, report: Report) -> Iterable[str]:
@@ -339,25 +350,30 @@ def architectures_table(trainings: Sequence[Training]) -> str:
     return f"{text}\n\n" + table(heads, rows)
 
 
-def section(heading: str, report: Report | None) -> str:
-    """Return a report's results under a heading."""
-    if report is None:
-        return f"## {heading}\n\n{NOT_MEASURED.capitalize()}."
-    trainings = [result for result in report.results if isinstance(result, Training)]
-    others = [result for result in report.results if not isinstance(result, Training)]
-    tables = [table(*result.table()) for result in others]
+def section(heading: str, reports: Sequence[Report]) -> str:
+    """Return the results of one benchmark on all machines under a heading."""
+    parts = [part for report in reports for part in (f"### {report.machine.name}", *tables_of(report))]
+    return "\n\n".join([f"## {heading}", *(parts or [f"{NOT_MEASURED.capitalize()}."])])
+
+
+def tables_of(report: Report) -> Iterator[str]:
+    """Yield the day and the machine of a report, and the tables of its results."""
+    yield machine_text(report.machine, report.measured)
+    trainings = of_kind(Training, [report])
+    for result in report.results:
+        if not isinstance(result, Training):
+            yield table(*result.table())
     if trainings:
         header, _ = trainings[0].table()
-        tables.append(table(header, [row for training in trainings for row in training.table()[1]]))
-    return "\n\n".join([f"## {heading}", machine_text(report.machine, report.measured), *tables])
+        yield table(header, [row for training in trainings for row in training.table()[1]])
 
 
 def machine_text(machine: Machine, measured: str) -> str:
-    """Return a sentence on the day and the machine, and the versions."""
+    """Return a sentence on the day and what the machine has, and the versions."""
     versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items())
     accelerator = machine.accelerator or "no GPU"
     return (
-        f"Measured on {measured}: {machine.processor}; {', '.join(machine.features) or 'features unknown'}; "
+        f"Measured on {measured}: {', '.join(machine.features) or 'features unknown'}; "
         f"{machine.cores} cores, {machine.threads} threads, {accelerator}.\n{versions}."
     )
 
@@ -385,9 +401,9 @@ def with_figures(text: str, figures: str) -> str:
     return f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}"
 
 
-def of_kind(kind: type[Kind], report: Report | None) -> list[Kind]:
-    """Return the results of one kind in a report; none without a report."""
-    return [result for result in report.results if isinstance(result, kind)] if report else []
+def of_kind(kind: type[Kind], reports: Iterable[Report]) -> list[Kind]:
+    """Return the results of one kind in several reports."""
+    return [result for report in reports for result in report.results if isinstance(result, kind)]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from benchmarks.results import AnyResult, Machine, Training, last_report, printed, report_of, today
+from benchmarks.results import AnyResult, Machine, Training, last_reports, printed, report_of, today
 from scriptforge import architectures
 from scriptforge.config import Settings
 from scriptforge.workspace import RunFolder
@@ -289,9 +289,9 @@ def scriptforge(*words: str, workspace: str) -> str:
 
 
 def kept() -> list[Training]:
-    """Return every training saved so far."""
-    report = last_report("quality")
-    return [result for result in report.results if isinstance(result, Training)] if report else []
+    """Return every training on this machine saved so far."""
+    here = (report for report in last_reports("quality") if report.machine.name == Machine.here().name)
+    return [result for report in here for result in report.results if isinstance(result, Training)]
 
 
 def keep(training: Training) -> None:

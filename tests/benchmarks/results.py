@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
-"""The folder of the last results, a file for each benchmark; `benchmarks/page.py` makes pages of them."""
+"""The last results: a folder for each machine, with a file for each benchmark. `page.py` makes the pages."""
 
 
 class Machine(BaseModel):
@@ -36,6 +37,16 @@ class Machine(BaseModel):
     threads: int
     accelerator: str | None
     versions: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Return the name of the processor, and of the GPU if there is one."""
+        return f"{self.processor}, {self.accelerator}" if self.accelerator else self.processor
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the results from machines of this name."""
+        return RESULTS / re.sub("[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
     @classmethod
     def here(cls) -> "Machine":
@@ -248,12 +259,12 @@ class Report(BaseModel):
 
     @property
     def path(self) -> Path:
-        """Return the file of this benchmark's last report."""
-        return results_path(self.benchmark)
+        """Return the file of this benchmark's last report on this machine."""
+        return self.machine.folder / f"{self.benchmark}.json"
 
     def save(self) -> None:
-        """Save the report in place of the last one."""
-        self.path.parent.mkdir(exist_ok=True)
+        """Save the report in place of the last one on this machine."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
         partial.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
         partial.replace(self.path)
@@ -274,15 +285,10 @@ def today() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
-def results_path(benchmark: str) -> Path:
-    """Return the file of a benchmark's last report."""
-    return RESULTS / f"{benchmark}.json"
-
-
-def last_report(benchmark: str) -> Report | None:
-    """Return the last report of a benchmark; None if there is none."""
-    path = results_path(benchmark)
-    return Report.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+def last_reports(benchmark: str) -> list[Report]:
+    """Return the last report of a benchmark on each machine, sorted by the machine's name."""
+    paths = sorted(RESULTS.glob(f"*/{benchmark}.json"))
+    return [Report.model_validate_json(path.read_text(encoding="utf-8")) for path in paths]
 
 
 def figure_text(value: float) -> str:
