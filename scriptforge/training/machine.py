@@ -92,19 +92,33 @@ def _has_half_precision(device: DeviceType) -> bool:
     """Return whether a device has hardware for half precision, and an LSTM that uses it."""
     if device == "cuda":
         return torch.cuda.get_device_capability()[0] >= _TENSOR_CORES
-    if device != "cpu" or platform.machine().lower() not in ("x86_64", "amd64"):
-        return False
-    has_units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return has_units and can_train("lstm", "bf16", device)
+    return device == "cpu" and _is_x86() and _has_units_for_bf16() and can_train("lstm", "bf16", device)
+
+
+def _is_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
+def _has_units_for_bf16() -> bool:
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def _half_precision_to_try(device: DeviceType) -> Precision | None:
+    """Return the half precision that may be faster on a device; None if it has none, or only emulates it."""
+    half = _HALF_PRECISIONS.get(device)
+    if half is None or not can_train("lstm", half, device):
+        return None
+    is_emulated = device == "cpu" and _is_x86() and not _has_units_for_bf16()
+    return None if is_emulated else half
 
 
 def measure(device: DeviceType, threads: int | None = None, wait_seconds: float = _MAX_SECONDS) -> Machine:
     """Time small training steps of an LSTM in full and in half precision, and choose the clearly faster one.
 
-    Few CPUs compute in half precision; on the others it is emulated, and slower, or missing. On a CPU, the
-    number of threads that is fastest at present is found first. While other programs keep cores busy, the
-    measurement is repeated, and the fastest round counts; a load that began less than half a minute ago is
-    expected to pass. If several processes train together, all use the measurement of the first.
+    Few CPUs compute in half precision; where it is known to be missing or emulated, it is not timed. On a
+    CPU, the number of threads that is fastest at present is found first. While other programs keep cores
+    busy, the measurement is repeated, and the fastest round counts; a load that began less than half a minute
+    ago is expected to pass. If several processes train together, all use the measurement of the first.
 
     Args:
         device: the type of device to train on.
@@ -134,9 +148,7 @@ def _time(step: Callable[[], None]) -> _StepTime:
 
 def _measure(device: DeviceType, threads: int | None) -> Machine:
     """Make one round of measurement, of at least half a second."""
-    half = _HALF_PRECISIONS.get(device)
-    if half and not can_train("lstm", half, device):
-        half = None
+    half = _half_precision_to_try(device)
     config = _small_config("lstm", **_MEASURED)
     steps = {
         precision: _training_step(config, device, precision) for precision in ("fp32", half) if precision
