@@ -7,8 +7,9 @@ once, and looked up from then on:
     state    token    after    forbidden there
     `gra`    `nd`     `grand`  all that neither extends `grand` nor ends a word
 
-In most states most tokens change nothing, or lead to the same state whatever the one before: after ` the`
-the word is `the`. A rule says of such *idle* states what comes after a token in any of them.
+In most states most tokens lead to the same state whatever the one before: after ` the` the word is `the`. Or
+they only pass: whichever comes, it changes nothing, or makes a bracket one token longer. A rule says of such
+*idle* states what comes after a token in any of them, or that it passes.
 
 The kernel looks up all rules of all texts in one call.
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from scriptforge.generation.decoder import Copies
 from scriptforge.generation.grammar import Mask
-from scriptforge.inference.automata import UNCHANGED, UNDECIDED, KernelTransitions, Limits
+from scriptforge.inference.automata import PASSING, UNDECIDED, KernelTransitions, Limits
 from scriptforge.inference.kernel import kernel
 
 _MASK_BYTES = 1 << 25
@@ -86,8 +87,8 @@ class Automaton(Protocol):
 class AfterIdle(Enum):
     """What comes after an idle state and a token, if it is not the same state for all of them."""
 
-    UNCHANGED = "the state before"
-    UNDECIDED = "what `Automaton.after` says"
+    PASSING = "what `Automaton.after` says, of the state before and any such token"
+    UNDECIDED = "what `Automaton.after` says, of the state before and this token"
 
 
 class Automata:
@@ -225,14 +226,17 @@ class _Table:
         """Learn what comes after a state and a drawn token, and return it."""
         automaton, state = self._automata[number], self._known[before]
         common = automaton.after_idle(id_) if automaton.is_idle(state) else AfterIdle.UNDECIDED
-        if common is AfterIdle.UNDECIDED:
-            after = self._number(number, automaton.after(state, id_, drawn=True))
+        is_common = not isinstance(common, AfterIdle)
+        after = self._number(number, common if is_common else automaton.after(state, id_, drawn=True))
+        if is_common:
+            self._transitions.learn_idle(number, id_, after)
+        elif common is AfterIdle.PASSING:
+            self._transitions.learn_idle(number, id_, PASSING)
+            self._transitions.learn_passing(before, after)
+        else:
             self._learnt += 1
             self._transitions.learn(before, id_, after)
-            return after
-        after = UNCHANGED if common is AfterIdle.UNCHANGED else self._number(number, common)
-        self._transitions.learn_idle(number, id_, after)
-        return before if after == UNCHANGED else after
+        return after
 
     def _number(self, automaton: int, state: State) -> int:
         """Return the number of a state, after adding it if it is new.
@@ -257,6 +261,7 @@ class _Transitions:
         self.forbidden_2BV = np.empty((2, states_KB.shape[1], size), np.bool_)
         self._after: dict[tuple[int, int], int] = {}
         self._after_idle: dict[tuple[int, int], int] = {}
+        self._after_passing: dict[int, int] = {}
         self._forbidden: dict[int, Forbidden] = {}
         self._are_idle: dict[int, bool] = {}
 
@@ -275,6 +280,10 @@ class _Transitions:
         """See `KernelTransitions.learn_idle`."""
         self._after_idle[automaton, id_] = after
 
+    def learn_passing(self, state: int, after: int) -> None:
+        """See `KernelTransitions.learn_passing`."""
+        self._after_passing[state] = after
+
     def follow(self, ids: Sequence[int]) -> list[int]:
         """See `KernelTransitions.follow`."""
         unknown = []
@@ -284,11 +293,13 @@ class _Transitions:
             if (id_ := ids[row]) < 0:
                 continue
             after = self._after_idle.get((automaton, id_), UNDECIDED) if self._are_idle[state] else UNDECIDED
-            if after == UNDECIDED:
+            if after == PASSING:
+                after = self._after_passing.get(state, UNDECIDED)
+            elif after == UNDECIDED:
                 after = self._after.get((state, id_), UNDECIDED)
             if after == UNDECIDED:
                 unknown.append(place)
-            elif after != UNCHANGED:
+            else:
                 states[place] = after
         return unknown
 

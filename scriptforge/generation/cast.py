@@ -281,7 +281,7 @@ class CastConstraint:
         if id_ == self._says or id_ in self._cues:
             return _State(is_first=False)
         opens = id_ == self._cue or id_ in self._non_dialogue
-        return AfterIdle.UNDECIDED if opens else AfterIdle.UNCHANGED
+        return AfterIdle.UNDECIDED if opens else AfterIdle.PASSING
 
 
 class _Roster:

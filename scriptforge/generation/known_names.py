@@ -97,7 +97,7 @@ class KnownNames:
 
     def after_idle(self, id_: int) -> tuple[int, ...] | AfterIdle:
         """See `Automaton.after_idle`."""
-        return () if id_ == self._cue else AfterIdle.UNCHANGED
+        return () if id_ == self._cue else AfterIdle.PASSING
 
 
 def _spelled(names: Iterable[str], vocabulary: Vocabulary) -> Iterator[tuple[int, ...]]:

@@ -32,6 +32,7 @@ Otherwise a model that has forgotten an open mark might never end its line, whic
 is closed.
 """
 
+_NO_TURNING = "\n"
 _decoder = getincrementaldecoder("utf-8")
 
 
@@ -43,7 +44,7 @@ class Opened:
         closing: marks that close them, the next one last.
         rest: first bytes of an incomplete character.
         speaker: layout token that opened the line, which for a speaker with a token is the cue.
-        aside: text since the last opening mark, while it may be a word such as `to`; otherwise a line break.
+        aside: text since the last opening mark, while it may be a word such as `to`; otherwise `_NO_TURNING`.
     """
 
     closing: str = ""
@@ -110,14 +111,15 @@ class Marks:
         return Forbidden(self._rule.forbidden_after(opened), otherwise_V=unclosing_V)
 
     def is_idle(self, state: _State) -> bool:
-        """See `Automaton.is_idle`."""
-        return state.opened is None or not state.opened.is_pending
+        """See `Automaton.is_idle`; in an aside that does not turn to anybody, text without a mark passes."""
+        opened = state.opened
+        return opened is None or not opened.is_pending or (opened.aside == _NO_TURNING and not opened.rest)
 
     def after_idle(self, id_: int) -> _State | AfterIdle:
         """See `Automaton.after_idle`."""
         if id_ < self._layout_size:
             return self.after(self.start, id_, drawn=True)
-        return AfterIdle.UNDECIDED if self._rule.is_marked[id_] else AfterIdle.UNCHANGED
+        return AfterIdle.UNDECIDED if self._rule.is_marked[id_] else AfterIdle.PASSING
 
 
 class _Rule:
@@ -161,13 +163,13 @@ class _Rule:
         if not (opened.rest or self.is_marked[id_]):
             aside = opened.aside + (self._texts[id_] if opened.aside else self._texts[id_].lstrip())
             is_turning = opened.closing and any(word.startswith(aside) for word in self._turning)
-            return replace(opened, aside=aside if is_turning else "\n"), True
+            return replace(opened, aside=aside if is_turning else _NO_TURNING), True
         decoder = _decoder("replace")
         text = decoder.decode(opened.rest + self._tokens[id_])
         closing, aside, is_possible = opened.closing, opened.aside, True
         for character in text.lower():
             if character == closing[-1:]:
-                closing, aside = closing[:-1], "\n"
+                closing, aside = closing[:-1], _NO_TURNING
             elif character in self._closing_of:
                 is_possible = is_possible and self._closing_of[character] not in closing
                 closing, aside = closing + self._closing_of[character], ""
@@ -176,7 +178,10 @@ class _Rule:
                 aside += character if aside or not character.isspace() else ""
         is_turning = closing and any(word.startswith(aside) for word in self._turning)
         return replace(
-            opened, closing=closing, rest=decoder.getstate()[0], aside=aside if is_turning else "\n"
+            opened,
+            closing=closing,
+            rest=decoder.getstate()[0],
+            aside=aside if is_turning else _NO_TURNING,
         ), is_possible
 
     def forbidden_after(self, opened: Opened) -> Mask:

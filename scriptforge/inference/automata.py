@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from scriptforge.inference.kernel import Kernel, address_of
 
-UNCHANGED, UNDECIDED = -2, -1
-"""In place of the state after a token: it is the one before; it depends on the one before."""
+PASSING, UNDECIDED = -2, -1
+"""In place of the state after a token: see `AfterIdle` in `scriptforge.generation.automata`."""
 
 
 class Limits(NamedTuple):
@@ -48,15 +48,15 @@ class KernelTransitions:
         count, rows = states_KB.shape
         self.forbidden_2BV = np.empty((2, rows, size), np.bool_)
         self._ids_B, self._unknown = np.zeros(rows, np.int64), np.zeros(states_KB.size, np.int64)
-        self._forbidden_S4 = np.zeros((limits.states, 4), np.int64)
-        # What `_forbidden_S4` points to.
+        self._forbidden_S5 = np.zeros((limits.states, 5), np.int64)
+        # What `_forbidden_S5` points to.
         self._masks: dict[int, tuple[NDArray[np.bool_], NDArray[np.bool_] | None]] = {}
         self._after_idle_KV = np.full((count, size), UNDECIDED, np.int32)
         slots = 1 << (2 * limits.transitions - 1).bit_length()  # half of them stay free: search is short
         self._keys, self._after = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
         self._automata = _Automata(
             *(size, rows, count, rules),
-            address_of(self._forbidden_S4),
+            address_of(self._forbidden_S5),
             address_of(self._after_idle_KV),
             address_of(self._keys),
             address_of(self._after),
@@ -86,15 +86,19 @@ class KernelTransitions:
         otherwise = 0 if otherwise_V is None else self._mask_address(otherwise_V)
         addresses = self._mask_address(mask_V), otherwise
         self._masks[number] = mask_V, otherwise_V
-        self._forbidden_S4[number] = *addresses, replaces, is_idle
+        self._forbidden_S5[number] = *addresses, replaces, is_idle, UNDECIDED
 
     def learn(self, state: int, id_: int, after: int) -> None:
         """Add the transition from a state by a token."""
         self._kernel.learn_transition(self._address, state, id_, after)
 
     def learn_idle(self, automaton: int, id_: int, after: int) -> None:
-        """Add the transition from all idle states of an automaton by a token; may be `UNCHANGED`."""
+        """Add the transition from all idle states of an automaton by a token; may be `PASSING`."""
         self._after_idle_KV[automaton, id_] = after
+
+    def learn_passing(self, state: int, after: int) -> None:
+        """Add the transition from an idle state by all tokens that are `PASSING`."""
+        self._forbidden_S5[state, -1] = after
 
     def follow(self, ids: Sequence[int]) -> list[int]:
         """Take the next token of each text, below 0 for none.

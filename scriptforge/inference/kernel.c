@@ -1493,9 +1493,10 @@ typedef struct {
     const uint8_t *otherwise; /* (V): in place of a mask that leaves no token; or NULL */
     int64_t replaces;         /* whether the mask stands in place of what is forbidden before it */
     int64_t is_idle;          /* whether `after_idle` tells the state after */
+    int64_t after_passing;    /* the state after an idle one and a token that passes; or UNDECIDED */
 } Forbidden;
 
-enum { UNCHANGED = -2, UNDECIDED = -1 }; /* in place of the state after a token */
+enum { PASSING = -2, UNDECIDED = -1 }; /* in place of the state after a token */
 
 /* The states of B texts in some automata. */
 typedef struct {
@@ -1544,15 +1545,18 @@ EXPORT int64_t follow(const Automata *automata)
         int64_t id = automata->ids[place % automata->rows];
         if (id < 0)
             continue;
-        int is_idle = automata->forbidden[*state].is_idle != 0;
-        int32_t after = is_idle ? automata->after_idle[place / automata->rows * automata->size + id] : UNDECIDED;
-        if (after == UNDECIDED) {
+        const Forbidden *own = automata->forbidden + *state;
+        int32_t after = own->is_idle ? automata->after_idle[place / automata->rows * automata->size + id] : UNDECIDED;
+        if (after == PASSING)
+            after = (int32_t)own->after_passing;
+        else if (after == UNDECIDED) {
             uint64_t key = key_of(*state, id), slot = slot_of(automata, key);
             if (automata->keys[slot])
-                *state = automata->after[slot];
-            else
-                automata->unknown[found++] = place;
-        } else if (after != UNCHANGED)
+                after = automata->after[slot];
+        }
+        if (after == UNDECIDED)
+            automata->unknown[found++] = place;
+        else
             *state = after;
     }
     return found;
