@@ -57,12 +57,13 @@ class CopyLimit:
             )
         tokens = _Tokens(vocabulary)
         self._rule = _Rule(_Runs(index, words), tokens)
-        self._most_new_words = tokens.most_new_words
+        self._new_words, self._goes_on_after = tokens.new_words, tokens.goes_on_after
         self._limit = words
         self._sequences = [_Sequence() for _ in range(batch_size)]
+        # Far from a copy, as usual, only words are counted: what copies N words has N words.
         self._unread: list[list[int]] = [[] for _ in range(batch_size)]
-        # Far from a copy, as usual, tokens are only counted: what copies N words has N words.
         self._most_words = [self._rule.most_words(sequence) for sequence in self._sequences]
+        self._goes_on = [False] * batch_size  # whether a word is unfinished at the end
 
     @property
     def limit_overrides(self) -> int:
@@ -91,8 +92,10 @@ class CopyLimit:
         """Take the next id of each sequence, drawn or given, or None where there is none."""
         for row, id_ in enumerate(ids):
             if id_ is not None:
+                goes_on = self._goes_on[row]
                 self._unread[row].append(id_)
-                self._most_words[row] += self._most_new_words[id_]
+                self._most_words[row] += self._new_words[goes_on][id_]
+                self._goes_on[row] = self._goes_on_after[goes_on][id_]
 
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
         """Copy the state of some sequences to others."""
@@ -100,6 +103,7 @@ class CopyLimit:
             self._sequences[row] = copy(self._sequences[source])
             self._unread[row] = list(self._unread[source])
             self._most_words[row] = self._most_words[source]
+            self._goes_on[row] = self._goes_on[source]
 
     def _copying(self, row: int) -> list[int]:
         """Read the latest tokens of a sequence, and return those that would copy too much."""
@@ -108,6 +112,7 @@ class CopyLimit:
         self._unread[row].clear()
         ids = self._rule.copying(sequence)
         self._most_words[row] = self._rule.most_words(sequence)
+        self._goes_on[row] = bool(sequence.letters)
         return ids
 
 
@@ -161,19 +166,17 @@ class _Rule:
 
     def most_words(self, sequence: _Sequence) -> int:
         """Return an upper limit of the number of copied words at the end of a sequence and one more token."""
-        begun = not sequence.letters  # by the next token, with nothing between it and the last one
-        return len(sequence.run) + len(sequence.since) + begun + self._most_words_with_next(sequence)
+        return len(sequence.run) + len(sequence.since) + self._most_words_with_next(sequence)
 
     def copying(self, sequence: _Sequence) -> list[int]:
         """Return the tokens that would complete, or begin, one copied word too many."""
         if sequence.is_in_name:
             return []
-        more = self._most_words_with_next(sequence)
-        if len(sequence.run) + len(sequence.since) + more <= self._limit:
-            return []  # the usual case, which must be cheap
-        run, letters = self._copied_run(sequence), sequence.letters
-        if len(run) + more <= self._limit:
+        if self.most_words(sequence) <= self._limit:
             return []
+        run, letters = self._copied_run(sequence), sequence.letters
+        if self.most_words(sequence) <= self._limit:
+            return []  # the usual case, which must be cheap
         if sequence.broken or (letters and self._runs.may_continue(run, letters)):
             # The form depends on the letters or bytes before the token, so every token is tried. Letters that
             # can still become a forbidden word were given.
@@ -189,13 +192,12 @@ class _Rule:
     def _append(self, sequence: _Sequence, form: str) -> None:
         """Append the form of some tokens to the words of a sequence."""
         *whole, sequence.letters = (sequence.letters + form).split(BOUNDARY)
-        for word in filter(None, whole):
-            sequence.since = self._runs.with_next(sequence.since, word)
+        sequence.since = self._runs.with_next(sequence.since, *filter(None, whole))
 
     def _copied_run(self, sequence: _Sequence) -> CopiedRun:
         """Return the copied run at the end of the complete words; it is looked up only when needed."""
         if sequence.since:
-            sequence.run = self._runs.longest((*sequence.run, *sequence.since)[-self._limit :])
+            sequence.run = self._runs.find_longest((*sequence.run, *sequence.since)[-self._limit :])
             sequence.since = ()
         return sequence.run
 
@@ -239,22 +241,22 @@ class _Runs:
     def __init__(self, index: Index, limit: int) -> None:
         self._index = index
         self.limit = limit
-        self.longest = lru_cache(_MAX_CACHED)(self._find_longest)
+        self._longest = lru_cache(_MAX_CACHED)(self.find_longest)
         self.following = lru_cache(_MAX_CACHED)(self._find_following)
 
-    def with_next(self, words: tuple[int, ...], word: str) -> tuple[int, ...]:
-        """Return the numbers of the last N words after one more word."""
-        return (*words, self._index.number(word))[-self.limit :]
+    def with_next(self, words: tuple[int, ...], *more: str) -> tuple[int, ...]:
+        """Return the numbers of the last N words after more words."""
+        return (*words, *map(self._index.number, more))[-self.limit :]
 
     def extended(self, run: CopiedRun, word: str) -> CopiedRun:
         """Return the copied run at the end of a text after one more word."""
-        return self.longest(self.with_next(run, word))
+        return self._longest(self.with_next(run, word))
 
     def may_continue(self, run: CopiedRun, letters: str) -> bool:
         """Return whether letters begin a word that must not follow a run."""
         return any(word.startswith(letters) for word in self.following(run))
 
-    def _find_longest(self, words: tuple[int, ...]) -> CopiedRun:
+    def find_longest(self, words: tuple[int, ...]) -> CopiedRun:
         """Return the copied run at the end of some words."""
         # Words before the longest suffix that occurs can be dropped, since no later run can include them.
         # Equal runs then share one entry of the caches.
@@ -276,7 +278,9 @@ class _Tokens:
         is_layout: whether each token is layout, by id.
         several: form of each token with letters of several words, by id.
         most_words: maximum number of words that a token has letters of.
-        most_new_words: by how many words each token makes a text longer at most, by id.
+        new_words: how many words begin in each token at most, by id; first where no word goes on at the end
+            of the text before it, then where one does.
+        goes_on_after: whether a word goes on after each token, likewise; false if that is uncertain.
         cue: token that begins a spelled name, which ends at the next layout token; None for plain text.
     """
 
@@ -291,7 +295,9 @@ class _Tokens:
         self._whole: dict[tuple[str, bool], list[int]] = {}
         self.several: dict[int, str] = {}
         self.most_words = 0
-        self.most_new_words = [*map(self._count_new_words, self.ids)]
+        before = (False, True)
+        self.new_words = [[self._count_new_words(id_, goes_on) for id_ in self.ids] for goes_on in before]
+        self.goes_on_after = [[self._goes_on_after(id_, goes_on) for id_ in self.ids] for goes_on in before]
         for id_, form in enumerate(self._forms):
             words = len(form.split()) if form else 0
             self.most_words = max(self.most_words, words)
@@ -328,20 +334,23 @@ class _Tokens:
         """Return the maximum number of words that tokens without a form have letters of."""
         return len(fold(self._vocabulary.decode(broken)).split()) + 1  # the incomplete character may be one
 
-    def _count_new_words(self, id_: int) -> int:
-        """Return by how many words a token makes a text longer at most.
+    def _count_new_words(self, id_: int, goes_on: bool) -> int:
+        """Return how many words begin in a token at most.
 
-        A word begins after a boundary, which the token has before it, or the one before has after it. At the
-        word level each has both, of which one counts.
+        Args:
+            id_: the token.
+            goes_on: whether a word may go on in it.
         """
         form = self._forms[id_]
         if form is None:
             return self.words_in([id_])
         words = len(form.split())
-        if form.startswith(BOUNDARY) and self._vocabulary.level == "word":
-            return words
-        continues = bool(words) and not form.startswith(BOUNDARY)
-        return words - continues + form.endswith(BOUNDARY)
+        return words - (goes_on and words > 0 and not form.startswith(BOUNDARY))
+
+    def _goes_on_after(self, id_: int, goes_on: bool) -> bool:
+        """Return whether a word goes on after a token, for certain."""
+        form = self._forms[id_]
+        return goes_on if form == "" else form is not None and not form.endswith(BOUNDARY)
 
     def _form_alone(self, id_: int) -> str | None:
         """Return the form of a token; None for one that ends within a character, so that it has none yet."""
