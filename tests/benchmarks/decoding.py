@@ -4,7 +4,7 @@ Also the cost of constraints on the text: real words, names, voices, a cast, and
 
 All contenders have the same sizes and random weights, and draw from the five likeliest words. Ours is a
 `Generation`, as everybody uses it, text and grammar included. For comparison, the machine reads in the same
-rounds as many bytes as the weights that a word needs have.
+rounds as many bytes as the weights that a word needs have, and multiplies large matrices.
 
 Shape letters: B sequences, T steps, V vocabulary, H hidden, L layers, K likeliest tokens.
 """
@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.harness import rate_of, turns
-from benchmarks.learners import SIZES, VOCABULARY_SIZE
-from benchmarks.machine import reading_weights
+from benchmarks.learners import SIZES, VOCABULARY_SIZE, products_of_token
+from benchmarks.machine import matrix_products, reading_weights
 from benchmarks.results import Comparison, Figure
 from scriptforge.classroom import RNN, TOP_K
 from scriptforge.classroom import generate as generate_as_taught
@@ -45,13 +45,14 @@ from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import DatasetFolder, RunFolder
 
 ROUNDS = 9
-SEQUENCES = 32
+SEQUENCES, MOST_SEQUENCES = 32, 128
 SAMPLING = GenerateOptions(seed=1, temperature=1, top_k=TOP_K, min_p=0)
 TRAINING = {"minutes": 0.5, "hidden_size": 256}
 TAUGHT, PLAIN = "the course's loop", "nn.LSTM, state carried along"
 OURS, INT8 = "ours", "ours, --int8"
 MANY, MANY_INT8 = f"ours, {SEQUENCES} at once", f"ours, {SEQUENCES} at once, --int8"
-MACHINE = "reading as many bytes"
+MOST = f"ours, {MOST_SEQUENCES} at once"
+MACHINE, PRODUCTS = "reading as many bytes", "matrix products, fp32"
 FREE, DEFAULTS, LIMITED = "held to nothing", "as by default", "a cast and no long copies, too"
 
 
@@ -80,11 +81,14 @@ def words() -> list[Comparison]:
             INT8: steps(Generation(model, vocabulary, request(1, int8=True)), 800),
             MANY: steps(Generation(model, vocabulary, request(SEQUENCES)), 60, SEQUENCES),
             MANY_INT8: steps(Generation(model, vocabulary, request(SEQUENCES, int8=True)), 100, SEQUENCES),
+            MOST: steps(Generation(model, vocabulary, request(MOST_SEQUENCES)), 20, MOST_SEQUENCES),
             MACHINE: reading_weights(megabytes, columns=512, repetitions=60),
+            PRODUCTS: matrix_products(torch.float32),
         },
         ROUNDS,
     )
-    machine = figures.pop(MACHINE)
+    machine, products = figures.pop(MACHINE), figures.pop(PRODUCTS)
+    gigaflop = sum(products_of_token(model.config).values()) / 3e9  # forward only
     return [
         Comparison(
             title="writing with the course's network",
@@ -99,6 +103,16 @@ def words() -> list[Comparison]:
             baseline=MACHINE,
             figures={OURS: [rate * megabytes / 1000 for rate in figures[OURS]], MACHINE: machine},
             answers={OURS: "G4"},
+        ),
+        Comparison(
+            title=f"multiplying, {1000 * gigaflop:.0f} MFLOP a word",
+            unit="GFLOP/s",
+            baseline=PRODUCTS,
+            figures={
+                **{name: [rate * gigaflop for rate in figures[name]] for name in (MANY, MOST)},
+                PRODUCTS: products,
+            },
+            answers={MANY: "G7", MOST: "G7"},
         ),
     ]
 
