@@ -11,6 +11,8 @@ in FOLDER: a run that was broken off goes on with what is left.
 
 import argparse
 import json
+import os
+import platform
 import random
 import shutil
 import subprocess
@@ -44,7 +46,8 @@ GIGABYTE = 1_000_000_000
 MIN_GIGABYTES = 0.1
 """Gigabytes. In less, what grows with the text is hidden by what does not."""
 
-STAGES = ("Opening", "Reading", "Counting", "Learning the vocabulary", "Tokenising")
+LEARNING = "Learning the vocabulary"
+STAGES = ("Opening", "Reading", "Counting", LEARNING, "Tokenising")
 
 PROBE = """
 import json, sys, time
@@ -98,6 +101,11 @@ class Preparation:
     def seconds(self) -> float:
         """From start to end, a gigabyte."""
         return sum(seconds for seconds, _ in self.stages.values()) / self.gigabytes
+
+    @property
+    def learning(self) -> float:
+        """To learn the vocabulary, a gigabyte; the more text, the less, as only so much of it is used."""
+        return self.stages[LEARNING][0] / self.gigabytes
 
     @property
     def collecting(self) -> float:
@@ -201,7 +209,8 @@ def page(rows: Sequence[Preparation], corpora: Sequence[str], scenes: int) -> st
     one, two, whole = rows
     same = "the same" if one.fingerprint == two.fingerprint else "**other ones**"
     paragraphs = [
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} with scriptforge {__version__}, by",
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} with scriptforge {__version__} ({platform.system()}, "
+        f"Python {platform.python_version()}, {os.cpu_count()} cores), by",
         f"    python docs/measured/large_corpus.py FOLDER {' '.join(corpora)}"
         f" --gigabytes {whole.gigabytes:.3g}",
         f"Scripts of {SCENES_IN_SCRIPT[0]} to {SCENES_IN_SCRIPT[1]} scenes, drawn from the {scenes} of "
@@ -224,14 +233,16 @@ def page(rows: Sequence[Preparation], corpora: Sequence[str], scenes: int) -> st
 
 def on_paper(one: Preparation, two: Preparation, whole: Preparation) -> str:
     """What a terabyte would take, and where it would break first."""
-    alone, collecting = (1000 * seconds / 86_400 for seconds in (one.seconds, whole.collecting))
+    seconds_alone = one.seconds - one.learning + whole.learning
+    alone, collecting = (1000 * seconds / 86_400 for seconds in (seconds_alone, whole.collecting))
     return (
         f"One process would take {alone:,.0f} days. A cluster takes parsing and encoding off it. What is "
         "left to the process that collects is its own time above: it writes the rows that it is sent, reads "
         "them again to count, to learn the vocabulary and to hand them out, and writes the ids. That is "
-        f"{collecting:,.0f} days however many machines there are, and **here it breaks first**: a hundred "
-        f"are hardly faster than ten. {memory(two, whole, 1000)} Third is the list of files in "
-        "`dataset.json`. What would help: let workers write their rows and count them themselves."
+        f"{collecting:,.0f} days however many machines there are, so a cluster is at most "
+        f"{alone / collecting:.1f} times as fast, and **here it breaks first**. {memory(two, whole, 1000)} "
+        "Third is the list of files in `dataset.json`. What would help: let workers write their rows and "
+        "count them themselves."
     )
 
 

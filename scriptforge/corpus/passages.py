@@ -52,6 +52,11 @@ class Passage:
     characters: int
     rows: Sequence[ScriptRow]
 
+    @property
+    def is_training(self) -> bool:
+        """Return whether it is trained on."""
+        return self.split == "train" and self.copies > 0
+
     def continues(self, other: "Passage | None") -> bool:
         """Return whether it directly follows another passage in the same document and split."""
         return (
@@ -104,7 +109,7 @@ class ParsedText:
 
     def training_passages(self, doing: str) -> Iterator[Passage]:
         """Yield the training passages, source by source, each once if it has any copies."""
-        return (passage for passage in self.passages(doing) if passage.split == "train" and passage.copies)
+        return (passage for passage in self.passages(doing) if passage.is_training)
 
 
 def cut_passages(

@@ -4,18 +4,17 @@
 2. Choose the level and the vocabulary size where the options leave them open (`options`).
 3. Parse every line, once, into the rows of `scripts.parquet` (`parse`), find scripts that are nearly the same
    (`near_duplicates`), leave them out if asked, and divide each corpus into splits (`parsed_corpora`).
-4. Read the rows of the training split to count speakers, words and characters, and again to learn the
-   vocabulary (`tokenize`).
-5. Read all rows, passage by passage (`passages`), and write the ids of each split (`tokenize`).
-6. Read all rows to count the cast, and write `dataset.json`.
+4. Read all rows, passage by passage (`passages`), to count the cast, and those of the training split again to
+   learn the vocabulary (`tokenize`).
+5. Read all rows to count the words of the training split and write the ids of each split (`tokenize`).
+6. Write `dataset.json`.
 
 Tokenising the same text at another level or with another vocabulary needs only steps 4 and 5: `retokenize`.
 """
 
 import math
 import shutil
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from scriptforge.corpus.parse import Parsing
 from scriptforge.corpus.parsed_corpora import parse_corpora
 from scriptforge.corpus.passages import ParsedText, report_rows
 from scriptforge.corpus.sources import Source, at_revision, find_source, find_sources, mix_name
-from scriptforge.corpus.tokenize import Tokenised, casts_apart, write_tokens
+from scriptforge.corpus.tokenize import Tokenised, write_tokens
 from scriptforge.corpus.workers import parsing_pool
 from scriptforge.dataset import (
     Dataset,
@@ -171,7 +170,7 @@ def prepare_corpora(
             lower=plan.lower,
             vocabulary_size=tokens.vocabulary_size,
             alphabet=tokens.alphabet,
-            cast=_cast(text, plan),
+            cast=_cast(tokens.casts),
             fingerprint=tokens.fingerprint,
             notes=[*kept.notes, *describe_groups(alike), *_notes_on_subwords(tokens)],
             warnings=[*map(str, warnings), *filter(None, [leak_warning(alike)])],
@@ -292,17 +291,10 @@ def _total(sources: Collection[dict[str, SplitDescription]]) -> dict[str, SplitD
     return {split: SplitDescription.total(splits[split] for splits in sources) for split in SPLITS}
 
 
-def _cast(text: ParsedText, plan: TokenPlan) -> list[Member]:
-    """Return the cast of all splits, most lines first."""
-    if plan.plain:
-        return []
-    apart = casts_apart(plan, text)
-    casts: defaultdict[str | None, CastCount] = defaultdict(CastCount)
-    for row in read_rows(text.path):
-        if row.kind == "dialogue":
-            casts[row.source if apart else None].add(row.speaker, len(row.text.split()))
+def _cast(casts: Mapping[str, CastCount]) -> list[Member]:
+    """Return the cast of all splits, most lines first, given the casts by source."""
     members = [
-        Member(speaker=member.speaker, lines=member.lines, words=member.words, source=source)
+        Member(speaker=member.speaker, lines=member.lines, words=member.words, source=source or None)
         for source, counted in casts.items()
         for member in counted.members
     ]

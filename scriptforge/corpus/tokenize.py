@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple, Self
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from scriptforge.corpus.counting import ONE_CAST, TrainingText, count_casts
 from scriptforge.corpus.options import TokenPlan
 from scriptforge.corpus.passages import ParsedText, Passage, interleave
 from scriptforge.corpus.workers import Pool
@@ -34,16 +34,8 @@ from scriptforge.dataset import SplitDescription
 from scriptforge.screenplay.script import CastCount, speaker_key
 from scriptforge.vocabulary import Encoded, Vocabulary
 from scriptforge.vocabulary.borrowed import BORROW_BELOW_CHARACTERS, borrow
-from scriptforge.vocabulary.lexicon import Lexicon, WordCount
 from scriptforge.workspace import SPLITS, DatasetFolder, atomic_write
 
-SPEAKER_MIN_LINES = 10
-"""Lines in the training split that give a speaker a token; the names of others are spelled out."""
-
-MAX_SPEAKERS = 200
-"""Speakers of one cast who get a token, at most."""
-
-_ONE_CAST = ""
 _BATCH_CHARACTERS = 500_000
 """Characters from which a batch of passages is large enough for another process to encode."""
 
@@ -52,26 +44,26 @@ class Learnt(NamedTuple):
     """The vocabulary of a training split.
 
     Attributes:
-        vocabulary: the vocabulary, including its lexicon.
-        alphabet: the number of distinct characters in the text.
+        vocabulary: the vocabulary, without a lexicon.
+        casts: the cast of all splits, by source; by `ONE_CAST` if casts are merged.
         is_borrowed: whether its subwords are those of the base model.
         learnt_from: the share of the training text that they were learnt from, 0 … 1.
     """
 
     vocabulary: Vocabulary
-    alphabet: int
+    casts: Mapping[str, CastCount]
     is_borrowed: bool
     learnt_from: float
 
 
 def train_vocabulary(text: ParsedText, plan: TokenPlan) -> Learnt:
     """Learn a vocabulary from the training split."""
-    counted = _count(text, plan)
+    counted = count_casts(text, plan)
     speakers_with_token = counted.speakers_with_token
     is_marked = text.is_mixed and not plan.plain
     layout: dict[str, Any] = {
         "lower": plan.lower,
-        "speakers": speakers_with_token.get(_ONE_CAST, []),
+        "speakers": speakers_with_token.get(ONE_CAST, []),
         "sources": {source: speakers_with_token.get(source, []) for source in text.weights}
         if is_marked
         else None,
@@ -89,55 +81,7 @@ def train_vocabulary(text: ParsedText, plan: TokenPlan) -> Learnt:
         plain=plan.plain,
         **layout,
     )
-    vocabulary.lexicon = counted.lexicon
-    return Learnt(vocabulary, counted.alphabet, borrowed is not None, share)
-
-
-def casts_apart(plan: TokenPlan, text: ParsedText) -> bool:
-    """Return whether each source keeps its own cast, whose tokens are not shared with other sources."""
-    return text.is_mixed and not plan.merge_casts
-
-
-class _Counted(NamedTuple):
-    """Counts over the training split before it is tokenised.
-
-    Attributes:
-        speakers_with_token: the speakers who get a token, by source; by `_ONE_CAST` if casts are merged.
-        characters: the number of characters.
-        alphabet: the number of distinct characters.
-        lexicon: the words of the text; None at word level.
-    """
-
-    speakers_with_token: dict[str, list[str]]
-    characters: int
-    alphabet: int
-    lexicon: Lexicon | None
-
-
-def _count(text: ParsedText, plan: TokenPlan) -> _Counted:
-    """Count over the training split; keep only the speakers with a token, since there may be 100,000."""
-    apart = casts_apart(plan, text)
-    alphabet: set[str] = set()
-    words = WordCount()
-    casts: defaultdict[str, CastCount] = defaultdict(CastCount)
-    characters = 0
-    for passage in text.training_passages("Counting"):
-        characters += passage.characters
-        texts = [row.text.lower() if plan.lower else row.text for row in passage.rows]
-        alphabet.update(*texts)
-        words.add(*chain.from_iterable(zip(texts, (row.speaker for row in passage.rows), strict=True)))
-        counted = casts[passage.source if apart else _ONE_CAST]
-        for row in passage.rows:
-            if row.kind == "dialogue":
-                counted.add(row.speaker, len(row.text.split()))
-    speakers_with_token = {source: _with_token(counted) for source, counted in casts.items()}
-    lexicon = None if plan.level == "word" else words.lexicon()
-    return _Counted(speakers_with_token, characters, len(alphabet), lexicon)
-
-
-def _with_token(counted: CastCount) -> list[str]:
-    """Return the speakers of one cast who get a token of their own."""
-    return [each.speaker for each in counted.members[:MAX_SPEAKERS] if each.lines >= SPEAKER_MIN_LINES]
+    return Learnt(vocabulary, counted.casts, borrowed is not None, share)
 
 
 def _texts(
@@ -151,7 +95,7 @@ def _texts(
     for number, passage in enumerate(text.training_passages("Learning the vocabulary")):
         if math.ceil(number * share) == math.ceil((number + 1) * share):
             continue
-        known = keys.get(passage.source, keys.get(_ONE_CAST, set()))
+        known = keys.get(passage.source, keys.get(ONE_CAST, set()))
         for row in passage.rows:
             yield row.text
             if row.speaker and speaker_key(row.speaker) not in known:
@@ -188,6 +132,7 @@ class Tokenised:
     Attributes:
         vocabulary_size: the number of tokens in the vocabulary.
         alphabet: the number of distinct characters in the training split.
+        casts: the cast of all splits, by source; by `ONE_CAST` if casts are merged.
         splits: the amounts of text, by source and split.
         fingerprint: a hash of the vocabulary and all ids.
         is_borrowed: whether the subwords are those of the base model.
@@ -196,6 +141,7 @@ class Tokenised:
 
     vocabulary_size: int
     alphabet: int
+    casts: Mapping[str, CastCount]
     splits: dict[str, dict[str, SplitDescription]]
     fingerprint: str
     is_borrowed: bool
@@ -206,18 +152,28 @@ def write_tokens(
     draft: DatasetFolder, text: ParsedText, plan: TokenPlan, pool: Pool | None = None
 ) -> Tokenised:
     """Learn the vocabulary; write it, its lexicon and the ids of every split."""
-    vocabulary, alphabet, is_borrowed, learnt_from = train_vocabulary(text, plan)
+    vocabulary, casts, is_borrowed, learnt_from = train_vocabulary(text, plan)
     vocabulary.save(draft.tokenizer)
-    if vocabulary.lexicon is not None:
-        atomic_write(draft.lexicon, vocabulary.lexicon.document)
-    splits, fingerprint = write_ids(draft, text, vocabulary, pool)
-    return Tokenised(vocabulary.size, alphabet, splits, fingerprint, is_borrowed, learnt_from)
+    training = TrainingText(vocabulary)
+    splits, fingerprint = _write_ids(draft, text, vocabulary, pool, training)
+    if training.words is not None:
+        atomic_write(draft.lexicon, training.words.lexicon().document)
+    alphabet = len(training.alphabet)
+    return Tokenised(vocabulary.size, alphabet, casts, splits, fingerprint, is_borrowed, learnt_from)
 
 
-def write_ids(
-    draft: DatasetFolder, text: ParsedText, vocabulary: Vocabulary, pool: Pool | None = None
+def _write_ids(
+    draft: DatasetFolder,
+    text: ParsedText,
+    vocabulary: Vocabulary,
+    pool: Pool | None,
+    training: TrainingText,
 ) -> tuple[dict[str, dict[str, SplitDescription]], str]:
-    """Write the ids of every split; return the amounts of text, by source and split, and the fingerprint."""
+    """Write the ids of every split.
+
+    Returns:
+        The amounts of text, by source and split, and the fingerprint.
+    """
     digest = hashlib.sha256(vocabulary.fingerprint.encode())
     with ExitStack() as files:
         spool = _Spool(files.enter_context(TemporaryFile(dir=draft.path)), vocabulary.dtype)
@@ -230,7 +186,7 @@ def write_ids(
             for split in SPLITS
         }
         passages = (passage for passage in text.passages("Tokenising") if passage.copies)
-        for passage, encoded in _encoded(passages, vocabulary, pool):
+        for passage, encoded in _encoded(passages, vocabulary, pool, training):
             target = spool if passage.split == "train" else splits[passage.split]
             target.add(replace(passage, rows=()), encoded)
         for passage, encoded in spool.interleaved(list(text.weights)):
@@ -245,23 +201,27 @@ def write_ids(
 
 
 def _encoded(
-    passages: Iterable[Passage], vocabulary: Vocabulary, pool: Pool | None
+    passages: Iterable[Passage], vocabulary: Vocabulary, pool: Pool | None, training: TrainingText
 ) -> Iterator[tuple[Passage, Encoded]]:
-    """Yield each passage with its ids, encoded by the pool if there is one."""
+    """Yield each passage with its ids, encoded and counted by the pool if there is one."""
     if pool is None:
-        yield from ((passage, _encode(vocabulary, passage)) for passage in passages)
+        for passage in passages:
+            training.add(passage)
+            yield passage, _encode(vocabulary, passage)
         return
     pickled = pickle.dumps(vocabulary)
     waiting: deque[list[Passage]] = deque()
 
-    def calls() -> Iterator[Callable[[], list[Encoded]]]:
+    def calls() -> Iterator[Callable[[], tuple[list[Encoded], TrainingText]]]:
         for batch in _batches(passages):
             waiting.append(batch)
             yield partial(encode_passages, pickled, batch)
 
     for result in pool.run(calls()):
         assert result is not None, "none of the calls is"
-        yield from zip(waiting.popleft(), result(), strict=True)
+        encoded, counted = result()
+        training.merge(counted)
+        yield from zip(waiting.popleft(), encoded, strict=True)
 
 
 def _batches(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
@@ -277,9 +237,13 @@ def _batches(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
         yield batch
 
 
-def encode_passages(pickled: bytes, passages: list[Passage]) -> list[Encoded]:
-    """Return the ids of passages, given a pickled vocabulary: the call that a pool makes."""
-    return [_encode(_vocabulary(pickled), passage) for passage in passages]
+def encode_passages(pickled: bytes, passages: list[Passage]) -> tuple[list[Encoded], TrainingText]:
+    """Return the ids and the counts of passages, given a pickled vocabulary: the call that a pool makes."""
+    vocabulary = _vocabulary(pickled)
+    counted = TrainingText(vocabulary)
+    for passage in passages:
+        counted.add(passage)
+    return [_encode(vocabulary, passage) for passage in passages], counted
 
 
 @lru_cache(maxsize=1)

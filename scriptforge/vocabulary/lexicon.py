@@ -167,6 +167,11 @@ class WordCount:
             if not is_ascii:
                 self._characters.update(text)
 
+    def merge(self, other: "WordCount") -> None:
+        """Add what another one has counted in later pieces."""
+        self._spellings.update(other._spellings)
+        self._characters |= other._characters
+
     def lexicon(self) -> Lexicon:
         """Return the lexicon of all pieces."""
         counts: Counter[str] = Counter()

@@ -1,6 +1,7 @@
 """Which words and characters a text has, and the file that keeps them."""
 
 import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,16 @@ def test_pieces_counted_at_once_give_the_lexicon_of_pieces_counted_one_by_one(pi
     words = WordCount()
     words.add(*pieces)
     assert words.lexicon().entries == lexicon_of(*pieces).entries
+
+
+@given(st.lists(st.lists(st.text("abÉ'’ …中\n"), max_size=3), max_size=4))
+def test_merged_counts_give_the_lexicon_of_all_pieces(parts: list[list[str]]) -> None:
+    together = WordCount()
+    for pieces in parts:
+        words = WordCount()
+        words.add(*pieces)
+        together.merge(words)
+    assert together.lexicon().entries == lexicon_of(*chain.from_iterable(parts)).entries
 
 
 @given(st.lists(st.text("abÉéß'’ İiςΣ-…中7\u0301\u2028\x85\n"), max_size=5))
