@@ -14,7 +14,7 @@ import hashlib
 import math
 import pickle
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -155,21 +155,28 @@ def write_tokens(
     vocabulary, casts, is_borrowed, learnt_from = train_vocabulary(text, plan)
     vocabulary.save(draft.tokenizer)
     training = TrainingText(vocabulary)
-    splits, fingerprint = _write_ids(draft, text, vocabulary, pool, training)
+    passages = (passage for passage in text.passages("Tokenising") if passage.copies)
+    encoded = _encoded(passages, vocabulary, pool, training)
+    splits, fingerprint = write_ids(draft, text.weights, vocabulary, encoded)
     if training.words is not None:
         atomic_write(draft.lexicon, training.words.lexicon().document)
     alphabet = len(training.alphabet)
     return Tokenised(vocabulary.size, alphabet, casts, splits, fingerprint, is_borrowed, learnt_from)
 
 
-def _write_ids(
+def write_ids(
     draft: DatasetFolder,
-    text: ParsedText,
+    sources: Collection[str],
     vocabulary: Vocabulary,
-    pool: Pool | None,
-    training: TrainingText,
+    passages: Iterable[tuple[Passage, Encoded]],
 ) -> tuple[dict[str, dict[str, SplitDescription]], str]:
     """Write the ids of every split.
+
+    Args:
+        draft: the folder that receives them.
+        sources: the names of all sources, in reading order.
+        vocabulary: the vocabulary.
+        passages: all passages that have copies, in order, with their ids.
 
     Returns:
         The amounts of text, by source and split, and the fingerprint.
@@ -181,21 +188,19 @@ def _write_ids(
             split: _SplitFile(
                 files.enter_context(IdsWriter(draft.ids(split), vocabulary.dtype)),
                 vocabulary,
-                ends=text.is_mixed or split == "train",
+                ends=len(sources) > 1 or split == "train",
             )
             for split in SPLITS
         }
-        passages = (passage for passage in text.passages("Tokenising") if passage.copies)
-        for passage, encoded in _encoded(passages, vocabulary, pool, training):
+        for passage, encoded in passages:
             target = spool if passage.split == "train" else splits[passage.split]
             target.add(replace(passage, rows=()), encoded)
-        for passage, encoded in spool.interleaved(list(text.weights)):
+        for passage, encoded in spool.interleaved(sources):
             splits["train"].add(passage, encoded)
         for split in splits.values():
             digest.update(split.close().encode())
     amounts = {
-        source: {split: splits[split].amounts[source].description() for split in SPLITS}
-        for source in text.weights
+        source: {split: splits[split].amounts[source].description() for split in SPLITS} for source in sources
     }
     return amounts, digest.hexdigest()
 
@@ -207,7 +212,7 @@ def _encoded(
     if pool is None:
         for passage in passages:
             training.add(passage)
-            yield passage, _encode(vocabulary, passage)
+            yield passage, encode(vocabulary, passage)
         return
     pickled = pickle.dumps(vocabulary)
     waiting: deque[list[Passage]] = deque()
@@ -243,7 +248,7 @@ def encode_passages(pickled: bytes, passages: list[Passage]) -> tuple[list[Encod
     counted = TrainingText(vocabulary)
     for passage in passages:
         counted.add(passage)
-    return [_encode(vocabulary, passage) for passage in passages], counted
+    return [encode(vocabulary, passage) for passage in passages], counted
 
 
 @lru_cache(maxsize=1)
@@ -252,7 +257,8 @@ def _vocabulary(pickled: bytes) -> Vocabulary:
     return vocabulary
 
 
-def _encode(vocabulary: Vocabulary, passage: Passage) -> Encoded:
+def encode(vocabulary: Vocabulary, passage: Passage) -> Encoded:
+    """Return the ids of a passage."""
     if vocabulary.plain:
         return vocabulary.encode_texts(row.text for row in passage.rows)
     return vocabulary.encode_elements((row.element for row in passage.rows), passage.source)
@@ -326,7 +332,7 @@ class _Spool:
         counts = replace(encoded, ids=np.empty(0, self._dtype))
         self._spooled[passage.source].append(_Spooled(passage, counts, start, len(encoded.ids)))
 
-    def interleaved(self, sources: list[str]) -> Iterator[tuple[Passage, Encoded]]:
+    def interleaved(self, sources: Iterable[str]) -> Iterator[tuple[Passage, Encoded]]:
         """Yield all passages, the sources interleaved; a source's second copies follow all its first ones."""
         queues = [self._queue(source) for source in sources]
         for queue, place in interleave([[spooled.size for spooled in queue] for queue in queues]):

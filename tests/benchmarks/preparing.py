@@ -33,7 +33,7 @@ from scriptforge.corpus.inspect import inspect
 from scriptforge.corpus.passages import ParsedText
 from scriptforge.corpus.prepare import prepare_corpora
 from scriptforge.corpus.sources import Source, find_source
-from scriptforge.corpus.tokenize import write_ids
+from scriptforge.corpus.tokenize import encode, write_ids
 from scriptforge.dataset import Dataset
 from scriptforge.net.client import no_progress
 from scriptforge.options import InspectOptions, PrepareOptions
@@ -137,7 +137,12 @@ def tokenising(way: str, dataset: Dataset) -> Comparison:
 
     def ours() -> float:
         vocabulary = Vocabulary.load(folder.tokenizer)
-        return rate_of(lambda: write_ids(folder, text, vocabulary), characters / 1e6)()
+
+        def write() -> None:
+            passages = ((each, encode(vocabulary, each)) for each in text.passages("") if each.copies)
+            write_ids(folder, text.weights, vocabulary, passages)
+
+        return rate_of(write, characters / 1e6)()
 
     def library() -> float:
         tokenizer = Tokenizer.from_file(str(folder.tokenizer))
