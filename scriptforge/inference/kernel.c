@@ -840,13 +840,25 @@ INLINE float sound(float score)
     return score != score ? 0 : score > LARGEST ? LARGEST : score < -LARGEST ? -LARGEST : score;
 }
 
-/* Writes the scores, (B, V), with minus infinity for forbidden tokens, and each row's `logarithm_of_sum` of
-text. If the highest score of a row is infinite or any is NaN, its allowed scores are made finite. raised:
-(B, layout), in place of the logits of layout tokens, or NULL. */
-EXPORT void allow(const float *logits, const float *raised, const uint8_t *forbidden, int64_t rows, int64_t size, int64_t layout, float *scores, double *text)
+/* What `allow` is given. */
+typedef struct {
+    const float *logits, *raised;
+    const uint8_t *forbidden;
+    int64_t size, layout;
+    float *scores;
+    double *text;
+} Allowing;
+
+enum { COST_OF_SCORE = 64 }; /* to allow one, in multiplications, for `divide` */
+
+static void allow_rows(const void *context, int64_t begin, int64_t end)
 {
-    for (int64_t row = 0; row < rows; row++, logits += size, forbidden += size, scores += size) {
-        const float *opening = raised ? raised + row * layout : logits;
+    const Allowing *own = context;
+    int64_t size = own->size, layout = own->layout;
+    for (int64_t row = begin; row < end; row++) {
+        const float *logits = own->logits + row * size, *opening = own->raised ? own->raised + row * layout : logits;
+        const uint8_t *forbidden = own->forbidden + row * size;
+        float *scores = own->scores + row * size;
         Ints sound_lanes = ~(Ints){0};
         for (int64_t i = 0; i < size; i += WIDTH) {
             typedef VECTOR(uint8_t, WIDTH) Bytes;
@@ -856,22 +868,31 @@ EXPORT void allow(const float *logits, const float *raised, const uint8_t *forbi
             else
                 memcpy(&mask, forbidden + i, (size_t)(size - i));
             Ints must_not = __builtin_convertvector(mask, Ints) != 0;
-            Floats own = choose(must_not, all(-INFINITY), load_part(logits + i, size - i));
-            sound_lanes &= own < INFINITY; /* false for NaN */
-            store_part(scores + i, own, size - i);
+            Floats allowed = choose(must_not, all(-INFINITY), load_part(logits + i, size - i));
+            sound_lanes &= allowed < INFINITY; /* false for NaN */
+            store_part(scores + i, allowed, size - i);
         }
         int is_sound = 1;
         for (int lane = 0; lane < WIDTH; lane++)
             is_sound &= sound_lanes[lane] != 0;
-        for (int64_t i = 0; raised && i < layout; i++) {
+        for (int64_t i = 0; own->raised && i < layout; i++) {
             scores[i] = forbidden[i] ? -INFINITY : opening[i];
             is_sound &= scores[i] < INFINITY;
         }
         if (!is_sound || highest(scores, size, -INFINITY) == -INFINITY)
             for (int64_t i = 0; i < size; i++)
                 scores[i] = forbidden[i] ? -INFINITY : sound(i < layout ? opening[i] : logits[i]);
-        text[row] = logarithm_of_sum(scores + layout, size - layout);
+        own->text[row] = logarithm_of_sum(scores + layout, size - layout);
     }
+}
+
+/* Writes the scores, (B, V), with minus infinity for forbidden tokens, and each row's `logarithm_of_sum` of
+text. If the highest score of a row is infinite or any is NaN, its allowed scores are made finite. raised:
+(B, layout), in place of the logits of layout tokens, or NULL. */
+EXPORT void allow(const float *logits, const float *raised, const uint8_t *forbidden, int64_t rows, int64_t size, int64_t layout, float *scores, double *text, int64_t threads)
+{
+    Allowing own = {logits, raised, forbidden, size, layout, scores, text};
+    divide(allow_rows, &own, rows, COST_OF_SCORE * rows * size, threads);
 }
 
 /* Returns the log-sum-exp of the selected scores; minus infinity if none is. */

@@ -37,7 +37,7 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "multiply": (c_int, (_NUMBER,) * 5),
     "read_text": (c_int, (_NUMBER,) * 2),
     "orthogonalise": (c_int, (_NUMBER,) * 2),
-    "allow": (None, (_NUMBER,) * 8),
+    "allow": (None, (_NUMBER,) * 9),
     "pick": (c_int, (_NUMBER,) * 7),
     "lower": (c_int, (_NUMBER,) * 6),
     "redistribute_layout": (c_int, (_NUMBER,) * 8),

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scriptforge.inference.kernel import Address, Kernel, address_of
+from scriptforge.inference.packed import threads
 
 
 class KernelSampler:
@@ -80,7 +81,13 @@ class KernelSampler:
             layout_BL = np.ascontiguousarray(layout_BL, np.float32)
             layout = address_of(layout_BL)
         self._kernel.allow(
-            address_of(logits_BV), layout, address_of(forbidden_BV), *self._sizes, self._scores, self._text
+            address_of(logits_BV),
+            layout,
+            address_of(forbidden_BV),
+            *self._sizes,
+            self._scores,
+            self._text,
+            threads(),
         )
 
     def draw(self, rolls_2B: NDArray[np.float64]) -> NDArray[np.int64]:
