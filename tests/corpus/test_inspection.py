@@ -306,7 +306,8 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
             (folder / f"{name}.txt").write_text(comedy(lines))
         return peak("inspect", folder, workspace=tmp_path)
 
-    assert peak_with(60_000) - peak_with(3000) < 30 * MEGABYTE
+    # Both are so large that their rows wait on disk, for which a library is loaded.
+    assert peak_with(60_000) - peak_with(12_000) < 30 * MEGABYTE
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 MEGABYTE = 2**20
-_UNIT = 1 if sys.platform == "darwin" else 1024
 _COMMAND = """
 import sys
 from scriptforge.cli.app import run
@@ -13,8 +12,15 @@ assert run(sys.argv[1:]) == 0
 """
 _SAY_PEAK = """
 import resource, sys
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+if sys.platform == "linux":
+    with open("/proc/self/status") as status:
+        kilobytes = int(status.read().partition("VmHWM:")[2].split()[0])
+else:
+    units = 1024 if sys.platform == "darwin" else 1
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // units
+print(kilobytes, file=sys.stderr)
 """
+"""On Linux, `getrusage` of a new process starts from the memory of the process that started it."""
 
 
 def peak(*words: str | Path, workspace: Path) -> int:
@@ -26,4 +32,4 @@ def peak_of(program: str, *words: str | Path, workspace: Path) -> int:
     """Return the most bytes that a program in Python held at once, which must succeed."""
     command = [sys.executable, "-c", f"{program}\n{_SAY_PEAK}", *words]
     done = subprocess.run(command, cwd=workspace, capture_output=True, text=True, check=True)
-    return int(done.stderr.splitlines()[-1]) * _UNIT
+    return int(done.stderr.splitlines()[-1]) * 1024
