@@ -175,8 +175,8 @@ class _Rule:
         if self.most_words(sequence) <= self._limit:
             return []
         run, letters = self._copied_run(sequence), sequence.letters
-        if self.most_words(sequence) <= self._limit:
-            return []  # the usual case, which must be cheap
+        if self.most_words(sequence) <= self._limit:  # as usual: the run is shorter than it could have been
+            return []
         if sequence.broken or (letters and self._runs.may_continue(run, letters)):
             # The form depends on the letters or bytes before the token, so every token is tried. Letters that
             # can still become a forbidden word were given.
