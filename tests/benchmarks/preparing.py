@@ -14,14 +14,13 @@ and again, each copy with some new words.
 
 import os
 import random
-import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from support.memory import peak
 from tokenizers import Tokenizer
 
 from benchmarks.harness import compare, rate_of
@@ -53,23 +52,6 @@ CORPORA_VARIABLE, MEGABYTES_VARIABLE = "CORPORA", "MEGABYTES"
 MEGABYTE = 1_000_000
 SCRIPTS, SIZE_OF_A_SCRIPT = 240, 150_000
 SPLITTING, INSPECTING = "reading and splitting into words", "inspect"
-
-PROBE = """
-import resource, sys
-from pathlib import Path
-from scriptforge.cli.app import run
-assert run(sys.argv[1:]) == 0
-if sys.platform == "linux":
-    kilobytes = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
-else:
-    units = 1024 if sys.platform == "darwin" else 1
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // units
-print(kilobytes, file=sys.stderr)
-"""
-"""Prints the peak memory of a command in kilobytes.
-
-On Linux, `getrusage` of a new process starts from the memory of the process that started it.
-"""
 
 
 def run() -> list[AnyResult]:
@@ -251,14 +233,7 @@ def screenplay(seed: int, size: int) -> str:
 
 def peak_memory(text: Path, megabytes: int, words: Sequence[str]) -> Figure:
     """Measure the peak memory of a process that prepares a text."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, "prepare", text.name, "--quiet", "--force", *words],
-        cwd=text.parent,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    held = int(done.stderr.split()[-1]) * 1024 / MEGABYTE
+    held = peak("prepare", text.name, "--force", *words, workspace=text.parent) / MEGABYTE
     return Figure(
         title=" ".join([f"peak memory preparing a text of {megabytes:,} MB", *words]),
         unit="MB",
