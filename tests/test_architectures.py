@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.generation import generate
 from support.loopback_hub import Hub
 from support.pushing import push_run
 from support.tiny import finish, small
@@ -13,7 +14,6 @@ from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import resolve
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
-from scriptforge.generation.generate import generate
 from scriptforge.hub.pull import pull
 from scriptforge.hub.push import build_payload, build_space_payload
 from scriptforge.options import GenerateOptions, TrainOptions

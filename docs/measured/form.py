@@ -26,7 +26,7 @@ from scriptforge.cli.app import run
 from scriptforge.generation.automata import Automata
 from scriptforge.generation.decoder import ModelDecoder
 from scriptforge.generation.decoding import DecodingLoop
-from scriptforge.generation.generate import GeneratedText, generate
+from scriptforge.generation.generate import GeneratedText, Session
 from scriptforge.generation.grammar import Grammar, Mask, Position
 from scriptforge.generation.sampling import Sampler
 from scriptforge.options import GenerateOptions
@@ -120,7 +120,7 @@ def pieces(trained: Run, count: int) -> Iterator[GeneratedText]:
     """So many pieces, in batches."""
     for seed in range(0, count, LANES):
         options = replace(SAMPLING, lines=LINES, count=min(LANES, count - seed), seed=seed)
-        yield from generate(trained, trained.vocabulary, options)
+        yield from Session(trained, options).write()
 
 
 def is_well_formed(piece: GeneratedText) -> bool:

@@ -35,7 +35,7 @@ from scriptforge.copying import (
 )
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation import Voice, evaluate_cached, evaluate_split, voice_of_run
-from scriptforge.generation.generate import Generation, generate
+from scriptforge.generation.generate import Generation
 from scriptforge.generation.neural_cache import CacheParameters
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
@@ -105,7 +105,8 @@ def originality(
 ) -> tuple[OriginalityReport, float]:
     """What is copied in a text of many lines, and how many seconds finding that out took."""
     request = replace(request, lines=LINES, count=PIECES)
-    pieces = generate(trained, trained.vocabulary, request, index)
+    habits = trained.description.dataset.habits
+    pieces = Generation(trained, trained.vocabulary, request, index=index, habits=habits).write()
     lines = list(chain.from_iterable(lines_of_script(piece.elements) for piece in pieces))
     begun = time.perf_counter()
     report = examine(lines, index, people)

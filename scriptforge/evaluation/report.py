@@ -12,7 +12,6 @@ from scriptforge.evaluation.ngram import NgramFigures, evaluate_ngram
 from scriptforge.evaluation.profile import Profile, profile_of_run
 from scriptforge.evaluation.speakers import Voice, require_classifier, voice_of_run
 from scriptforge.generation.neural_cache import CacheParameters
-from scriptforge.inference import Arithmetic
 from scriptforge.models import LanguageModel, TensorAdapter
 from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut
 from scriptforge.run.records import Evaluation, Figures
@@ -92,7 +91,6 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
     options = options or EvaluateOptions()
     if options.voice or options.profile:
         require_classifier("--voice" if options.voice else "--profile")
-    arithmetic: Arithmetic = "int8" if options.int8 else "fp32"
     model: LanguageModel = TensorAdapter(run.inference("int8")) if options.int8 else run.model
     by_source = evaluate_sources(model, dataset, options.split)
     cache = CacheParameters(options.cache) if options.cache is not None else None
@@ -104,7 +102,7 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
         by_source=by_source if dataset.description.sources else {},
         ngram=evaluate_ngram(dataset, options.split) if options.ngram else None,
         cached=CachedFigures(cache, evaluate_cached(model, dataset, options.split, cache)) if cache else None,
-        voice=voice_of_run(run.inference(arithmetic), dataset) if options.voice else None,
+        voice=voice_of_run(run, dataset, GenerateOptions(int8=options.int8)) if options.voice else None,
         profile=_profile(run, dataset, options) if options.profile else None,
     )
 

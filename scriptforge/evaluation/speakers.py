@@ -13,7 +13,7 @@ recognised. Speakers with few lines are left out, since a model may hardly let t
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TypeAlias
 
@@ -21,9 +21,9 @@ import numpy as np
 
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, UsageError
-from scriptforge.generation.generate import generate
-from scriptforge.inference import Readable
+from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
+from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element, speaker_key
 
 MAX_SPEAKERS = 10
@@ -103,16 +103,18 @@ class Voice:
     generated: Recognition
 
 
-def voice_of_run(model: Readable, dataset: Dataset, *, lines: int = GENERATED_LINES, seed: int = 0) -> Voice:
+def voice_of_run(
+    run: Run, dataset: Dataset, options: GenerateOptions | None = None, *, lines: int = GENERATED_LINES
+) -> Voice:
     """Generate lines with a model and measure its voices beside those of held-out text.
 
     The held-out text is validation and test together: the model was trained on neither.
 
     Args:
-        model: the model, in evaluation mode, with the dataset's vocabulary.
+        run: the run of the model.
         dataset: the dataset that it was trained on.
+        options: how to generate; length and count are set here, and the seed is 0 if it is None.
         lines: approximate number of lines to generate, in texts of about forty.
-        seed: the seed of the first text.
 
     Raises:
         DatasetError: the dataset is plain text, fewer than two speakers have enough lines, or the model lets
@@ -125,7 +127,9 @@ def voice_of_run(model: Readable, dataset: Dataset, *, lines: int = GENERATED_LI
             "Prepare it without --plain to measure voices.",
         )
     held_out = chain(_elements(dataset, "validation"), _elements(dataset, "test"))
-    return measure_voice(_elements(dataset, "train"), held_out, _written(model, dataset, lines, seed))
+    run.learn_words(dataset)
+    generated = _generate(run, dataset, lines, options or GenerateOptions())
+    return measure_voice(_elements(dataset, "train"), held_out, generated)
 
 
 def measure_voice(
@@ -204,19 +208,18 @@ def _elements(dataset: Dataset, split: str) -> Iterator[Element]:
     return (row.element for row in dataset.rows(split))
 
 
-def _written(model: Readable, dataset: Dataset, lines: int, seed: int) -> Iterator[Element]:
+def _generate(run: Run, dataset: Dataset, lines: int, options: GenerateOptions) -> Iterator[Element]:
     """Yield the elements of generated texts, each as many tokens long as forty lines of the training text.
 
     The length is given in tokens, not in lines, since a poor model may hardly ever end a line.
     """
-    dataset.ensure_lexicon()
     trained = dataset.description.splits["train"]
     length = math.ceil(_LINES_OF_A_TEXT * trained.tokens / trained.lines)
     wanted = math.ceil(lines / _LINES_OF_A_TEXT)
     for first in range(0, wanted, _TEXTS_AT_ONCE):
         count = min(_TEXTS_AT_ONCE, wanted - first)
-        options = GenerateOptions(length=length, count=count, seed=seed + first)
-        for text in generate(model, dataset.vocabulary, options):
+        batch = replace(options, length=length, count=count, seed=(options.seed or 0) + first)
+        for text in Session(run, batch).write():
             yield from text.elements
 
 

@@ -1,10 +1,10 @@
-"""Text from a model: `generate` returns whole texts, `stream` yields one as it is written.
+"""Text from a model: `Generation` with any model, `Session` with that of a run.
 
 Every request takes the same steps: names are looked up and the prime is parsed (`cast.py`, `prompt.py`), the
 prompt is given to the decoding loop (`decoding.py`), and the ids drawn become text (`transcript.py`).
-`Generation` takes them with a model; `Session` adds what needs a run: it checks names against the cast,
-resumes and saves states, and measures how much was copied. The module does not depend on training, the
-command line or the Hub: the caller finds the run.
+`Session` adds what needs a run: it checks names against the cast, resumes and saves states, and measures
+how much was copied. The module does not depend on training, the command line or the Hub: the caller finds
+the run.
 
 Shape letters: B sequences of the batch.
 """
@@ -61,43 +61,19 @@ class GeneratedText:
         return lines_of_script(self.elements) if self.elements else lines_of_text(self.text)
 
 
-def generate(
-    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: "Index | None" = None
-) -> list[GeneratedText]:
-    """Generate the requested texts in one batch; the same options with a seed give the same texts.
-
-    Args:
-        model: a run, a model in training, or an inference model.
-        vocabulary: the vocabulary that it was trained with.
-        options: generation options.
-        index: index of the training text; needed for `options.max_copy`.
-
-    Raises:
-        UsageError: the options do not fit the model; see `resolve_cast`, `parse_prime` and `build_prompt`.
-    """
-    return Generation(model, vocabulary, options, index=index).write()
-
-
-def stream(
-    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: "Index | None" = None
-) -> Iterator[str]:
-    """Generate one text, and yield it piece by piece; pieces already yielded never change.
-
-    Arguments and errors are those of `generate`; the `count` must be 1.
-    """
-    return Generation(model, vocabulary, options, index=index).stream()
-
-
 class Generation:
     """The generation of B texts, B the `count`: iterating generates them, and yields what is new in each.
 
     Args:
-        model, vocabulary, options, index: as in `generate`.
+        model: a run, a model in training, or an inference model.
+        vocabulary: the vocabulary that it was trained with.
+        options: generation options; the same ones with a seed give the same texts.
         after: state of an earlier generation of one text to continue. One text without a seed continues with
             its random numbers. With a seed or several texts, or if lines are cut off, the earlier text is
             read again and everything after it is drawn anew.
         seed_before: seed of that text, which is also that of its exact continuation.
-        habits: statistics of the training text.
+        index: index of the training text; needed for `options.max_copy`.
+        habits: statistics of the training text; rules that compare with it are off without them.
 
     Attributes:
         options: generation options.

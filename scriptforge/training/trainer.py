@@ -153,7 +153,8 @@ class Trainer:
         self._state = state
         self._should_stop = should_stop
         self._notes = tuple(notes)
-        self._validator = Validator(stepper, dataset, self._settings.seed)
+        habits = writer.description.dataset.habits
+        self._validator = Validator(stepper, dataset, self._settings.seed, habits)
         self._saved_second = state.seconds
         self._no_longer_improves = state.no_longer_improves(self._settings.patience)
 

@@ -265,7 +265,7 @@ def train(task: Task, dataset: str, workspace: str) -> Training:
 
 def writing_speed(folder: RunFolder) -> float:
     """Return the characters per second that a model writes: the median over several texts of one length."""
-    from scriptforge.generation.generate import generate
+    from scriptforge.generation.generate import Session
     from scriptforge.options import GenerateOptions
     from scriptforge.run.run import Run
 
@@ -273,7 +273,7 @@ def writing_speed(folder: RunFolder) -> float:
 
     def write(seed: int) -> float:
         begun = time.perf_counter()
-        (text,) = generate(run.model, run.vocabulary, GenerateOptions(length=WRITTEN_CHARACTERS, seed=seed))
+        (text,) = Session(run, GenerateOptions(length=WRITTEN_CHARACTERS, seed=seed)).write()
         return len(text.text) / (time.perf_counter() - begun)
 
     return statistics.median(write(seed) for seed in range(WRITINGS))

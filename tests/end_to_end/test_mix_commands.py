@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from support.command import SMALL, TrainedWorkspace, scriptforge
+from support.generation import generate
 from support.tiny import comedy
 
-from scriptforge.generation.generate import generate
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read

@@ -9,7 +9,7 @@ from scriptforge.errors import UsageError
 from scriptforge.evaluation import evaluate, evaluate_cached, evaluate_split, voice_of_run
 from scriptforge.generation.neural_cache import CacheParameters
 from scriptforge.models import TensorAdapter
-from scriptforge.options import EvaluateOptions
+from scriptforge.options import EvaluateOptions, GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.workspace import RunFolder
 
@@ -40,7 +40,7 @@ def test_each_option_adds_its_part_to_the_document(tiny_run: RunFolder, tiny_dat
             "window": cache.window,
             **asdict(evaluate_cached(model, tiny_dataset, "validation", cache)),
         },
-        "voice": asdict(voice_of_run(run.inference("int8"), tiny_dataset)),
+        "voice": asdict(voice_of_run(run, tiny_dataset, GenerateOptions(int8=True))),
     }
     assert list(document)[2:] == [
         "tokens", "characters", "stream", "cold_256", "int8", "stream_cached", "voice",

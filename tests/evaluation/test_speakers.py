@@ -10,6 +10,7 @@ from support.tiny import prepared
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError
 from scriptforge.evaluation.speakers import measure_voice, voice_of_run
+from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
 from scriptforge.workspace import RunFolder
@@ -124,17 +125,18 @@ def test_silence_is_no_voice() -> None:
 
 
 def test_a_run_is_measured_against_its_dataset(tiny_run: RunFolder, tiny_dataset: Dataset) -> None:
-    model = Run(tiny_run).model
-    voice = voice_of_run(model, tiny_dataset, lines=80, seed=4)
+    run = Run(tiny_run)
+    voice = voice_of_run(run, tiny_dataset, GenerateOptions(seed=4), lines=80)
     assert set(voice.generated.speakers) == {"ELAINE", "Bo", "Mrs Ash"}
     assert voice.generated.lines > 20
-    assert voice_of_run(model, tiny_dataset, lines=80, seed=4) == voice
-    assert voice_of_run(model, tiny_dataset, lines=80, seed=5).generated != voice.generated
+    assert voice_of_run(run, tiny_dataset, GenerateOptions(seed=4), lines=80) == voice
+    other = voice_of_run(run, tiny_dataset, GenerateOptions(seed=5), lines=80)
+    assert other.generated != voice.generated
     assert json.loads(json.dumps(asdict(voice)))["held_out"]["speakers"]["Bo"]["lines"] > 4
 
 
 def test_in_plain_text_nobody_speaks(tiny_run: RunFolder, tiny_text: Path, tmp_path: Path) -> None:
     plain = prepared(tiny_text, tmp_path / "data", plain=True, level="char")
     with pytest.raises(DatasetError, match="nobody speaks") as caught:
-        voice_of_run(Run(tiny_run).model, plain)
+        voice_of_run(Run(tiny_run), plain)
     assert "--plain" in caught.value.hint

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.generation import generate, stream
 
 from scriptforge.copying import Index, lines_of_text
 from scriptforge.errors import RunError, UsageError
 from scriptforge.generation.best_of import LINES_LEFT_OUT, PHRASE, STALENESS
 from scriptforge.generation.decoding_state import DecodingState, load_state, save_state
-from scriptforge.generation.generate import Generation, generate, stream
+from scriptforge.generation.generate import Generation
 from scriptforge.generation.rng import candidate_seeds
 from scriptforge.models import LanguageModel
 from scriptforge.models.recurrent import Recurrent

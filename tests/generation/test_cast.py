@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from support.generation import generate
 from support.slow import slow
 
 from scriptforge.errors import UsageError
 from scriptforge.generation.cast import check_known
-from scriptforge.generation.generate import generate
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import speaker_key

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support.generation import generate
 from support.slow import slow
 
 from scriptforge.copying import Index, examine, lines_of_script, lines_of_text
 from scriptforge.copying.index import fold
 from scriptforge.errors import UsageError
 from scriptforge.generation.copy_limit import CopyLimit
-from scriptforge.generation.generate import generate
 from scriptforge.generation.grammar import Grammar
 from scriptforge.generation.transcript import new_transcript
 from scriptforge.models.layers import HeadedModel

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from support.generation import generate, stream
 
 from scriptforge.errors import UsageError
-from scriptforge.generation.generate import Generation, generate, stream
+from scriptforge.generation.generate import Generation
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.formats import read

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from support.generation import generate
 
-from scriptforge.generation.generate import generate
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.formats import read

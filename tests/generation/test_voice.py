@@ -10,11 +10,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.generation import generate
 
 from scriptforge.config import resolve
 from scriptforge.errors import UsageError
 from scriptforge.generation.decoder import ModelDecoder
-from scriptforge.generation.generate import Generation, generate
+from scriptforge.generation.generate import Generation
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 from scriptforge.generation.sampling import log_softmax
 from scriptforge.generation.voice import GuidedDecoder, Voices, resolve_voices

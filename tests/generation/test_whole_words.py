@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.generation import generate
 
 from scriptforge.copying import Index, lines_of_script
 from scriptforge.generation import grammar
 from scriptforge.generation.automata import Automata
-from scriptforge.generation.generate import generate
 from scriptforge.generation.spelling import WholeWords, spelling_of
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions

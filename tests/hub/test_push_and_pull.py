@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from support.generation import generate
 from support.loopback_hub import Hub
 from support.pushing import push_run
 from support.tiny import finish, prepared, small
@@ -18,7 +19,6 @@ from scriptforge.cli.app import run as run_command
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
 from scriptforge.evaluation.profile import Figure, Profile
-from scriptforge.generation.generate import generate
 from scriptforge.hub.pull import find_run, pull
 from scriptforge.hub.push import build_payload, push
 from scriptforge.net.client import user_name

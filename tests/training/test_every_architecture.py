@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 from support.checkpoints import left_by, stop_after
+from support.generation import generate
 from support.half_precision import has_bf16
 from support.loopback_hub import Hub
 from support.pushing import push_run
@@ -22,7 +23,6 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import HubError, UsageError
 from scriptforge.evaluation import evaluate_split
-from scriptforge.generation.generate import generate
 from scriptforge.hub.pull import pull
 from scriptforge.hub.push import build_payload, build_space_payload
 from scriptforge.options import GenerateOptions

@@ -22,7 +22,7 @@ from accelerate import Accelerator
 
 from support.tiny import small
 from scriptforge.dataset import Dataset
-from scriptforge.generation.generate import generate
+from support.generation import generate
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.tracking.curves import draw_curves

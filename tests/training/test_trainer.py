@@ -18,6 +18,8 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, TrainingError
 from scriptforge.evaluation import evaluate_split
+from scriptforge.generation.generate import Session
+from scriptforge.options import GenerateOptions
 from scriptforge.run.history import Validation
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
@@ -25,6 +27,7 @@ from scriptforge.training.checkpoint import newest_checkpoint, read_state
 from scriptforge.training.events import Finished, Interrupted, Started, StepsDone, TrainingEvent, Validated
 from scriptforge.training.state import StartContext
 from scriptforge.training.trainer import resume, start
+from scriptforge.training.validation import SAMPLE_TOKENS
 from scriptforge.workspace import RunFolder
 from scriptforge.workspace.entries import remove, rename
 
@@ -161,6 +164,14 @@ def test_metrics_and_samples_are_written(tiny_dataset: Dataset, folder: RunFolde
     ]
     samples = sorted(folder.samples.iterdir())
     assert [path.read_text(encoding="utf-8") for path in samples] == [report.sample for report in reports]
+
+
+def test_a_sample_is_what_the_run_then_generates(tiny_dataset: Dataset, folder: RunFolder) -> None:
+    reports = validated(start(tiny_dataset, small(learning_rate=0.02), folder, "cpu"))
+    run = Run(folder)
+    assert run.description.result and reports[-1].validation.step == run.description.result.step
+    options = GenerateOptions(length=SAMPLE_TOKENS, seed=run.description.settings.seed)
+    assert reports[-1].sample == Session(run, options).write()[0].text
 
 
 def test_the_same_seed_gives_the_same_weights(tiny_dataset: Dataset, tmp_path: Path) -> None:
