@@ -304,6 +304,8 @@ class Dataset:
         promised = self.description.vocabulary_size, self.description.level, self.description.plain
         if (self.vocabulary.size, self.vocabulary.level, self.vocabulary.plain) != promised:
             raise self.damaged(folder.tokenizer, "is not what dataset.json says")
+        if self.vocabulary.lexicon is None and self.vocabulary.level != "word":
+            raise self.damaged(folder.lexicon)
 
     @property
     def name(self) -> str:
@@ -323,24 +325,9 @@ class Dataset:
         except (OSError, ValueError, LookupError) as error:  # LookupError: rows of undivided documents
             raise self.damaged(self.folder.scripts) from error
 
-    def ensure_lexicon(self) -> None:
-        """Build the vocabulary's lexicon from the training text if an older version prepared none.
-
-        Raises:
-            DatasetError: as for `rows`.
-        """
-        if self.vocabulary.lexicon is None and self.vocabulary.level != "word":
-            from scriptforge.vocabulary.lexicon import WordCount
-
-            words = WordCount()
-            for row in self.rows("train"):
-                words.add(f"{row.text}\n{row.speaker}")
-            self.vocabulary.lexicon = words.lexicon()
-
     def copy_vocabulary(self, folder: RunFolder) -> None:
         """Copy the vocabulary and its lexicon into a run's folder, which then does not need the dataset."""
         atomic_write(folder.tokenizer, self.folder.tokenizer.read_bytes())
-        self.ensure_lexicon()
         if self.vocabulary.lexicon is not None:
             atomic_write(folder.lexicon, self.vocabulary.lexicon.document)
 

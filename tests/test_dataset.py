@@ -59,18 +59,13 @@ def test_a_description_from_before_there_were_mixes(folder: DatasetFolder) -> No
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_words_are_found_in_the_text_of_a_dataset_without_a_lexicon(
-    tiny_text: Path, tmp_path: Path, plain: bool
-) -> None:
+def test_a_missing_lexicon(tiny_text: Path, tmp_path: Path, plain: bool) -> None:
     dataset = prepared(tiny_text, tmp_path / "harbour", level="char", plain=plain)
-    kept = dataset.vocabulary.lexicon
+    assert dataset.vocabulary.lexicon
+    assert dataset.vocabulary.lexicon.words >= {"elaine", "mrs", "ferryman", "umbrellas"}
     dataset.folder.lexicon.unlink()
-    older = Dataset(dataset.folder)
-    assert older.vocabulary.lexicon is None
-    older.ensure_lexicon()
-    assert kept and older.vocabulary.lexicon
-    assert older.vocabulary.lexicon.entries == kept.entries
-    assert kept.words >= {"elaine", "mrs", "ferryman", "umbrellas"}
+    with pytest.raises(DatasetError, match=r"lexicon\.txt"):
+        Dataset(dataset.folder)
 
 
 def test_a_missing_vocabulary(folder: DatasetFolder) -> None:

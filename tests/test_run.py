@@ -15,7 +15,7 @@ from scriptforge.options import GenerateOptions
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
-from scriptforge.workspace import RunFolder, Workspace
+from scriptforge.workspace import RunFolder
 
 
 @pytest.fixture
@@ -38,22 +38,15 @@ def test_three_files_suffice(tiny_run: RunFolder, tmp_path: Path) -> None:
     assert not run.model.training
 
 
-def test_a_run_without_a_lexicon_has_that_of_its_dataset(tiny_text: Path, tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path)
-    dataset = prepared(tiny_text, workspace.new_dataset("harbour").path, level="char")
-    folder = workspace.new_run("harbour")
+def test_a_run_without_a_lexicon_says_so(tiny_text: Path, tmp_path: Path) -> None:
+    dataset = prepared(tiny_text, tmp_path / "data" / "harbour", level="char")
+    folder = RunFolder(tmp_path / "runs" / "harbour")
     finish(start(dataset, small(epochs=0.1), folder, "cpu"))
+    assert not any("may invent words" in note for note in Session(Run(folder), GenerateOptions()).notes)
     folder.lexicon.unlink()
-    run = Run(folder)
-    assert "may invent words" in Session(run, GenerateOptions()).notes[-1]
-    run.ensure_lexicon(workspace)
-    assert run.vocabulary.lexicon and dataset.vocabulary.lexicon
-    assert run.vocabulary.lexicon.entries == dataset.vocabulary.lexicon.entries
-    assert not any("may invent words" in note for note in Session(run, GenerateOptions()).notes)
-    shutil.rmtree(dataset.folder.path)
-    lost = Run(folder)
-    lost.ensure_lexicon(workspace)
-    assert lost.vocabulary.lexicon is None
+    assert "may invent words" in Session(Run(folder), GenerateOptions()).notes[-1]
+    shutil.copy(dataset.folder.lexicon, folder.lexicon)
+    assert not any("may invent words" in note for note in Session(Run(folder), GenerateOptions()).notes)
 
 
 def test_the_config_says_all_about_the_training(tiny_run: RunFolder, tiny_dataset: Dataset) -> None:

@@ -349,8 +349,6 @@ def _session(
     from scriptforge.generation.generate import Session
 
     found, options = as_model(model, workspace), with_fields(options or GenerateOptions(), fields)
-    if not options.invent_words:
-        found.run.ensure_lexicon(found.workspace)
     session = Session(found.run, options, dataset=found.open_dataset() if options.max_copy else None)
     for note in session.notes:
         warnings.warn(note, stacklevel=3)

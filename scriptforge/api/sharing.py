@@ -115,9 +115,7 @@ def page(
     """
     from scriptforge.hub.space import write_page
 
-    found = as_model(model, workspace)
-    found.run.ensure_lexicon(found.workspace)
-    return write_page(found.run, expand_home(folder), force=force)
+    return write_page(as_model(model, workspace).run, expand_home(folder), force=force)
 
 
 def open_room(

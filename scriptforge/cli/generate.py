@@ -360,8 +360,6 @@ def _open_session(
     for note in [*notes, *([] if name else [f"Run {folder.name}, the latest."])]:
         output.note(note)
     run = Run(folder)
-    if not options.invent_words:
-        run.ensure_lexicon(workspace)
     dataset = run.description.open_dataset(workspace) if options.max_copy or check else None
     session = Session(run, options, dataset=dataset)
     for note in session.notes:

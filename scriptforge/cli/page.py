@@ -40,11 +40,8 @@ def page(
     from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace, expand_home
 
-    workspace = Workspace.find(workspace_path)
-    opened = Run(workspace.run(run))
-    opened.ensure_lexicon(workspace)
     folder = expand_home(out)
-    files = write_page(opened, folder, force=force)
+    files = write_page(Run(Workspace.find(workspace_path).run(run)), folder, force=force)
     output.result({"folder": str(folder), "files": files}, lambda: str(folder))
     if not show:
         output.note("Browsers run it from a server only; to look at it here, add --show.")

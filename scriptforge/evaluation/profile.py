@@ -193,7 +193,6 @@ def profile_of_run(run: Run, dataset: Dataset, options: GenerateOptions | None =
             f"Dataset “{dataset.name}” is plain text, which has no lines to measure.",
             "Prepare it without --plain for a profile.",
         )
-    run.learn_words(dataset)
     options = options or GenerateOptions()
     trained = about.splits["train"]
 

@@ -127,7 +127,6 @@ def voice_of_run(
             "Prepare it without --plain to measure voices.",
         )
     held_out = chain(_elements(dataset, "validation"), _elements(dataset, "test"))
-    run.learn_words(dataset)
     generated = _generate(run, dataset, lines, options or GenerateOptions())
     return measure_voice(_elements(dataset, "train"), held_out, generated)
 

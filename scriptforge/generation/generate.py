@@ -287,8 +287,8 @@ def _warn_of_unknown_words(run: Run, options: GenerateOptions) -> Iterator[str]:
     is_spelled = run.vocabulary.level != "word"
     if is_spelled and run.vocabulary.lexicon is None and not options.invent_words:
         yield (
-            f"Run {run.folder.name} may invent words: it has no lexicon, and its dataset is not in this"
-            " workspace."
+            f"Run {run.folder.name} may invent words: it has no {run.folder.lexicon.name}. If you have its"
+            " dataset, copy that file from there."
         )
 
 

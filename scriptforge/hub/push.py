@@ -98,7 +98,6 @@ def push(
     owner = _ANYBODY if dry_run or options.repository else user_name()
     repository = options.repository or f"{owner}/{run.folder.name}"
     dataset = run.description.dataset_at_hand(workspace)
-    run.ensure_lexicon(workspace)
     payloads = [build_payload(run, repository, dataset)]
     if options.space:
         payloads.append(build_space_payload(run, repository))
@@ -131,7 +130,7 @@ def build_payload(run: Run, repository: str, dataset: Dataset | None = None) -> 
         )
     files: dict[str, Path | bytes] = {name: run.folder.path / name for name in run.folder.needed}
     if run.vocabulary.lexicon is not None:
-        files[run.folder.lexicon.name] = run.vocabulary.lexicon.document.encode()
+        files[run.folder.lexicon.name] = run.folder.lexicon
     card = model_card(run, repository, dataset)
     return Payload(repository, "model", {**files, _CARD: card.encode()})
 

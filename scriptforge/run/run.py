@@ -6,7 +6,6 @@ stranger, so their sizes are checked against the config before they are loaded.
 """
 
 import math
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
-from scriptforge.dataset import Dataset
-from scriptforge.errors import DatasetError, RunError
+from scriptforge.errors import RunError
 from scriptforge.inference import (
     Arithmetic,
     InferenceModel,
@@ -28,7 +26,7 @@ from scriptforge.inference import (
 from scriptforge.net.client import sha256_of
 from scriptforge.run.records import RunDescription
 from scriptforge.vocabulary import Vocabulary
-from scriptforge.workspace import RunFolder, Workspace
+from scriptforge.workspace import RunFolder
 
 if TYPE_CHECKING:
     from scriptforge.models import TrainableModel
@@ -97,26 +95,6 @@ class Run:
             prepared = new_inference(self.config, self.weights, arithmetic)
             self._inference[arithmetic] = prepared or self.model.inference(arithmetic)
         return self._inference[arithmetic]
-
-    def ensure_lexicon(self, workspace: Workspace) -> None:
-        """Load the words of the training text into the vocabulary if the run has no `lexicon.txt`.
-
-        They are taken from the run's dataset. If that is missing or changed, the lexicon stays None.
-        """
-        if self.vocabulary.lexicon is None and self.vocabulary.level != "word":
-            dataset = self.description.dataset_at_hand(workspace)
-            with suppress(DatasetError):
-                if dataset is not None:
-                    self.learn_words(dataset)
-
-    def learn_words(self, dataset: Dataset) -> None:
-        """Load the words of the training text into the vocabulary from the run's dataset.
-
-        Raises:
-            DatasetError: the text is missing or damaged.
-        """
-        dataset.ensure_lexicon()
-        self.vocabulary.lexicon = dataset.vocabulary.lexicon
 
     @cached_property
     def fingerprint(self) -> str:

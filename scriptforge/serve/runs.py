@@ -105,9 +105,7 @@ class Runs:
         key = _key(folder)
         with self._lock:
             if key not in self._open:
-                run = Run(folder)
-                run.ensure_lexicon(self.offer.workspace)
-                self._open[key] = OpenRun(run)
+                self._open[key] = OpenRun(Run(folder))
                 while len(self._open) > _MAX_OPEN:
                     self._open.popitem(last=False)
             self._open.move_to_end(key)

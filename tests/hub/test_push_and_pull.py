@@ -71,7 +71,6 @@ def test_the_words_of_the_text_travel_along(
     assert words == dataset.folder.lexicon.read_bytes()
     assert b"\nferryman\n" in words
 
-    folder.lexicon.unlink()  # a run from before there was a lexicon has it of its dataset
     push(elsewhere, Run(folder), PushOptions(repository="ann/tide"))
     pulled = pull(workspace, "ann/tide").folder
     assert pulled.lexicon.read_bytes() == words

@@ -121,7 +121,6 @@ def _open_dataset(workspace: Workspace, path: str = _DATA) -> None:
         dataset.ids(split)
         for _ in dataset.rows(split):
             pass
-    dataset.ensure_lexicon()
 
 
 def _open_letters(workspace: Workspace) -> None:
