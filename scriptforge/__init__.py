@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scriptforge.api import evaluate as evaluate
     from scriptforge.api import export as export
     from scriptforge.api import generate as generate
+    from scriptforge.api import inspect as inspect
     from scriptforge.api import load as load
     from scriptforge.api import open_room as open_room
     from scriptforge.api import originality as originality
@@ -29,14 +30,21 @@ if TYPE_CHECKING:
     from scriptforge.api import resume as resume
     from scriptforge.api import stream as stream
     from scriptforge.api import train as train
+    from scriptforge.copying import OriginalityReport as OriginalityReport
     from scriptforge.corpus.convert import convert as convert
+    from scriptforge.corpus.inspect import Inspection as Inspection
+    from scriptforge.dataset import Dataset as Dataset
     from scriptforge.errors import ScriptforgeError as ScriptforgeError
     from scriptforge.errors import UsageError as UsageError
+    from scriptforge.evaluation import EvaluationReport as EvaluationReport
     from scriptforge.generation.files import save as save
+    from scriptforge.generation.generate import GeneratedText as GeneratedText
+    from scriptforge.hub.push import PushResult as PushResult
     from scriptforge.options import ConvertOptions as ConvertOptions
     from scriptforge.options import EvaluateOptions as EvaluateOptions
     from scriptforge.options import ExportOptions as ExportOptions
     from scriptforge.options import GenerateOptions as GenerateOptions
+    from scriptforge.options import InspectOptions as InspectOptions
     from scriptforge.options import PrepareOptions as PrepareOptions
     from scriptforge.options import PushOptions as PushOptions
     from scriptforge.options import ServeOptions as ServeOptions
@@ -49,6 +57,7 @@ _FUNCTIONS = (
     "evaluate",
     "export",
     "generate",
+    "inspect",
     "load",
     "open_room",
     "originality",
@@ -67,13 +76,20 @@ _OPTIONS = (
     "EvaluateOptions",
     "ExportOptions",
     "GenerateOptions",
+    "InspectOptions",
     "PrepareOptions",
     "PushOptions",
     "ServeOptions",
     "TrainOptions",
 )
 _MODULES = {
+    "Dataset": "scriptforge.dataset",
+    "EvaluationReport": "scriptforge.evaluation",
+    "GeneratedText": "scriptforge.generation.generate",
+    "Inspection": "scriptforge.corpus.inspect",
     "Model": "scriptforge.api",
+    "OriginalityReport": "scriptforge.copying",
+    "PushResult": "scriptforge.hub.push",
     "ScriptforgeError": "scriptforge.errors",
     "UsageError": "scriptforge.errors",
     "convert": "scriptforge.corpus.convert",

@@ -14,13 +14,13 @@ prints, or changes global state such as loggers, environment variables or warnin
 show a progress bar in notebooks only; `progress` overrides that.
 """
 
+from scriptforge.api.corpora import inspect, prepare
 from scriptforge.api.models import (
     Model,
     evaluate,
     generate,
     load,
     originality,
-    prepare,
     resume,
     stream,
     train,
@@ -33,6 +33,7 @@ __all__ = [
     "evaluate",
     "export",
     "generate",
+    "inspect",
     "load",
     "open_room",
     "originality",

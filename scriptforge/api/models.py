@@ -1,17 +1,19 @@
-"""Preparing datasets, and training, loading, sampling and evaluating models."""
+"""Training, loading, sampling and evaluating models."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from scriptforge.errors import UsageError
 from scriptforge.net.client import progress_bars
 from scriptforge.options import (
     Device,
     EvaluateOptions,
     GenerateOptions,
-    PrepareOptions,
     PushOptions,
+    Tracker,
     TrainOptions,
     with_fields,
 )
@@ -69,7 +71,7 @@ class Model:
         (text,) = generate(self, options, **{"prime": prime, **fields, "count": 1})
         return text.text
 
-    def push(self, repository: str, options: PushOptions | None = None, **fields: Any) -> "PushResult":
+    def push(self, repository: str, options: PushOptions | None = None, **fields: Any) -> "list[PushResult]":
         """Share the model on the Hugging Face Hub, as `scriptforge push` does.
 
         Args:
@@ -77,12 +79,15 @@ class Model:
             options: how to share it.
             fields: fields of `PushOptions` to change.
 
+        Returns:
+            The result for the model, and if `space` is set the one for its Space.
+
         Raises:
             HubError: the run is not finished, or the upload fails.
         """
         from scriptforge.api.sharing import push
 
-        return push(self, options, **{"repository": repository, **fields})[0]
+        return push(self, options, **{"repository": repository, **fields})
 
 
 ModelOrName: TypeAlias = "Model | str | Path | None"
@@ -112,46 +117,6 @@ def load(
     with progress_bars(progress) as on_progress:
         folder, _ = find_run(found, str(name) if name is not None else None, on_progress=on_progress)
     return Model(Run(folder), found)
-
-
-def prepare(
-    corpora: str | Path | Sequence[str | Path] = "demo",
-    options: PrepareOptions | None = None,
-    *,
-    name: str | None = None,
-    force: bool = False,
-    workspace: str | Path | None = None,
-    progress: bool | None = None,
-    **fields: Any,
-) -> "Dataset":
-    """Prepare a dataset from one or more corpora.
-
-    Args:
-        corpora: a file or folder, a card's name, `hf:OWNER/NAME` or an https address. Several are mixed;
-            `NAME=2` uses the training text of one twice.
-        options: how to prepare them.
-        name: name of the dataset; None takes that of the corpora.
-        force: whether to replace a dataset of that name.
-        workspace: the workspace in which to create the dataset.
-        progress: whether to show bars; None shows them in a notebook.
-        fields: fields of `PrepareOptions` to change.
-
-    Raises:
-        ScriptforgeError: a corpus cannot be fetched or read, or has too little text, or a dataset of that
-            name exists.
-    """
-    from scriptforge.corpus.prepare import prepare as prepare_corpora
-
-    several = [corpora] if isinstance(corpora, str | Path) else corpora
-    with progress_bars(progress) as on_progress:
-        return prepare_corpora(
-            [str(corpus) for corpus in several],
-            with_fields(options or PrepareOptions(), fields),
-            Workspace.find(workspace),
-            name=name,
-            force=force,
-            on_progress=on_progress,
-        )
 
 
 def train(
@@ -201,6 +166,7 @@ def resume(
     epochs: float | None = None,
     minutes: float | None = None,
     device: Device = "auto",
+    track: Tracker | None = None,
     workspace: str | Path | None = None,
     progress: bool | None = None,
 ) -> Model:
@@ -212,6 +178,7 @@ def resume(
             end.
         minutes: number of further minutes.
         device: where to train.
+        track: a tracker that records the rest of the training, too.
         workspace: the workspace that contains the run.
         progress: as in `train`.
 
@@ -222,7 +189,7 @@ def resume(
     from scriptforge.tracking.train import resume as resume_run
 
     found = Workspace.find(workspace)
-    options = TrainOptions(epochs=epochs, minutes=minutes, device=device)
+    options = TrainOptions(epochs=epochs, minutes=minutes, device=device, track=track)
     with progress_bars(progress) as on_progress:
         events = resume_run(found, str(run) if run is not None else None, options)
         return _trained(events, found, on_progress)
@@ -302,6 +269,7 @@ def originality(
         workspace: the workspace that contains the run of a model given by name.
 
     Raises:
+        UsageError: the text is the name of a file.
         DatasetError: the dataset is not in the workspace.
         CorpusError: the file cannot be read.
     """
@@ -309,6 +277,8 @@ def originality(
     from scriptforge.corpus.parse import parse_file
     from scriptforge.screenplay.formats import read
 
+    if isinstance(text, str) and _is_file(text):
+        raise UsageError(f"“{text}” is a file, and would be read as text.", "Give its Path: Path(…)")
     dataset = as_model(model, workspace).open_dataset()
     is_plain = dataset.description.plain
     if isinstance(text, Path):
@@ -317,6 +287,13 @@ def originality(
         lines = list(lines_of_text(text) if is_plain else lines_of_script(read(text.splitlines())))
     (report,) = examine_texts([lines], dataset)
     return report
+
+
+def _is_file(text: str) -> bool:
+    """Return whether a text is the name of a file."""
+    with suppress(OSError, ValueError):  # too long a name, or one with NUL
+        return Path(text).is_file()
+    return False
 
 
 def as_model(model: ModelOrName, workspace: str | Path | None) -> Model:

@@ -18,6 +18,7 @@ def push(
     model: ModelOrName = None,
     options: PushOptions | None = None,
     *,
+    dry_run: bool = False,
     workspace: str | Path | None = None,
     **fields: Any,
 ) -> "list[PushResult]":
@@ -26,6 +27,7 @@ def push(
     Args:
         model: the model; None is the latest run.
         options: how to share it, and where.
+        dry_run: whether to build the files and send nothing; this needs neither a login nor a network.
         workspace: the workspace that contains the run of a model given by name.
         fields: fields of `PushOptions` to change.
 
@@ -38,7 +40,8 @@ def push(
     from scriptforge.hub.push import push as push_run
 
     found = as_model(model, workspace)
-    return push_run(found.workspace, found.run, with_fields(options or PushOptions(), fields))
+    chosen = with_fields(options or PushOptions(), fields)
+    return push_run(found.workspace, found.run, chosen, dry_run=dry_run)
 
 
 def export(

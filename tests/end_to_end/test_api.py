@@ -1,5 +1,6 @@
 """The library as a program sees it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def test_exported_names() -> None:
         "evaluate",
         "export",
         "generate",
+        "inspect",
         "load",
         "open_room",
         "originality",
@@ -57,19 +59,40 @@ def test_exported_names() -> None:
         "EvaluateOptions",
         "ExportOptions",
         "GenerateOptions",
+        "InspectOptions",
         "PrepareOptions",
         "PushOptions",
         "ServeOptions",
         "TrainOptions",
     }
     others = {"Model", "ScriptforgeError", "UsageError", "Workspace", "__version__"}
-    assert set(scriptforge.__all__) == verbs | {"stream", "train", "rename", "remove"} | options | others
+    results = {
+        "Dataset",
+        "EvaluationReport",
+        "GeneratedText",
+        "Inspection",
+        "OriginalityReport",
+        "PushResult",
+    }
+    verbs |= {"stream", "train", "rename", "remove"}
+    assert set(scriptforge.__all__) == verbs | options | results | others
     assert set(dir(scriptforge)) == set(scriptforge.__all__)
     for name in scriptforge.__all__:
         assert getattr(scriptforge, name) is not None
 
 
 class TestTheWholeWay:
+    def test_a_text_is_inspected_as_by_the_command(self, tiny_text: Path, tmp_path: Path) -> None:
+        found = scriptforge.inspect(tiny_text, format="name-line", workspace=tmp_path)
+        done = command("inspect", str(tiny_text), "--format", "name-line", "--json", workspace=tmp_path)
+        assert [member.speaker for member in found.cast] == [
+            member["speaker"] for member in json.loads(done.stdout)["cast"]
+        ]
+
+    def test_a_file_name_is_not_taken_for_a_text(self, tiny_text: Path) -> None:
+        with pytest.raises(scriptforge.UsageError, match="is a file"):
+            scriptforge.originality(str(tiny_text))
+
     def test_from_a_text_to_a_text(self, tiny_text: Path, tmp_path: Path) -> None:
         dataset = scriptforge.prepare(tiny_text, level="word", name="play", workspace=tmp_path)
         assert dataset.name == "play"
@@ -168,7 +191,8 @@ class TestModel:
 
     def test_it_is_shared_and_loaded_by_its_name_there(self, hub: Hub, place: Path, tmp_path: Path) -> None:
         model = scriptforge.load("harbour", workspace=place)
-        assert model.push("ann/harbour").is_new
+        (result,) = model.push("ann/harbour")
+        assert result.is_new
         again = scriptforge.load("ann/harbour", workspace=tmp_path)
         assert again.generate(seed=5, lines=4) == model.generate(seed=5, lines=4)
         assert scriptforge.pull("ann/harbour", workspace=tmp_path).run.fingerprint == model.run.fingerprint
