@@ -217,13 +217,17 @@ def _restore(path: Path) -> None:
 
 
 def _clear_away(path: Path, mark: IO[bytes]) -> None:
-    """Restore what a scratch folder has displaced, and remove the folder, its mark last."""
+    """Restore what a scratch folder has displaced, and remove the folder, its mark last.
+
+    Raises:
+        OSError: something in it cannot be removed; then the mark stays, for the next time.
+    """
     _restore(path)
     for inner in path.iterdir():
         if inner.name == _MARK:
             continue
         if inner.is_dir() and not inner.is_symlink():
-            shutil.rmtree(inner, ignore_errors=True)
+            shutil.rmtree(inner)
         else:
             inner.unlink()
     if sys.platform == "win32":

@@ -499,5 +499,13 @@ FAULTS = (
         "a worker of a cluster ends in a traceback when Dask's profiler looks at it at the wrong moment",
         ("tests/vocabulary/test_encoding.py::test_it_can_be_watched_by_a_profiler_that_keeps_frames",),
     ),
+    Fault(
+        "what could not be removed at the end of writing is never removed",
+        (f"{_WRITING}::test_what_cannot_be_removed_is_removed_the_next_time",),
+    ),
+    Fault(
+        "what a kill left beside a file in the workspace itself stays until that file is written again",
+        (f"{_FINDING}::test_the_next_command_removes_what_a_kill_left_and_brings_back_what_it_displaced",),
+    ),
 )
 """In the order of their numbers, which begin with 1."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,25 @@ with atomic_folder(parent / "folder") as folder, atomic_file(parent / "file") as
             remove_leftovers(tmp_path)
         assert names_in(tmp_path) == [".lock", "file", "living"]
         assert names_in(tmp_path / "living") == ["inner"]
+
+    def test_what_cannot_be_removed_is_removed_the_next_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = os.unlink
+
+        def unlink(path: "os.PathLike[str] | str", *, dir_fd: int | None = None) -> None:
+            if Path(path).name == "stuck":
+                raise OSError(errno.EIO, "Input/output error", path)
+            real(path, dir_fd=dir_fd)
+
+        monkeypatch.setattr(os, "unlink", unlink)
+        with suppress(ZeroDivisionError), atomic_folder(tmp_path / "folder") as folder:
+            (folder / "stuck").touch()
+            raise ZeroDivisionError
+        assert len(names_in(tmp_path)) == 1
+        monkeypatch.undo()
+        remove_leftovers(tmp_path)
+        assert names_in(tmp_path) == []
 
     def test_what_is_no_scratch_folder_stays(self, tmp_path: Path) -> None:
         (tmp_path / "mine" / "before" / "play").mkdir(parents=True)

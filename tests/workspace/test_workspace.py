@@ -147,7 +147,12 @@ class TestFinding:
         workspace = Workspace(workspace_path)
         make_dataset(workspace, "play")
         make_run(workspace, "play")
-        for name in ("data/.play.0123abcd.tmp", "data/.other.0123abcd.tmp", "runs/play/.x.0123abcd.tmp"):
+        for name in (
+            "data/.play.0123abcd.tmp",
+            "data/.other.0123abcd.tmp",
+            "runs/play/.x.0123abcd.tmp",
+            ".page.txt.0123abcd.tmp",
+        ):
             (workspace_path / name / "before").mkdir(parents=True)
             (workspace_path / name / ".scriptforge").touch()
         (workspace_path / "data" / "play").rename(workspace_path / "data/.play.0123abcd.tmp/before/play")
