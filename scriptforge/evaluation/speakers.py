@@ -22,7 +22,7 @@ import numpy as np
 from scriptforge.dataset import Dataset
 from scriptforge.errors import DatasetError, UsageError
 from scriptforge.generation.generate import generate
-from scriptforge.inference import Readable
+from scriptforge.inference import SupportsInference
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element, speaker_key
 
@@ -103,7 +103,9 @@ class Voice:
     generated: Recognition
 
 
-def voice_of_run(model: Readable, dataset: Dataset, *, lines: int = GENERATED_LINES, seed: int = 0) -> Voice:
+def voice_of_run(
+    model: SupportsInference, dataset: Dataset, *, lines: int = GENERATED_LINES, seed: int = 0
+) -> Voice:
     """Generate lines with a model and measure its voices beside those of held-out text.
 
     The held-out text is validation and test together: the model was trained on neither.
@@ -204,7 +206,7 @@ def _elements(dataset: Dataset, split: str) -> Iterator[Element]:
     return (row.element for row in dataset.rows(split))
 
 
-def _written(model: Readable, dataset: Dataset, lines: int, seed: int) -> Iterator[Element]:
+def _written(model: SupportsInference, dataset: Dataset, lines: int, seed: int) -> Iterator[Element]:
     """Yield the elements of generated texts, each as many tokens long as forty lines of the training text.
 
     The length is given in tokens, not in lines, since a poor model may hardly ever end a line.

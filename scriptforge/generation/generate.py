@@ -23,7 +23,7 @@ from scriptforge.generation.grammar import Boundary
 from scriptforge.generation.prompt import Given, Prime, build_prompt, check_options, parse_prime
 from scriptforge.generation.rng import candidate_seeds, fresh_seed
 from scriptforge.generation.transcript import SizedText, cut_back
-from scriptforge.inference import Readable
+from scriptforge.inference import SupportsInference
 from scriptforge.options import GenerateOptions
 from scriptforge.run.history import read_history
 from scriptforge.run.records import Habits
@@ -62,7 +62,7 @@ class GeneratedText:
 
 
 def generate(
-    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: "Index | None" = None
+    model: SupportsInference, vocabulary: Vocabulary, options: GenerateOptions, index: "Index | None" = None
 ) -> list[GeneratedText]:
     """Generate the requested texts in one batch; the same options with a seed give the same texts.
 
@@ -79,7 +79,7 @@ def generate(
 
 
 def stream(
-    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: "Index | None" = None
+    model: SupportsInference, vocabulary: Vocabulary, options: GenerateOptions, index: "Index | None" = None
 ) -> Iterator[str]:
     """Generate one text, and yield it piece by piece; pieces already yielded never change.
 
@@ -111,7 +111,7 @@ class Generation:
 
     def __init__(
         self,
-        model: Readable,
+        model: SupportsInference,
         vocabulary: Vocabulary,
         options: GenerateOptions,
         *,
