@@ -72,7 +72,7 @@ base: $(VENV)/ready-to-develop
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
-$(READY): pyproject.toml constraints.txt hatch_build.py scriptforge/inference/kernel.c
+$(READY): pyproject.toml constraints.txt hatch_build.py $(wildcard scriptforge/kernel/*.[ch])
 	@python="$(PYTHON)"; if [ -z "$$python" ]; then \
 		echo "scriptforge needs Python 3.11 or newer, with its venv module; name one: make PYTHON=/path/to/python3" >&2; \
 		exit 1; fi; \

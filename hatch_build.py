@@ -4,11 +4,12 @@ The README's links are relative, but where the metadata is shown there are no pa
 made absolute, with the address of the repository that builds the package. The release workflow sets it as
 `REPOSITORY_URL`, so that a fork names itself. Without an address the links become plain text.
 
-The kernel (`scriptforge/inference/kernel.c`) is compiled once for each kind of processor that it is written
-for, with gcc or clang, whose vector extensions it uses. Nothing in it depends on the version of Python, so
-one wheel per platform is enough. Without a compiler the package is complete, too, and computes in NumPy.
+The kernel (`scriptforge/kernel/kernel.c`, which includes its parts) is compiled once for each kind of
+processor that it is written for, with gcc or clang, whose vector extensions it uses. Nothing in it depends on
+the version of Python, so one wheel per platform is enough. Without a compiler the package is complete, too,
+and computes in NumPy.
 
-`python hatch_build.py` compiles the kernel beside its source.
+`python hatch_build.py` compiles the kernel beside its sources.
 """
 
 import os
@@ -68,7 +69,8 @@ def readme_for_elsewhere(text: str, repository: str) -> str:
     return _LINK.sub(target, text)
 
 
-KERNEL = Path("scriptforge/inference/kernel.c")
+KERNEL = Path("scriptforge/kernel/kernel.c")
+"""The file that includes all the others beside it."""
 
 FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-shared")
 """Compiler flags for every processor; products and sums may be fused, which rounds less."""
@@ -88,14 +90,12 @@ _MACHINES = {"amd64": "x86_64", "aarch64": "arm64"}
 
 
 class KernelHook(BuildHookInterface[Any]):
-    """A hook that compiles the kernel into a wheel, or beside its source for an editable installation."""
+    """A hook that compiles the kernel into a wheel, or beside its sources for an editable installation."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile the kernel, and tag the wheel with its platform."""
-        source = Path(self.root, KERNEL)
-        found = list(source.parent.glob("kernel-*.so"))
-        is_fresh = found and min(map(_changed, found)) >= max(_changed(source), _changed(Path(__file__)))
-        built = found if version == "editable" and is_fresh else compile_kernel(Path(self.root))
+        found = compiled(Path(self.root))
+        built = found if version == "editable" and found else compile_kernel(Path(self.root))
         if not built:
             self.app.display_warning(
                 "There is no C compiler (gcc or clang): NumPy will compute, more slowly."
@@ -122,6 +122,18 @@ def platform_tag(own: str, target: str) -> str:
     return re.sub(r"^macosx_\d+_\d+", f"macosx_{major}_0", own) if target else own
 
 
+def compiled(root: Path) -> list[Path]:
+    """Return the compiled variants of the kernel, none if a source or this module has changed since.
+
+    Args:
+        root: the root of the repository.
+    """
+    folder = (root / KERNEL).parent
+    found = list(folder.glob("kernel-*.so"))
+    sources = [Path(__file__), *folder.glob("*.[ch]")]
+    return found if found and min(map(_changed, found)) >= max(map(_changed, sources)) else []
+
+
 def compile_kernel(root: Path, folder: Path | None = None, flags: Sequence[str] = ()) -> list[Path]:
     """Compile every variant of the kernel that the compiler can, and return the files.
 
@@ -129,7 +141,7 @@ def compile_kernel(root: Path, folder: Path | None = None, flags: Sequence[str] 
 
     Args:
         root: the root of the repository.
-        folder: where to write the files; None for beside the source.
+        folder: where to write the files; None for beside the sources.
         flags: more flags for the compiler.
     """
     source = root / KERNEL

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from scriptforge.inference.kernel import kernel
+from scriptforge.kernel import kernel
 from scriptforge.training.threads import first_choice, fixed_by, load_average, possible, usable_cores
 from scriptforge.workspace import Workspace
 
@@ -89,7 +89,7 @@ def _memory() -> Finding:
 
 
 def _kernel() -> Finding:
-    """Report whether generation has a compiled kernel; see `scriptforge.inference.kernel`."""
+    """Report whether generation has a compiled kernel; see `scriptforge.kernel`."""
     loaded = kernel()
     if loaded is not None:
         return Finding("kernel", loaded.variant)

@@ -60,7 +60,7 @@ def test_where_there_is_a_compiler_the_wheel_is_for_a_platform_and_holds_the_ker
     assert not path.name.endswith("-any.whl")
     with zipfile.ZipFile(path) as archive:
         inside = archive.namelist()
-    assert "scriptforge/inference/kernel-plain.so" in inside
+    assert "scriptforge/kernel/kernel-plain.so" in inside
 
 
 def test_wheel_says_what_it_is(wheel: Path) -> None:

@@ -13,7 +13,7 @@ from release import kernel_of
 from support import skips
 from support.command import COMMAND
 
-from scriptforge.inference.kernel import kernel
+from scriptforge.kernel import kernel
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))

@@ -27,7 +27,7 @@ from scriptforge.generation.neural_cache import (
     unit_vectors,
 )
 from scriptforge.generation.sampling import log_softmax
-from scriptforge.inference import Ids, Numbers
+from scriptforge.inference import FloatArray, Ids
 from scriptforge.models import LanguageModel
 from scriptforge.run.records import Figures
 from scriptforge.vocabulary import Vocabulary
@@ -94,12 +94,12 @@ class _Past:
 
     def __init__(self, size: int, window: int) -> None:
         self._window = window
-        self._keys_KH: Numbers = np.empty((0, size), np.float32)
+        self._keys_KH: FloatArray = np.empty((0, size), np.float32)
         self._values_K: Ids = np.empty(0, np.int64)
         self._sayable_K: Mask = np.empty(0, np.bool_)
         self._documents_K: Ids = self._values_K
 
-    def add(self, keys_TH: Numbers, values_T: Ids, sayable_T: Mask, documents_T: Ids) -> None:
+    def add(self, keys_TH: FloatArray, values_T: Ids, sayable_T: Mask, documents_T: Ids) -> None:
         """Append the next chunk, and drop the positions that none of its steps can see."""
         window = self._window
         self._keys_KH = np.concatenate([self._keys_KH[-window:], keys_TH])
@@ -107,7 +107,7 @@ class _Past:
         self._sayable_K = np.concatenate([self._sayable_K[-window:], sayable_T])
         self._documents_K = np.concatenate([self._documents_K[-window:], documents_T])
 
-    def expected(self, targets_T: Ids, sharpness: float) -> tuple[Numbers, Mask]:
+    def expected(self, targets_T: Ids, sharpness: float) -> tuple[FloatArray, Mask]:
         """Return the cache's probability of each token of the last chunk, and whether it saw any position."""
         steps, kept = len(targets_T), len(self._values_K)
         positions_K = np.arange(kept)
@@ -117,5 +117,5 @@ class _Past:
         visible_TK = self._sayable_K & (ages_TK > 0) & (ages_TK <= self._window)
         visible_TK &= self._documents_K[-steps:, None] == self._documents_K
         shares_TK = attention(self._keys_KH[-steps:], self._keys_KH, visible_TK, sharpness)
-        cached_T: Numbers = (shares_TK * (targets_T[:, None] == self._values_K)).sum(-1)
+        cached_T: FloatArray = (shares_TK * (targets_T[:, None] == self._values_K)).sum(-1)
         return cached_T, np.any(visible_TK, axis=-1)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from scriptforge.inference import Numbers, Weights
+from scriptforge.inference import FloatArray, Weights
 from scriptforge.inference.attention import NORM_EPSILON, ROTATION_BASE
 from scriptforge.inference.configs import UP_FACTOR, TransformerConfig
 
@@ -52,7 +52,7 @@ def starcoder_config(config: TransformerConfig, end: int) -> dict[str, Any]:
     }
 
 
-def starcoder_weights(config: TransformerConfig, weights: Weights) -> dict[str, Numbers]:
+def starcoder_weights(config: TransformerConfig, weights: Weights) -> dict[str, FloatArray]:
     """Return the weights with the names and shapes of transformers."""
     head_VH = weights["embedding.weight" if config.tied else "head.weight"]
     found = {
@@ -65,7 +65,7 @@ def starcoder_weights(config: TransformerConfig, weights: Weights) -> dict[str, 
     return {name: np.ascontiguousarray(each, dtype=np.float32) for name, each in found.items()}
 
 
-def _layer(name: str, own: str, weights: Weights) -> Iterator[tuple[str, Numbers]]:
+def _layer(name: str, own: str, weights: Weights) -> Iterator[tuple[str, FloatArray]]:
     parts = np.split(weights[f"{own}.qkv_proj.weight"], 3)
     for part, matrix_HH in zip("qkv", parts, strict=True):
         yield f"{name}.self_attn.{part}_proj.weight", _reads(matrix_HH)
@@ -76,19 +76,19 @@ def _layer(name: str, own: str, weights: Weights) -> Iterator[tuple[str, Numbers
     yield from _norm(f"{name}.post_attention_layernorm", weights[f"{own}.wide_norm.weight"]).items()
 
 
-def _reads(matrix: Numbers) -> Numbers:
+def _reads(matrix: FloatArray) -> FloatArray:
     """Return a matrix with a column for u that ignores it; after a norm, u is 0 anyway."""
     return np.pad(matrix, ((0, 0), (0, 1)))
 
 
-def _writes(matrix: Numbers) -> Numbers:
+def _writes(matrix: FloatArray) -> FloatArray:
     """Return a matrix that writes to the residual stream with a row for u, the mean of the others."""
     mean = matrix.mean(axis=0, keepdims=True, dtype=np.float64)
-    written: Numbers = np.concatenate([matrix, mean.astype(np.float32)])
+    written: FloatArray = np.concatenate([matrix, mean.astype(np.float32)])
     return written
 
 
-def _norm(name: str, weight_H: Numbers, last: float = 0.0) -> dict[str, Numbers]:
+def _norm(name: str, weight_H: FloatArray, last: float = 0.0) -> dict[str, FloatArray]:
     size = len(weight_H)
     scaled_H = weight_H * np.float32(np.sqrt(size / (size + 1)))
     bias = np.zeros(size + 1, np.float32)

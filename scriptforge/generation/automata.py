@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from scriptforge.generation.decoder import Copies
 from scriptforge.generation.grammar import Mask
-from scriptforge.inference.automata import PASSING, UNDECIDED, KernelTransitions, Limits
-from scriptforge.inference.kernel import kernel
+from scriptforge.kernel import kernel
+from scriptforge.kernel.masks import PASSING, UNDECIDED, KernelTransitions, Limits
 
 _MASK_BYTES = 1 << 25
 """Size of the masks of all states together."""

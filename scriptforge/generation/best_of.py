@@ -39,7 +39,7 @@ from scriptforge.generation.decoding import DecodingLoop
 from scriptforge.generation.decoding_state import DecodingState
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.sampling import log_softmax
-from scriptforge.inference import Ids, Numbers, State
+from scriptforge.inference import FloatArray, Ids, State
 from scriptforge.vocabulary import Level, Vocabulary
 
 LINES_LEFT_OUT = 2
@@ -68,7 +68,7 @@ class _Place(NamedTuple):
         state: state of the model, for one sequence.
     """
 
-    features_H: Numbers
+    features_H: FloatArray
     state: State
 
 
@@ -306,7 +306,7 @@ class _Critic:
         features_1TH, state = self._model.features(np.array([ids]), state)
         return _Place(features_1TH[0, -1], state)
 
-    def _information(self, places: Sequence[_Place], lines: Sequence[Sequence[int]]) -> Numbers:
+    def _information(self, places: Sequence[_Place], lines: Sequence[Sequence[int]]) -> FloatArray:
         """Return by how many nats each line is likelier at the first place than at the second, `(N,)`."""
         steps = max(map(len, lines))
         if not steps:
@@ -324,7 +324,7 @@ class _Critic:
         said_RT = np.take_along_axis(logarithms_RTV, ids_RT[..., None], -1)[..., 0]
         own_NT, other_NT = np.split(said_RT, 2)
         is_said_NT = np.arange(steps) < np.array(list(map(len, lines)))[:, None]
-        information_N: Numbers = ((own_NT - other_NT) * is_said_NT).sum(1)
+        information_N: FloatArray = ((own_NT - other_NT) * is_said_NT).sum(1)
         return information_N
 
 

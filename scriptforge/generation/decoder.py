@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scriptforge.generation.grammar import Mask
-from scriptforge.inference import Ids, InferenceModel, Numbers, State
+from scriptforge.inference import FloatArray, Ids, InferenceModel, State
 
 Copies: TypeAlias = Mapping[int, int]
 """Maps sequences to the sequences that they become copies of, which stay as they are."""
@@ -22,7 +22,7 @@ Saved: TypeAlias = Mapping[str, NDArray[Any]]
 class Decoder(Protocol):
     """A reader of B sequences that scores the next token of each."""
 
-    def read(self, ids_BT: Ids, waits_B: Mask | None = None) -> Numbers:
+    def read(self, ids_BT: Ids, waits_B: Mask | None = None) -> FloatArray:
         """Read T more tokens in each sequence; return the scores of the next token: `logits_BV`.
 
         Args:
@@ -62,18 +62,18 @@ class ModelDecoder:
         features_BH: features from which the next tokens are predicted, once something was read.
     """
 
-    features_BH: Numbers
+    features_BH: FloatArray
 
     def __init__(self, model: InferenceModel, batch_size: int) -> None:
         self.model = model
         self.batch_size = batch_size
         self._state = model.initial_state(batch_size)
 
-    def read(self, ids_BT: Ids, waits_B: Mask | None = None) -> Numbers:
+    def read(self, ids_BT: Ids, waits_B: Mask | None = None) -> FloatArray:
         """See `Decoder.read`."""
         return self.read_features(ids_BT, waits_B)[1]
 
-    def read_features(self, ids_BT: Ids, waits_B: Mask | None = None) -> tuple[Numbers, Numbers]:
+    def read_features(self, ids_BT: Ids, waits_B: Mask | None = None) -> tuple[FloatArray, FloatArray]:
         """Read as `read` does; return `features_BTH` of every token, and `logits_BV` after the last."""
         features_BTH = self._advance(ids_BT, waits_B)
         self.features_BH = features_BTH[:, -1]
@@ -95,7 +95,7 @@ class ModelDecoder:
         """See `Decoder.restore`."""
         self._state = restored_state(state, "state", self.model.initial_state(self.batch_size))
 
-    def _advance(self, ids_RT: Ids, waits_R: Mask | None) -> Numbers:
+    def _advance(self, ids_RT: Ids, waits_R: Mask | None) -> FloatArray:
         """Read tokens, leaving the state of rows that wait as it is; return `features_RTH`."""
         features_RTH, state = self.model.features(ids_RT, self._state)
         if waits_R is not None:

@@ -18,7 +18,7 @@ from scriptforge.generation.decoding_state import DecodingState
 from scriptforge.generation.grammar import Grammar, Mask
 from scriptforge.generation.layout import LayoutScores
 from scriptforge.generation.sampling import Sampler
-from scriptforge.inference import Ids, Numbers
+from scriptforge.inference import FloatArray, Ids
 
 if TYPE_CHECKING:
     from scriptforge.generation.copy_limit import CopyLimit
@@ -60,7 +60,7 @@ class DecodingLoop:
         self._histories: list[list[int]] = [[] for _ in range(batch_size)]
         self._unread_BT: Ids = np.empty((batch_size, 0), np.int64)
         self._waits_B: Mask | None = None
-        self._logits_BV: Numbers = np.empty((batch_size, 0), np.float32)
+        self._logits_BV: FloatArray = np.empty((batch_size, 0), np.float32)
         # A diverged model gives infinite or NaN scores. To run in a context takes a tenth of the time of
         # `np.errstate`.
         self._quiet = copy_context()

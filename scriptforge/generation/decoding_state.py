@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from scriptforge.errors import RunError
 from scriptforge.generation.decoder import Saved
-from scriptforge.inference import Ids, Numbers
+from scriptforge.inference import FloatArray, Ids
 from scriptforge.workspace import output_file, refuse_existing
 
 _KIND = "scriptforge decoding state"
@@ -37,7 +37,7 @@ class DecodingState:
     """
 
     ids_TB: Ids
-    logits_BV: Numbers
+    logits_BV: FloatArray
     sampler: Saved
     decoder: Saved
 

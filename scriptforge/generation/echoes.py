@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from scriptforge.generation.overuse import MAX_PENALTY, PENALTY, USAGE, Overuse, factors, lower
 from scriptforge.generation.recent_text import APART, NOTHING, RecentText
-from scriptforge.inference.echoes import EchoRule, KernelEchoes, Shares, TokenKinds
-from scriptforge.inference.kernel import kernel
+from scriptforge.kernel import kernel
+from scriptforge.kernel.repetition import EchoRule, KernelEchoes, Shares, TokenKinds
 from scriptforge.run.echoes import LENGTHS, RECENT_LINES, WINDOWS, EchoHabits, place_bounds
 from scriptforge.run.frequencies import TokenFrequencies
 from scriptforge.vocabulary import Level, Vocabulary

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from scriptforge.generation.grammar import Mask
-from scriptforge.inference.extensions import KernelExtensions
-from scriptforge.inference.kernel import kernel
+from scriptforge.kernel import kernel
+from scriptforge.kernel.masks import KernelExtensions
 
 _AFTER_ALL = b"\xff"
 """A byte that does not occur in UTF-8, and sorts after all that do."""

@@ -23,7 +23,7 @@ from scriptforge.generation.grammar import Boundary
 from scriptforge.generation.prompt import Given, Prime, build_prompt, check_options, parse_prime
 from scriptforge.generation.rng import candidate_seeds, fresh_seed
 from scriptforge.generation.transcript import SizedText, cut_back
-from scriptforge.inference import Readable
+from scriptforge.inference import SupportsInference
 from scriptforge.options import GenerateOptions
 from scriptforge.run.history import read_history
 from scriptforge.run.records import Habits
@@ -87,7 +87,7 @@ class Generation:
 
     def __init__(
         self,
-        model: Readable,
+        model: SupportsInference,
         vocabulary: Vocabulary,
         options: GenerateOptions,
         *,

@@ -15,9 +15,9 @@ Shape letters: B sequences of the batch, L layout tokens, V vocabulary.
 import numpy as np
 
 from scriptforge.generation.grammar import Mask
-from scriptforge.inference import Numbers
-from scriptforge.inference.kernel import kernel
-from scriptforge.inference.scores import KernelLayout
+from scriptforge.inference import FloatArray
+from scriptforge.kernel import kernel
+from scriptforge.kernel.scores import KernelLayout
 
 
 class LayoutScores:
@@ -33,7 +33,7 @@ class LayoutScores:
         loaded = kernel()
         self._kernel = KernelLayout(loaded, is_cue_L, batch_size) if loaded is not None else None
 
-    def redistribute(self, logits_BV: Numbers, before_BV: Mask, after_BV: Mask) -> Numbers:
+    def redistribute(self, logits_BV: FloatArray, before_BV: Mask, after_BV: Mask) -> FloatArray:
         """Return the scores of layout tokens after the probability of the forbidden ones went to cues.
 
         Args:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scriptforge.generation.decoder import Copies, ModelDecoder, Saved
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.sampling import Scores, log_softmax
-from scriptforge.inference import Ids, Numbers
+from scriptforge.inference import FloatArray, Ids
 from scriptforge.vocabulary import Vocabulary
 
 _NOTHING = -1
@@ -55,14 +55,14 @@ class CacheParameters:
     window: int = 2000
 
 
-def unit_vectors(features: Numbers) -> Numbers:
+def unit_vectors(features: FloatArray) -> FloatArray:
     """Return features scaled to length 1, so that their dot products are cosines; same shape."""
     lengths = np.sqrt(np.square(features).sum(-1, keepdims=True))
-    unit: Numbers = features / np.maximum(lengths, np.float32(_SHORTEST))
+    unit: FloatArray = features / np.maximum(lengths, np.float32(_SHORTEST))
     return unit
 
 
-def attention(queries_TH: Numbers, keys_NH: Numbers, visible_TN: Mask, sharpness: float) -> Numbers:
+def attention(queries_TH: FloatArray, keys_NH: FloatArray, visible_TN: Mask, sharpness: float) -> FloatArray:
     """Return the attention weights of the stored positions at each step.
 
     Args:
@@ -77,7 +77,7 @@ def attention(queries_TH: Numbers, keys_NH: Numbers, visible_TN: Mask, sharpness
     """
     scores_TN = np.float32(sharpness) * (queries_TH @ np.swapaxes(keys_NH, -1, -2))
     highest_T1 = scores_TN.max(-1, keepdims=True, where=visible_TN, initial=np.float32(-sharpness - 1))
-    weights_TN: Numbers = np.where(visible_TN, np.exp(np.minimum(scores_TN - highest_T1, 0)), 0)
+    weights_TN: FloatArray = np.where(visible_TN, np.exp(np.minimum(scores_TN - highest_T1, 0)), 0)
     weights_TN /= np.maximum(weights_TN.sum(-1, keepdims=True), np.float32(_SHORTEST))
     return weights_TN
 
@@ -179,7 +179,7 @@ class CachedDecoder:
     def _used(self) -> int:
         return min(self._count, self._parameters.window)
 
-    def _remember(self, ids_BT: Ids, keys_BTH: Numbers) -> None:
+    def _remember(self, ids_BT: Ids, keys_BTH: FloatArray) -> None:
         """Store each token with the features before it, and forget all up to the last `<end>`."""
         ended_BT = (ids_BT == self._end)[:, ::-1].cumsum(1)[:, ::-1] > 0
         self._values_BW[ended_BT[:, 0]] = _NOTHING

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.inference.echoes import Penalty, UsageRule
+from scriptforge.kernel.repetition import Penalty, UsageRule
 
 POWER = 2.0
 """Exponent of the penalty: a token twice as frequent as expected becomes a quarter as likely."""

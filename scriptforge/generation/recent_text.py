@@ -2,7 +2,7 @@
 
 Here the tokens are classified and the lines are compared; runs of tokens are compared by an `EchoMemory`
 (`echoes.py`), which also writes the tokens into the arrays. Where there is a kernel, it does all of this
-(`scriptforge.inference.echoes`). The module does not depend on models.
+(`scriptforge.kernel.repetition`). The module does not depend on models.
 
 Shape letters: B sequences of the batch, C capacity.
 """

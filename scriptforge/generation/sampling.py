@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from scriptforge.generation.echoes import AnyEchoes
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.rng import BatchRNG
-from scriptforge.inference.kernel import kernel
-from scriptforge.inference.scores import KernelSampler
+from scriptforge.kernel import kernel
+from scriptforge.kernel.scores import KernelSampler
 from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
 Scores: TypeAlias = NDArray[np.floating[Any]]

@@ -31,10 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scriptforge.generation.decoder import Copies, Decoder, Saved
-from scriptforge.inference import Ids, Numbers
-from scriptforge.inference.kernel import kernel
-from scriptforge.inference.scores import Lowering
-from scriptforge.inference.turns import KernelTurns, Spoken, TurnRates, TurnTables
+from scriptforge.inference import FloatArray, Ids
+from scriptforge.kernel import kernel
+from scriptforge.kernel.scores import KernelOffsets, KernelTurns, Spoken, TurnRates, TurnTables
 from scriptforge.run.turns import PLACE_BOUNDS, WINDOW, TurnHabits
 from scriptforge.vocabulary import Vocabulary
 
@@ -94,9 +93,9 @@ class TurnTaking:
         loaded = kernel()
         self._weights = KernelTurns(loaded, tables) if loaded is not None else _Weights(tables)
         self._lowers = False
-        self._lowering = Lowering(loaded, self._cues, self._offsets_BC) if loaded is not None else None
+        self._lowering = KernelOffsets(loaded, self._cues, self._offsets_BC) if loaded is not None else None
 
-    def read(self, ids_BT: Ids, waits_B: NDArray[np.bool_] | None = None) -> Numbers:
+    def read(self, ids_BT: Ids, waits_B: NDArray[np.bool_] | None = None) -> FloatArray:
         """See `Decoder.read`."""
         logits_BV = self._decoder.read(ids_BT, waits_B)
         for row, ids in enumerate(ids_BT.tolist()):
@@ -145,7 +144,7 @@ class TurnTaking:
         self._weights.weigh(row, self._turns[row].spoken())
         self._lowers = bool(self._offsets_BC.any())
 
-    def _weigh(self, logits_BV: Numbers) -> Numbers:
+    def _weigh(self, logits_BV: FloatArray) -> FloatArray:
         """Return scores with the cues of speakers beyond the rates lowered, and all other cues raised.
 
         The total probability of the cues stays the same.

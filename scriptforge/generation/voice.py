@@ -34,9 +34,9 @@ from scriptforge.errors import UsageError, unknown_name
 from scriptforge.generation.cast import tidy_name
 from scriptforge.generation.decoder import Copies, ModelDecoder, Saved
 from scriptforge.generation.grammar import Mask
-from scriptforge.inference import Ids, InferenceModel, ModelConfig, Numbers
-from scriptforge.inference.kernel import kernel
-from scriptforge.inference.scores import Guidance
+from scriptforge.inference import FloatArray, Ids, InferenceModel, ModelConfig
+from scriptforge.kernel import kernel
+from scriptforge.kernel.scores import KernelGuidance
 from scriptforge.options import DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING, GenerateOptions
 from scriptforge.vocabulary import Vocabulary
 
@@ -137,12 +137,12 @@ class GuidedDecoder(ModelDecoder):
         self._is_contrasted = False
         loaded, head_VE = kernel(), model.head
         self._guidance = (
-            Guidance(loaded, head_VE, voices.layout_size, -float(_LEAST))
+            KernelGuidance(loaded, head_VE, voices.layout_size, -float(_LEAST))
             if loaded is not None and head_VE is not None
             else None
         )
 
-    def read_features(self, ids_BT: Ids, waits_B: Mask | None = None) -> tuple[Numbers, Numbers]:
+    def read_features(self, ids_BT: Ids, waits_B: Mask | None = None) -> tuple[FloatArray, FloatArray]:
         """See `ModelDecoder.read_features`."""
         features_RTH = [self._read_part(part_BT, waits_B) for part_BT in self._parts(ids_BT)]
         own = [part_RTH[: self.batch_size] for part_RTH in features_RTH]
@@ -184,7 +184,7 @@ class GuidedDecoder(ModelDecoder):
             self._openings[row] = self._openings[source]
             self._strength_B[row] = self._strength_B[source]
 
-    def _read_part(self, ids_BT: Ids, waits_B: Mask | None) -> Numbers:
+    def _read_part(self, ids_BT: Ids, waits_B: Mask | None) -> FloatArray:
         """Read a part in which only the first step may open lines; return `features_RTH`."""
         first = ids_BT[:, 0].tolist()
         opening = [row for row, id_ in enumerate(first) if id_ < self._voices.layout_size]
@@ -216,7 +216,7 @@ class GuidedDecoder(ModelDecoder):
             self._select([*own, *own] if self._is_contrasted else own)
         return cues
 
-    def _guide(self, logits_BV: Numbers, features_BH: Numbers, contrasts_BH: Numbers) -> None:
+    def _guide(self, logits_BV: FloatArray, features_BH: FloatArray, contrasts_BH: FloatArray) -> None:
         """Raise the scores, in place, of tokens that each text predicts and its contrast does not."""
         if self._guidance is not None:
             differences_BE = self.model.difference(features_BH, contrasts_BH)

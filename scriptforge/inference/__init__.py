@@ -1,6 +1,6 @@
 """Inference models, which read token by token in NumPy alone.
 
-    inference = readable.inference("fp32")
+    inference = run.inference("fp32")
     features_BTH, state = inference.features(ids_BT, inference.initial_state(B))
     logits_BTV = inference.score(features_BTH)
 
@@ -10,12 +10,10 @@ many times as long for a single one.
 
 from scriptforge.inference.base import (
     HINT_WITHOUT_INT8,
-    Arithmetic,
     Ids,
     InferenceModel,
-    Numbers,
-    Readable,
     State,
+    SupportsInference,
     Weights,
     check_arithmetic,
     new_inference,
@@ -27,16 +25,17 @@ from scriptforge.inference.configs import (
     config_from_settings,
     foreign_settings,
 )
+from scriptforge.kernel import Arithmetic, FloatArray
 
 __all__ = [
     "HINT_WITHOUT_INT8",
     "Arithmetic",
+    "FloatArray",
     "Ids",
     "InferenceModel",
     "ModelConfig",
-    "Numbers",
-    "Readable",
     "State",
+    "SupportsInference",
     "Weights",
     "check_arithmetic",
     "check_settings_of_arch",

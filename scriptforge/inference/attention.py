@@ -9,11 +9,12 @@ units of a head.
 
 import numpy as np
 
-from scriptforge.inference.base import Arithmetic, Ids, Numbers, State, Weights
+from scriptforge.inference.base import Ids, State, Weights
 from scriptforge.inference.configs import LSTMAttentionConfig, TransformerConfig
 from scriptforge.inference.products import prepare_product
 from scriptforge.inference.recurrent import Head, HeadedInferenceModel, Network
 from scriptforge.inference.speakers import Speakers
+from scriptforge.kernel import Arithmetic, FloatArray
 
 ROTATION_BASE = 10_000.0
 """Base of the frequencies of a rotary position embedding."""
@@ -39,13 +40,13 @@ class InferenceLSTMAttention(HeadedInferenceModel):
         memory_MBH = np.zeros((self.config.memory, sequences, self.config.hidden_size), np.float32)
         return hidden_LBH, cell_LBH, np.zeros((1, sequences, 1), np.float32), memory_MBH, *speakers
 
-    def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+    def features(self, ids_BT: Ids, state: State) -> tuple[FloatArray, State]:
         """Read without scoring; see `InferenceModel.features`."""
         hidden_LBH, cell_LBH, filled_1B1, memory_MBH, *pairs = state
         gates, added_BTH = None, None
         if self._network.speakers is not None:
             gates, added_BTH, *pairs = self._network.speakers.look_up(ids_BT, pairs[0])
-        output_BTH, carried = self._network.steps.read(ids_BT, (hidden_LBH, cell_LBH), gates)
+        output_BTH, carried = self._network.layers.read(ids_BT, (hidden_LBH, cell_LBH), gates)
         features_BTH = normalised(output_BTH, *self._norm)
         for step in range(ids_BT.shape[1]):
             own_BH = features_BTH[:, step].copy()
@@ -57,9 +58,9 @@ class InferenceLSTMAttention(HeadedInferenceModel):
             features_BTH += added_BTH
         return features_BTH, (*carried, filled_1B1, memory_MBH, *pairs)
 
-    def _found(self, own_BH: Numbers, rows_KBH: Numbers, filled_1B1: Numbers) -> Numbers:
+    def _found(self, own_BH: FloatArray, rows_KBH: FloatArray, filled_1B1: FloatArray) -> FloatArray:
         """Return what a step retrieves from the rows, the last of which is its own: `found_BH`."""
-        scores_B1K: Numbers = np.einsum("bh,kbh->bk", self._q_proj(own_BH), rows_KBH)[:, None]
+        scores_B1K: FloatArray = np.einsum("bh,kbh->bk", self._q_proj(own_BH), rows_KBH)[:, None]
         scores_B1K *= np.float32(own_BH.shape[1] ** -0.5)
         empty_BK = empty_rows(filled_1B1, len(rows_KBH) - 1)
         return self._out_proj(weighted_values(rows_KBH[:, :, None], scores_B1K, empty_BK)[:, 0])
@@ -83,7 +84,7 @@ class InferenceTransformer(HeadedInferenceModel):
         speakers = () if self._speakers is None else (np.zeros((2, sequences, 1), np.float32),)
         return np.zeros((1, sequences, 1), np.float32), *memories, *speakers
 
-    def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+    def features(self, ids_BT: Ids, state: State) -> tuple[FloatArray, State]:
         """Read without scoring; see `InferenceModel.features`."""
         filled_1B1, *rest = state
         memories, pairs = rest[: len(self._layers)], rest[len(self._layers) :]
@@ -131,8 +132,8 @@ class _Layer:
         self._other_half_H = np.arange(size).reshape(self._heads, 2, -1)[:, ::-1].reshape(size)
 
     def step(
-        self, stream_BH: Numbers, memory_MBR: Numbers, empty_BK: Numbers | None
-    ) -> tuple[Numbers, Numbers]:
+        self, stream_BH: FloatArray, memory_MBR: FloatArray, empty_BK: FloatArray | None
+    ) -> tuple[FloatArray, FloatArray]:
         """Read one token in each sequence; see `TransformerLayer.forward`."""
         sequences, size = stream_BH.shape
         looked_BC = self._qkv_proj(normalised(stream_BH, self._attention_norm_H))
@@ -141,30 +142,30 @@ class _Layer:
             part_KBH.reshape(len(rows_KBR), sequences, self._heads, -1)
             for part_KBH in (rows_KBR[:, :, :size], rows_KBR[:, :, size:], self._rotated(looked_BC[:, :size]))
         )
-        scores_BNK: Numbers = np.einsum("kbnd,kbnd->bnk", rotated_KBND, keys_KBND)
+        scores_BNK: FloatArray = np.einsum("kbnd,kbnd->bnk", rotated_KBND, keys_KBND)
         scores_BNK *= np.float32(keys_KBND.shape[-1] ** -0.5)
         found_BND = weighted_values(values_KBND, scores_BNK, empty_BK)
         stream_BH = stream_BH + self._out_proj(found_BND.reshape(sequences, size))
         wide_BW = gelu(self._up_proj(normalised(stream_BH, self._wide_norm_H)))
         return stream_BH + self._down_proj(wide_BW), rows_KBR[1:]
 
-    def _rotated(self, query_BH: Numbers) -> Numbers:
+    def _rotated(self, query_BH: FloatArray) -> FloatArray:
         """Return the query rotated for each row: `rotated_KBH`.
 
         Only distances count (see `Rotation`). So the query is rotated by its distance to each row, instead of
         the keys, which are K times as many.
         """
-        rotated_KBH: Numbers = self._cosine_K1H * query_BH
+        rotated_KBH: FloatArray = self._cosine_K1H * query_BH
         rotated_KBH += self._sine_K1H * query_BH[:, self._other_half_H]
         return rotated_KBH
 
 
-def normalised(input_BTH: Numbers, weight_H: Numbers, bias_H: Numbers | None = None) -> Numbers:
+def normalised(input_BTH: FloatArray, weight_H: FloatArray, bias_H: FloatArray | None = None) -> FloatArray:
     """Return inputs normalised to mean 0 and variance 1, then scaled and shifted, as a new array.
 
     Source: Ba et al. 2016, "Layer Normalization", arXiv:1607.06450.
     """
-    centred_BTH: Numbers = input_BTH - input_BTH.mean(-1, keepdims=True)
+    centred_BTH: FloatArray = input_BTH - input_BTH.mean(-1, keepdims=True)
     variance_BT1 = np.square(centred_BTH).mean(-1, keepdims=True)
     centred_BTH /= np.sqrt(variance_BT1 + np.float32(NORM_EPSILON))
     centred_BTH *= weight_H
@@ -173,7 +174,7 @@ def normalised(input_BTH: Numbers, weight_H: Numbers, bias_H: Numbers | None = N
     return centred_BTH
 
 
-def gelu(input_BW: Numbers) -> Numbers:
+def gelu(input_BW: FloatArray) -> FloatArray:
     """Return x · P(X ≤ x) for a standard normal X, with an error of at most 2e-7 · |x|.
 
     Source: Hendrycks and Gimpel 2016, arXiv:1606.08415; error function from Abramowitz and Stegun 1964,
@@ -186,24 +187,26 @@ def gelu(input_BW: Numbers) -> Numbers:
         tail_BW += np.float32(coefficient)
         tail_BW *= t_BW
     tail_BW *= np.exp(-np.square(distance_BW))
-    below_BW: Numbers = np.where(input_BW < 0, tail_BW, 2 - tail_BW)
+    below_BW: FloatArray = np.where(input_BW < 0, tail_BW, 2 - tail_BW)
     below_BW *= input_BW
     below_BW *= np.float32(0.5)
     return below_BW
 
 
-def weighted_values(values_KBND: Numbers, scores_BNK: Numbers, empty_BK: Numbers | None) -> Numbers:
+def weighted_values(
+    values_KBND: FloatArray, scores_BNK: FloatArray, empty_BK: FloatArray | None
+) -> FloatArray:
     """Return the sum of the rows' values, weighted by the softmax of their scores; overwrites the scores."""
     if empty_BK is not None:
         scores_BNK += empty_BK[:, None]
     scores_BNK -= scores_BNK.max(axis=-1, keepdims=True)
     weights_BNK = np.exp(scores_BNK, out=scores_BNK)
     weights_BNK /= weights_BNK.sum(axis=-1, keepdims=True)
-    found_BND: Numbers = (weights_BNK[:, :, None] @ values_KBND.transpose(1, 2, 0, 3))[:, :, 0]
+    found_BND: FloatArray = (weights_BNK[:, :, None] @ values_KBND.transpose(1, 2, 0, 3))[:, :, 0]
     return found_BND
 
 
-def empty_rows(filled_1B1: Numbers, memory: int) -> Numbers | None:
+def empty_rows(filled_1B1: FloatArray, memory: int) -> FloatArray | None:
     """Return an offset for each row's score, minus infinity if the row is empty; None if no row is."""
     filled_B1 = filled_1B1[0]
     if filled_B1.min() >= memory:

@@ -9,7 +9,7 @@ a token.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +17,24 @@ from numpy.typing import NDArray
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import UsageError
 from scriptforge.inference.configs import ModelConfig
+from scriptforge.kernel import Arithmetic, FloatArray
 
-Numbers: TypeAlias = NDArray[np.float32]
 Ids: TypeAlias = NDArray[np.int64]
 """Token ids, or other ids."""
 
-State: TypeAlias = tuple[Numbers, ...]
+State: TypeAlias = tuple[FloatArray, ...]
 """All that a model remembers of the text so far: arrays of three dimensions, the second of which is B.
 
 A state of zeros means that nothing has been read; no other state does.
 """
 
-Weights: TypeAlias = Mapping[str, Numbers]
+Weights: TypeAlias = Mapping[str, FloatArray]
 """The weights of a model, by the names in `ModelConfig.weight_shapes`."""
-
-Arithmetic: TypeAlias = Literal["fp32", "int8"]
-"""How to multiply: `fp32` in full precision, `int8` with weights and inputs rounded to 8 bits."""
 
 HINT_WITHOUT_INT8 = "Leave --int8 out: without it every machine computes as exactly as it trains."
 
 
-class Readable(Protocol):
+class SupportsInference(Protocol):
     """Anything that has an inference model: a run, a model in training, or an inference model itself."""
 
     def inference(self, arithmetic: Arithmetic = "fp32") -> "InferenceModel":
@@ -59,16 +56,16 @@ class InferenceModel(ABC):
     config: ModelConfig
 
     def inference(self, arithmetic: Arithmetic = "fp32") -> "InferenceModel":
-        """Return the model itself, whatever its arithmetic; see `Readable.inference`."""
+        """Return the model itself, whatever its arithmetic; see `SupportsInference.inference`."""
         return self
 
-    def __call__(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+    def __call__(self, ids_BT: Ids, state: State) -> tuple[FloatArray, State]:
         """Read T tokens in each of B sequences, and score the token after each: `logits_BTV`."""
         features_BTH, state = self.features(ids_BT, state)
         return self.score(features_BTH), state
 
     @abstractmethod
-    def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+    def features(self, ids_BT: Ids, state: State) -> tuple[FloatArray, State]:
         """Read T tokens in each of B sequences, without scoring.
 
         Args:
@@ -80,7 +77,7 @@ class InferenceModel(ABC):
         """
 
     @abstractmethod
-    def score(self, features_BTH: Numbers) -> Numbers:
+    def score(self, features_BTH: FloatArray) -> FloatArray:
         """Score every token as the next one, for features with any dimensions before H: `logits_BTV`."""
 
     @abstractmethod
@@ -88,15 +85,15 @@ class InferenceModel(ABC):
         """Return the state of a number of sequences that have read nothing."""
 
     @property
-    def head(self) -> Numbers | None:
+    def head(self) -> FloatArray | None:
         """Return the weight of the head, (V, E), if scores are linear in its inputs; None otherwise."""
         return None
 
-    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
+    def difference(self, features_BH: FloatArray, others_BH: FloatArray) -> FloatArray:
         """Return the head's inputs for some features minus those for others: `differences_BE`."""
         return features_BH - others_BH
 
-    def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
+    def margins(self, features_BH: FloatArray, others_BH: FloatArray, rows_N: Ids, ids_N: Ids) -> FloatArray:
         """Return how much higher a sequence's features score a token than other features do: `margins_N`.
 
         Args:
@@ -110,7 +107,7 @@ class InferenceModel(ABC):
             return margins_BV[rows_N, ids_N]
         products_NE = self.head.take(ids_N, axis=0)
         products_NE *= self.difference(features_BH, others_BH).take(rows_N, axis=0)
-        margins_N: Numbers = products_NE.sum(-1)
+        margins_N: FloatArray = products_NE.sum(-1)
         return margins_N
 
 

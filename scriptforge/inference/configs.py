@@ -8,7 +8,7 @@ Shape letters: V vocabulary, E embedding, H hidden, L layers, M memory.
 
 from collections.abc import Iterable
 from dataclasses import Field, fields
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import ConfigDict, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -25,6 +25,7 @@ from scriptforge.config import (
     VocabularySize,
 )
 from scriptforge.errors import RunError, UsageError, unknown_name
+from scriptforge.kernel import GATES, Unit
 from scriptforge.validation import first_problem
 
 CLOSED = ConfigDict(extra="forbid", strict=True, defer_build=True)
@@ -37,11 +38,6 @@ UP_FACTOR = 4
 """Width of a transformer's feed-forward network, as a multiple of H."""
 
 _HEAD_SIZE = 32
-
-Unit: TypeAlias = Literal["lstm", "gru", "rnn"]
-
-GATES: dict[Unit, int] = {"lstm": 4, "gru": 3, "rnn": 1}
-"""Number of gates of each kind of unit; the kernel numbers the kinds in this order."""
 
 
 class ModelConfig(Protocol):

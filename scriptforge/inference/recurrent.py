@@ -12,16 +12,15 @@ tokens.
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from scriptforge.config import MAX_MEMBERS
-from scriptforge.inference.base import Arithmetic, Ids, InferenceModel, Numbers, State, Weights
-from scriptforge.inference.configs import NumPyRNNConfig, RecurrentConfig, RecurrentSizes, Unit
-from scriptforge.inference.kernel import kernel
-from scriptforge.inference.packed import LayerWeights, PackedSteps
+from scriptforge.inference.base import Ids, InferenceModel, State, Weights
+from scriptforge.inference.configs import NumPyRNNConfig, RecurrentConfig, RecurrentSizes
 from scriptforge.inference.products import (
-    Step,
+    RecurrentStep,
     UpperLayer,
     blocks_of,
     prepare_product,
@@ -30,6 +29,8 @@ from scriptforge.inference.products import (
 )
 from scriptforge.inference.speakers import Speakers
 from scriptforge.inference.tables import Table
+from scriptforge.kernel import Arithmetic, FloatArray, Unit, kernel
+from scriptforge.kernel.recurrent import KernelRecurrentLayers, LayerWeights
 
 
 class HeadedInferenceModel(InferenceModel):
@@ -37,16 +38,16 @@ class HeadedInferenceModel(InferenceModel):
 
     _head: "Head"
 
-    def score(self, features_BTH: Numbers) -> Numbers:
+    def score(self, features_BTH: FloatArray) -> FloatArray:
         """See `InferenceModel.score`."""
         return self._head.score(features_BTH)
 
     @property
-    def head(self) -> Numbers:
+    def head(self) -> FloatArray:
         """See `InferenceModel.head`."""
         return self._head.weight_VE
 
-    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
+    def difference(self, features_BH: FloatArray, others_BH: FloatArray) -> FloatArray:
         """See `InferenceModel.difference`."""
         return self._head.difference(features_BH, others_BH)
 
@@ -63,7 +64,7 @@ class InferenceRecurrent(HeadedInferenceModel):
         """Return zeros: hidden states, the cell states of an LSTM, and any speakers."""
         return self._network.initial_state(sequences)
 
-    def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+    def features(self, ids_BT: Ids, state: State) -> tuple[FloatArray, State]:
         """Return the last layer's output, speaker embedding included; see `InferenceModel.features`."""
         return self._network.read(ids_BT, state)
 
@@ -88,19 +89,19 @@ class Head:
             None if self._projection_EH is None else prepare_product(self._projection_EH, None, arithmetic)
         )
 
-    def score(self, features_BTH: Numbers) -> Numbers:
+    def score(self, features_BTH: FloatArray) -> FloatArray:
         """See `InferenceModel.score`."""
         features_NH = features_BTH.reshape(-1, features_BTH.shape[-1])
         if self._project is not None:
             features_NH = self._project(features_NH)
         return self._multiply(features_NH).reshape(*features_BTH.shape[:-1], -1)
 
-    def difference(self, features_BH: Numbers, others_BH: Numbers) -> Numbers:
+    def difference(self, features_BH: FloatArray, others_BH: FloatArray) -> FloatArray:
         """See `InferenceModel.difference`."""
-        differences_BE: Numbers = features_BH - others_BH
+        differences_BE: FloatArray = features_BH - others_BH
         if self._projection_EH is None:
             return differences_BE
-        projected_BE: Numbers = differences_BE @ self._projection_EH.T
+        projected_BE: FloatArray = differences_BE @ self._projection_EH.T
         return projected_BE
 
 
@@ -114,43 +115,35 @@ class Network:
         arithmetic: how to multiply.
 
     Attributes:
-        steps: the layers and the token embedding.
+        layers: the layers and the token embedding.
         speakers: the speaker embedding; None if the model has none.
     """
 
     def __init__(self, unit: Unit, sizes: RecurrentSizes, weights: Weights, arithmetic: Arithmetic) -> None:
-        embedding_VE = weights["embedding.weight"]
-        self.steps: Steps | PackedSteps
-        if (loaded := kernel()) is not None:
-            layers = _layers(sizes.layers, weights)
-            input_GE = weights["recurrent.weight_ih_l0"]
-            table = Table(embedding_VE, input_GE, weights["recurrent.bias_ih_l0"])
-            self.steps = PackedSteps(loaded, unit, layers, table, arithmetic)
-        else:
-            input_GE, self.steps = _steps(unit, sizes.layers, weights, arithmetic)
-        self._unit, self._layers, self._size = unit, sizes.layers, sizes.hidden_size
+        input_GE, self.layers = _new_layers(unit, sizes.layers, weights, arithmetic)
+        self._unit, self._depth, self._size = unit, sizes.layers, sizes.hidden_size
         self.speakers = (
             Speakers(sizes.layout_size, sizes.speakers, weights, input_GE) if sizes.speakers else None
         )
 
     def initial_state(self, sequences: int) -> State:
         """Return zeros: hidden states, the cell states of an LSTM, and any speakers."""
-        carried = _zero_state(self._unit, self._layers, sequences, self._size)
+        carried = _zero_state(self._unit, self._depth, sequences, self._size)
         speakers = (np.zeros((2, sequences, 1), np.float32),) if self.speakers is not None else ()
         return (*carried, *speakers)
 
-    def read(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+    def read(self, ids_BT: Ids, state: State) -> tuple[FloatArray, State]:
         """Return `features_BTH`, speaker embedding included, and the state after the last token."""
         if self.speakers is None:
-            return self.steps.read(ids_BT, state)
+            return self.layers.read(ids_BT, state)
         *carried, pairs_2B1 = state
         terms = self.speakers.look_up(ids_BT, pairs_2B1)
-        output_BTH, after = self.steps.read(ids_BT, carried, terms.gates)
+        output_BTH, after = self.layers.read(ids_BT, carried, terms.gates)
         output_BTH += terms.added_BTH
         return output_BTH, (*after, terms.after_2B1)
 
 
-class Steps:
+class RecurrentLayers:
     """Recurrent layers that read tokens one after the other.
 
     Args:
@@ -159,14 +152,14 @@ class Steps:
         has_cells: whether the units have cell states.
     """
 
-    def __init__(self, step: Step, table: Table, *, has_cells: bool) -> None:
+    def __init__(self, step: RecurrentStep, table: Table, *, has_cells: bool) -> None:
         self._step = step
         self._table = table
         self._has_cells = has_cells
 
     def read(
-        self, ids_BT: Ids, state: Sequence[Numbers], gates: Sequence[Numbers] | None = None
-    ) -> tuple[Numbers, State]:
+        self, ids_BT: Ids, state: Sequence[FloatArray], gates: Sequence[FloatArray] | None = None
+    ) -> tuple[FloatArray, State]:
         """Return the last layer's output for each token, `output_BTH`, and the state after the last token.
 
         Args:
@@ -188,7 +181,24 @@ class Steps:
         return output_BTH, after
 
 
-def _steps(unit: Unit, layers: int, weights: Weights, arithmetic: Arithmetic) -> tuple[Numbers, Steps]:
+AnyLayers: TypeAlias = RecurrentLayers | KernelRecurrentLayers
+
+
+def _new_layers(
+    unit: Unit, layers: int, weights: Weights, arithmetic: Arithmetic
+) -> tuple[FloatArray, AnyLayers]:
+    """Return the first layer's input weight and the layers, computed by the kernel if there is one."""
+    loaded = kernel()
+    if loaded is None:
+        return _numpy_layers(unit, layers, weights, arithmetic)
+    input_GE = weights["recurrent.weight_ih_l0"]
+    table = Table(weights["embedding.weight"], input_GE, weights["recurrent.bias_ih_l0"])
+    return input_GE, KernelRecurrentLayers(loaded, unit, _layer_weights(layers, weights), table, arithmetic)
+
+
+def _numpy_layers(
+    unit: Unit, layers: int, weights: Weights, arithmetic: Arithmetic
+) -> tuple[FloatArray, RecurrentLayers]:
     """Return the first layer's input weight, with its gates `reorder_gates`, and the layers in NumPy."""
     inputs, hiddens, biases = [], [], []
     for layer in range(layers):
@@ -205,10 +215,10 @@ def _steps(unit: Unit, layers: int, weights: Weights, arithmetic: Arithmetic) ->
     ]
     step = prepare_step(unit, blocks_of(hiddens[0], MAX_MEMBERS), upper, arithmetic)
     table = Table(weights["embedding.weight"], inputs[0], biases[0])
-    return inputs[0], Steps(step, table, has_cells=unit == "lstm")
+    return inputs[0], RecurrentLayers(step, table, has_cells=unit == "lstm")
 
 
-def _layers(count: int, weights: Weights) -> list[LayerWeights]:
+def _layer_weights(count: int, weights: Weights) -> list[LayerWeights]:
     """Return the weights of a number of layers as the kernel needs them."""
     layers = []
     for layer in range(count):
@@ -222,7 +232,7 @@ def _layers(count: int, weights: Weights) -> list[LayerWeights]:
     return layers
 
 
-def _of_layer(layer: int, weights: Weights) -> dict[str, Numbers]:
+def _of_layer(layer: int, weights: Weights) -> dict[str, FloatArray]:
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     return {name: weights[f"recurrent.{name}_l{layer}"] for name in names}
 
@@ -238,23 +248,24 @@ class InferenceNumPyRNN(InferenceModel):
     def __init__(self, config: NumPyRNNConfig, weights: Weights, arithmetic: Arithmetic) -> None:
         self.config: NumPyRNNConfig = config
         weight_HH, table = weights["recurrent"].T, Table(weights["input"], None, weights["hidden_bias"])
-        self._steps: Steps | PackedSteps
+        self._layers: AnyLayers
         if (loaded := kernel()) is not None:
             layer = LayerWeights(None, weight_HH, None, np.zeros(len(weight_HH), np.float32))
-            self._steps = PackedSteps(loaded, "rnn", [layer], table, arithmetic)
+            self._layers = KernelRecurrentLayers(loaded, "rnn", [layer], table, arithmetic)
         else:
-            self._steps = Steps(prepare_step("rnn", weight_HH[None], [], arithmetic), table, has_cells=False)
+            step = prepare_step("rnn", weight_HH[None], [], arithmetic)
+            self._layers = RecurrentLayers(step, table, has_cells=False)
         self._score = prepare_product(weights["output"].T, weights["output_bias"], arithmetic)
 
     def initial_state(self, sequences: int) -> State:
         """Return a zero hidden state."""
         return _zero_state("rnn", 1, sequences, self.config.hidden_size)
 
-    def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+    def features(self, ids_BT: Ids, state: State) -> tuple[FloatArray, State]:
         """Return the hidden states; see `InferenceModel.features`."""
-        return self._steps.read(ids_BT, state)
+        return self._layers.read(ids_BT, state)
 
-    def score(self, features_BTH: Numbers) -> Numbers:
+    def score(self, features_BTH: FloatArray) -> FloatArray:
         """See `InferenceModel.score`."""
         features_NH = features_BTH.reshape(-1, features_BTH.shape[-1])
         return self._score(features_NH).reshape(*features_BTH.shape[:-1], -1)

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scriptforge.inference.base import Ids, Numbers, Weights
+from scriptforge.inference.base import Ids, Weights
 from scriptforge.inference.tables import Table
+from scriptforge.kernel import FloatArray
 
 SCALE = 0.1
 """Factor of the weights, which makes their training steps smaller.
@@ -33,9 +34,9 @@ class SpeakerTerms(NamedTuple):
         after_2B1: the current and the previous speaker at the last token.
     """
 
-    gates: list[Numbers]
-    added_BTH: Numbers
-    after_2B1: Numbers
+    gates: list[FloatArray]
+    added_BTH: FloatArray
+    after_2B1: FloatArray
 
 
 class Speakers:
@@ -49,7 +50,7 @@ class Speakers:
     """
 
     def __init__(
-        self, layout_size: int, speakers: int, weights: Weights, weight_GE: Numbers | None = None
+        self, layout_size: int, speakers: int, weights: Weights, weight_GE: FloatArray | None = None
     ) -> None:
         self._first, self._layout_size = layout_size - speakers, layout_size
         scaled = {
@@ -64,7 +65,7 @@ class Speakers:
         nothing = np.empty((2, 0, 1), np.float32)
         self._latest = SpeakerTerms([], nothing, nothing)  # for text tokens, until the speaker changes
 
-    def look_up(self, ids_BT: Ids, pairs_2B1: Numbers) -> SpeakerTerms:
+    def look_up(self, ids_BT: Ids, pairs_2B1: FloatArray) -> SpeakerTerms:
         """Return what is added at each token, and the speakers at the last one."""
         latest = self._latest  # read once, since another thread may replace it
         is_as_before = pairs_2B1 is latest.after_2B1 and ids_BT.shape[1] == 1
@@ -97,13 +98,13 @@ class _Pairs:
 
     def __init__(self, tables: list[Table]) -> None:
         self._current, self._previous = tables
-        self._latest: tuple[bytes, Ids, Numbers] = (
+        self._latest: tuple[bytes, Ids, FloatArray] = (
             b"",
             np.empty((2, 0), np.int64),
             np.empty((0, 0), np.float32),
         )
 
-    def rows(self, pairs_2B: Ids) -> Numbers:
+    def rows(self, pairs_2B: Ids) -> FloatArray:
         """Return a row for each sequence; the latest are kept, as few tokens change the speakers."""
         known, known_2B, rows_BN = self._latest  # read once, since another thread may replace it
         asked = pairs_2B.tobytes()
@@ -118,6 +119,6 @@ class _Pairs:
         self._latest = asked, pairs_2B, rows_BN
         return rows_BN
 
-    def _computed(self, pairs_2B: Ids) -> Numbers:
-        rows_BN: Numbers = self._current.rows(pairs_2B[0]) + self._previous.rows(pairs_2B[1])
+    def _computed(self, pairs_2B: Ids) -> FloatArray:
+        rows_BN: FloatArray = self._current.rows(pairs_2B[0]) + self._previous.rows(pairs_2B[1])
         return rows_BN

@@ -9,9 +9,9 @@ Shape letters: B sequences, N rows, E embedding, G numbers of a computed row.
 
 import numpy as np
 
-from scriptforge.inference.base import Ids, Numbers
-from scriptforge.inference.kernel import kernel
-from scriptforge.inference.packed import PackedProduct
+from scriptforge.inference.base import Ids
+from scriptforge.kernel import FloatArray, kernel
+from scriptforge.kernel.matrices import KernelProduct
 
 MAX_NUMBERS = 1 << 24
 """Upper limit of the numbers that a table keeps: it keeps the first rows, of the most frequent tokens."""
@@ -30,21 +30,21 @@ class Table:
     """
 
     def __init__(
-        self, embedding_NE: Numbers, weight_GE: Numbers | None = None, bias_G: Numbers | None = None
+        self, embedding_NE: FloatArray, weight_GE: FloatArray | None = None, bias_G: FloatArray | None = None
     ) -> None:
         self._embedding_NE = embedding_NE
         self._weight_GE = weight_GE
         self._bias_G = bias_G
         self._multiply = None
         if (loaded := kernel()) is not None and weight_GE is not None:
-            self._multiply = PackedProduct(loaded, weight_GE, bias_G, "fp32")
+            self._multiply = KernelProduct(loaded, weight_GE, bias_G, "fp32")
         size = embedding_NE.shape[1] if weight_GE is None else len(weight_GE)
         self._is_plain = weight_GE is None and bias_G is None
         kept = 0 if self._is_plain else min(len(embedding_NE), MAX_NUMBERS // size)
         self._kept_NG = np.empty((kept, size), np.float32)
         self._is_known_N = np.zeros(kept, np.bool_)
 
-    def rows(self, ids_B: Ids) -> Numbers:
+    def rows(self, ids_B: Ids) -> FloatArray:
         """Return the row of each id, `rows_BG`, as a new array."""
         if self._is_plain:
             return self._embedding_NE.take(ids_B, 0)
@@ -58,7 +58,7 @@ class Table:
         ]
         return np.stack(rows)
 
-    def look_up(self, ids: Ids) -> tuple[Numbers, Ids]:
+    def look_up(self, ids: Ids) -> tuple[FloatArray, Ids]:
         """Return an array of rows, and the index of each id's row in it; copies nothing if all are kept."""
         kept = len(self._kept_NG)
         if not self._is_plain and (kept == len(self._embedding_NE) or ids.max(initial=0) < kept):
@@ -77,7 +77,7 @@ class Table:
                 self._kept_NG[together] = self._computed(together)
                 self._is_known_N[together] = True
 
-    def _computed(self, rows: slice) -> Numbers:
+    def _computed(self, rows: slice) -> FloatArray:
         rows_NG = self._embedding_NE[rows]
         if self._multiply is not None:
             return self._multiply(rows_NG)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from scriptforge.inference import (
     Arithmetic,
+    FloatArray,
     Ids,
     InferenceModel,
     ModelConfig,
-    Numbers,
     Weights,
     new_inference,
 )
@@ -94,7 +94,7 @@ class TrainableModel(nn.Module, LanguageModel):
         return self
 
     def inference(self, arithmetic: Arithmetic = "fp32") -> InferenceModel:
-        """Return an inference model of these weights, on the CPU; see `Readable.inference`.
+        """Return an inference model of these weights, on the CPU; see `SupportsInference.inference`.
 
         Weights in fp32 on the CPU are not copied. A model of an architecture that needs PyTorch is wrapped as
         it is, on its device, and must be in evaluation mode.
@@ -153,13 +153,13 @@ class _ArrayAdapter(InferenceModel):
         return tuple(map(_array, self._model.initial_state(sequences)))
 
     @torch.inference_mode()
-    def features(self, ids_BT: Ids, state: ArrayState) -> tuple[Numbers, ArrayState]:
+    def features(self, ids_BT: Ids, state: ArrayState) -> tuple[FloatArray, ArrayState]:
         """See `InferenceModel.features`."""
         features_BTH, after = self._model.features(self._tensor(ids_BT), tuple(map(self._tensor, state)))
         return _array(features_BTH), tuple(map(_array, after))
 
     @torch.inference_mode()
-    def score(self, features_BTH: Numbers) -> Numbers:
+    def score(self, features_BTH: FloatArray) -> FloatArray:
         """See `InferenceModel.score`."""
         return _array(self._model.score(self._tensor(features_BTH)))
 
@@ -167,8 +167,8 @@ class _ArrayAdapter(InferenceModel):
         return torch.from_numpy(array).to(self._device)
 
 
-def _array(tensor: Tensor) -> Numbers:
-    array: Numbers = tensor.detach().float().cpu().numpy()
+def _array(tensor: Tensor) -> FloatArray:
+    array: FloatArray = tensor.detach().float().cpu().numpy()
     return array
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from scriptforge.inference.configs import RecurrentConfig, Unit
+from scriptforge.inference.configs import RecurrentConfig
+from scriptforge.kernel import Unit
 from scriptforge.models.base import State
 from scriptforge.models.layers import HeadedModel, dropout
 

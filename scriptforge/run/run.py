@@ -84,7 +84,7 @@ class Run:
         return build_with(self.config, self.weights)
 
     def inference(self, arithmetic: Arithmetic = "fp32") -> InferenceModel:
-        """Return the inference model, made at the first call; see `scriptforge.inference.Readable`.
+        """Return the inference model, made at the first call; see `scriptforge.inference.SupportsInference`.
 
         It needs no PyTorch unless the architecture does.
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scriptforge.inference import Ids, InferenceModel, Numbers, State
+from scriptforge.inference import FloatArray, Ids, InferenceModel, State
 
 _BLOCKS = (16, 8, 4, 2)
 _TRIALS = 12
@@ -31,8 +31,8 @@ class _Call:
 
     ids_B1: Ids | None = None
     state: State = ()
-    features_BTH: Numbers | None = None
-    result: tuple[Numbers, State] | None = None
+    features_BTH: FloatArray | None = None
+    result: tuple[FloatArray, State] | None = None
     error: BaseException | None = None
 
 
@@ -67,17 +67,17 @@ class BatchingModel(InferenceModel):
         """See `InferenceModel.initial_state`."""
         return self._model.initial_state(sequences)
 
-    def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+    def features(self, ids_BT: Ids, state: State) -> tuple[FloatArray, State]:
         """Read one token in a batch with other writers, or several alone; see `InferenceModel.features`."""
         if ids_BT.shape[1] > 1:
             return self._read(ids_BT, state)
         return self._wait_for(_Call(ids_B1=ids_BT, state=state))
 
-    def score(self, features_BTH: Numbers) -> Numbers:
+    def score(self, features_BTH: FloatArray) -> FloatArray:
         """See `InferenceModel.score`."""
         return self._wait_for(_Call(features_BTH=features_BTH))[0]
 
-    def margins(self, features_BH: Numbers, others_BH: Numbers, rows_N: Ids, ids_N: Ids) -> Numbers:
+    def margins(self, features_BH: FloatArray, others_BH: FloatArray, rows_N: Ids, ids_N: Ids) -> FloatArray:
         """See `InferenceModel.margins`."""
         size = self._block
         missing = -len(features_BH) % size
@@ -93,7 +93,7 @@ class BatchingModel(InferenceModel):
             )
         return margins_N
 
-    def _wait_for(self, call: _Call) -> tuple[Numbers, State]:
+    def _wait_for(self, call: _Call) -> tuple[FloatArray, State]:
         with self._condition:
             self._calls.append(call)
             self._compute_if_all_wait()
@@ -143,7 +143,7 @@ class BatchingModel(InferenceModel):
             call.result = scores_RV[start:stop].reshape(*each.shape[:-1], -1), ()
             start = stop
 
-    def _read(self, ids_RT: Ids, state: State) -> tuple[Numbers, State]:
+    def _read(self, ids_RT: Ids, state: State) -> tuple[FloatArray, State]:
         """Read rows in blocks of one size, the last one padded."""
         count, size = len(ids_RT), self._block
         missing = -count % size
@@ -159,7 +159,7 @@ class BatchingModel(InferenceModel):
         together = zip(*(after for _, after in parts), strict=True)
         return features_RTH, tuple(np.concatenate(each, axis=1)[:, :count] for each in together)
 
-    def _score(self, features_RH: Numbers) -> Numbers:
+    def _score(self, features_RH: FloatArray) -> FloatArray:
         count, size = len(features_RH), self._block
         features_RH = np.pad(features_RH, ((0, -count % size), (0, 0)))
         parts = [

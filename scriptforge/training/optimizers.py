@@ -26,8 +26,7 @@ from torch.optim.adamw import adamw
 
 from scriptforge.config import Settings
 from scriptforge.errors import UsageError
-from scriptforge.inference import packed
-from scriptforge.inference.kernel import kernel
+from scriptforge.kernel import kernel, matrices
 from scriptforge.models import TrainableModel
 from scriptforge.models.numpy_rnn import GRADIENT_CLIP, adagrad
 
@@ -236,7 +235,7 @@ def orthogonalise(matrices_GMN: Tensor) -> Tensor:
     x: Tensor = matrices_GMN.mT if is_tall else matrices_GMN
     x = (x / (x.norm(dim=(1, 2), keepdim=True) + _SMALLEST)).contiguous()
     if x.device.type == "cpu" and x.dtype == torch.float32 and (own := kernel()) is not None:
-        packed.orthogonalise(own, x.numpy(), _QUINTIC, _STEPS, torch.get_num_threads())
+        matrices.orthogonalise(own, x.numpy(), _QUINTIC, _STEPS, torch.get_num_threads())
         return x.mT if is_tall else x
     a, b, c = _QUINTIC
     for _ in range(_STEPS):

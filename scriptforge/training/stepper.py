@@ -20,7 +20,7 @@ from scriptforge.config import DeviceType, Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError, UsageError
 from scriptforge.inference import ModelConfig
-from scriptforge.inference.kernel import kernel
+from scriptforge.kernel import kernel
 from scriptforge.models import Members, State, TrainableModel, build
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import HeadedModel, SampledSoftmax, count_tokens

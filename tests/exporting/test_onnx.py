@@ -24,7 +24,8 @@ from scriptforge.exporting.parity import compare
 from scriptforge.exporting.recurrent_graph import build_graph
 from scriptforge.generation.tables import text_tables
 from scriptforge.inference import Arithmetic
-from scriptforge.inference.configs import RecurrentConfig, Unit
+from scriptforge.inference.configs import RecurrentConfig
+from scriptforge.kernel import Unit
 from scriptforge.models import TrainableModel, build
 from scriptforge.options import ExportOptions
 from scriptforge.run.run import Run

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scriptforge.inference.configs import RecurrentConfig, Unit
+from scriptforge.inference.configs import RecurrentConfig
+from scriptforge.kernel import Unit
 from scriptforge.models import build
 from scriptforge.models.recurrent import Recurrent
 

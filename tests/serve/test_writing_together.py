@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.room import ServedRoom
 
 from scriptforge.generation.decoder import ModelDecoder
-from scriptforge.inference import Ids, InferenceModel, Numbers, State
+from scriptforge.inference import FloatArray, Ids, InferenceModel, State
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
 from scriptforge.serve.batching import BatchingModel
@@ -146,10 +146,10 @@ class Panicking(InferenceModel):
         self.is_broken = False
         self._model = model
 
-    def features(self, ids_BT: Ids, state: State) -> tuple[Numbers, State]:
+    def features(self, ids_BT: Ids, state: State) -> tuple[FloatArray, State]:
         return self._model.features(ids_BT, state)
 
-    def score(self, features_BTH: Numbers) -> Numbers:
+    def score(self, features_BTH: FloatArray) -> FloatArray:
         if self.is_broken:
             raise Panic("no entry found for key")
         return self._model.score(features_BTH)

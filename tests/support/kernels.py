@@ -13,8 +13,7 @@ import pytest
 
 from scriptforge import generation, inference
 from scriptforge.generation import spelling
-from scriptforge.inference import kernel
-from scriptforge.inference.kernel import Kernel, variants
+from scriptforge.kernel import Kernel, kernel, library
 from support.skips import NO_COMPILER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -29,7 +28,7 @@ def _asking() -> list[ModuleType]:
         for package in (generation, inference)
         for path in Path(package.__path__[0]).glob("[!_]*.py")
     ]
-    return [each for each in found if each is not kernel and getattr(each, "kernel", None) is kernel.kernel]
+    return [each for each in found if getattr(each, "kernel", None) is kernel]
 
 
 _ASKING = _asking()
@@ -40,13 +39,11 @@ def folder() -> Path | None:
     """Where the variants are; None if there are none, and no compiler."""
     if os.environ.get(FOLDER):
         return Path(os.environ[FOLDER])
-    package = Path(kernel.__file__).parent
-    source = package / "kernel.c"
-    built = list(package.glob("kernel-*.so"))
-    if built and min(each.stat().st_mtime for each in built) >= source.stat().st_mtime:
-        return package
+    build = build_module()
+    if built := build.compiled(REPOSITORY):
+        return Path(built[0].parent)
     fresh = Path(mkdtemp(prefix="kernel"))
-    return fresh if build_module().compile_kernel(REPOSITORY, fresh) else None
+    return fresh if build.compile_kernel(REPOSITORY, fresh) else None
 
 
 def build_module() -> ModuleType:
@@ -63,7 +60,7 @@ def all_kernels() -> list[Kernel]:
     found = folder()
     if found is None:
         pytest.skip(NO_COMPILER)
-    return [Kernel(name, found) for name in variants(found)]
+    return [Kernel(name, found) for name in library.variants(found)]
 
 
 @contextmanager

@@ -1,20 +1,21 @@
-"""Operations on scores, each one call into the kernel for all rows at once.
+"""Operations on scores in the kernel: drawing from them, and terms that are added to them.
 
 They are defined by the modules that use them, where NumPy computes the same up to rounding: `sampling`,
 `layout`, `turn_taking` and `voice` in `scriptforge.generation`.
 
-Shape letters: B rows, V vocabulary, L layout tokens, S selected tokens, E inputs of the head.
+Shape letters: B rows, V vocabulary, L layout tokens, E inputs of the head; S selected tokens, or speakers,
+with C = S + 1 cues and N numbers of lines.
 """
 
 import ctypes
 import math
-from ctypes import c_float, c_int64, c_void_p
+from ctypes import c_double, c_float, c_int64, c_void_p
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.inference.kernel import Address, Kernel, address_of
-from scriptforge.inference.packed import threads
+from scriptforge.kernel.library import Address, Kernel, address_of, threads
 
 
 class KernelSampler:
@@ -49,11 +50,11 @@ class KernelSampler:
         self._scores, self._text = address_of(self.scores_BV), address_of(self.text_logsumexp_B1)
         self._is_spoken_L = np.ascontiguousarray(is_spoken_L, np.bool_)
         self._sizes = rows, size, len(is_spoken_L)
-        logarithm = math.log(min_p) if min_p else -math.inf
-        self._rule = _Rule(
-            size, len(is_spoken_L), address_of(self._is_spoken_L), min_p, logarithm, temperature
+        log_min_p = math.log(min_p) if min_p else -math.inf
+        self._sampling = _Sampling(
+            size, len(is_spoken_L), address_of(self._is_spoken_L), min_p, log_min_p, temperature
         )
-        self._rule_address = ctypes.addressof(self._rule)
+        self._sampling_address = ctypes.addressof(self._sampling)
         self._ids_B = np.zeros(rows, np.int64)
         self._ids = address_of(self._ids_B)
 
@@ -80,7 +81,7 @@ class KernelSampler:
                 raise ValueError(f"scores of {layout_BL.shape}, for {len(self._is_spoken_L)} layout tokens")
             layout_BL = np.ascontiguousarray(layout_BL, np.float32)
             layout = address_of(layout_BL)
-        self._kernel.allow(
+        self._kernel.mask_logits(
             address_of(logits_BV),
             layout,
             address_of(forbidden_BV),
@@ -102,8 +103,8 @@ class KernelSampler:
             raise ValueError(f"rolls of {rolls_2B.shape}, for {rows} sequences")
         rolls_2B = np.ascontiguousarray(rolls_2B, np.float64)
         rolls = address_of(rolls_2B)
-        if self._kernel.pick(
-            self._rule_address, self._scores, self._text, rolls, rolls + 8 * rows, rows, self._ids
+        if self._kernel.sample(
+            self._sampling_address, self._scores, self._text, rolls, rolls + 8 * rows, rows, self._ids
         ):
             raise MemoryError
         return self._ids_B.copy()
@@ -121,8 +122,8 @@ class KernelLayout:
     def __init__(self, kernel: Kernel, is_cue_L: NDArray[np.bool_], rows: int) -> None:
         self._kernel = kernel
         self._is_cue_L = np.ascontiguousarray(is_cue_L, np.bool_)
-        self._raised_BL = np.empty((rows, len(is_cue_L)), np.float32)
-        self._is_cue, self._raised = address_of(self._is_cue_L), address_of(self._raised_BL)
+        self._layout_BL = np.empty((rows, len(is_cue_L)), np.float32)
+        self._is_cue, self._layout_scores = address_of(self._is_cue_L), address_of(self._layout_BL)
         self._before, self._after = Address(), Address()
 
     def redistribute(
@@ -130,7 +131,7 @@ class KernelLayout:
     ) -> NDArray[np.float32]:
         """Return the scores of layout tokens, `layout_BL`; see `LayoutScores.redistribute`."""
         (rows, size), layout_size = logits_BV.shape, len(self._is_cue_L)
-        if not before_BV.shape == after_BV.shape == (len(self._raised_BL), size) or layout_size > size:
+        if not before_BV.shape == after_BV.shape == (len(self._layout_BL), size) or layout_size > size:
             raise ValueError(
                 f"masks of {before_BV.shape} and {after_BV.shape}, for scores of {logits_BV.shape}"
             )
@@ -144,13 +145,13 @@ class KernelLayout:
             rows,
             size,
             layout_size,
-            self._raised,
+            self._layout_scores,
         ):
             raise MemoryError
-        return self._raised_BL
+        return self._layout_BL
 
 
-class Lowering:
+class KernelOffsets:
     """Offsets for the scores of some tokens, whose total probability stays the same.
 
     Args:
@@ -171,11 +172,102 @@ class Lowering:
         rows, size = scores_BV.shape
         if rows != len(self._offsets_BS) or size <= self._most:
             raise ValueError(f"scores of {scores_BV.shape}, for offsets of {self._offsets_BS.shape}")
-        if self._kernel.lower(address_of(scores_BV), rows, size, *self._addresses):
+        if self._kernel.offset_scores(address_of(scores_BV), rows, size, *self._addresses):
             raise MemoryError
 
 
-class Guidance:
+class TurnRates(NamedTuple):
+    """Rates in people's text, and how much it matters to exceed them.
+
+    Attributes:
+        busiest: share of the lines of the busiest speaker.
+        same_again: share of the lines at which the same speaker goes on.
+        pseudocount: number of lines at these rates that are added to those of a text.
+        next: number of lines that are counted in advance.
+        least: lower limit of the expected number of lines.
+        least_company: lower limit of the share of lines that companions said.
+        busiest_power: exponent for the lines of a speaker.
+        same_power: exponent for lines at which the same speaker goes on.
+        newcomer_power: exponent for newcomers' lines.
+        stranger_power: exponent of the share of lines that companions said.
+    """
+
+    busiest: float
+    same_again: float
+    pseudocount: float
+    next: float
+    least: float
+    least_company: float
+    busiest_power: float
+    same_power: float
+    newcomer_power: float
+    stranger_power: float
+
+
+class Spoken(NamedTuple):
+    """Who spoke in the latest lines of a text.
+
+    Attributes:
+        current: index of the speaker of the last element; below 0 for one without a token.
+        lines: number of the latest lines.
+        so_far: number of all lines, but no more than matter.
+        going_on: in how many of the latest lines the same speaker goes on.
+        newcomers: how many of them are of newcomers.
+    """
+
+    current: int
+    lines: int
+    so_far: int
+    going_on: int
+    newcomers: int
+
+
+class TurnTables(NamedTuple):
+    """What the terms for the C = S + 1 cues of B texts are computed from, and the terms.
+
+    Attributes:
+        rates: the rates.
+        companions_SS: 1 for each two speakers who are companions, else 0.
+        newcomers_N: how many lines of newcomers are expected, by `Spoken.so_far`.
+        spoken_BS: how many of the latest lines each speaker said; changed by the caller.
+        offsets_BC: the terms; changed in place.
+    """
+
+    rates: TurnRates
+    companions_SS: NDArray[np.float32]
+    newcomers_N: NDArray[np.float64]
+    spoken_BS: NDArray[np.int32]
+    offsets_BC: NDArray[np.float32]
+
+
+class KernelTurns:
+    """Terms for the cues of B texts.
+
+    Args:
+        kernel: the compiled kernel.
+        tables: what they are computed from.
+    """
+
+    def __init__(self, kernel: Kernel, tables: TurnTables) -> None:
+        self._kernel = kernel
+        self._tables = tables
+        rates, companions_SS, newcomers_N, spoken_BS, offsets_BC = tables
+        speakers = spoken_BS.shape[1]
+        self._scratch_S = np.empty(speakers, np.float32)
+        companions, newcomers = address_of(companions_SS), address_of(newcomers_N)
+        self._spoken, self._offsets = address_of(spoken_BS), address_of(offsets_BC)
+        self._widths = spoken_BS.strides[0], offsets_BC.strides[0]
+        self._rates = _TurnRates(speakers, companions, newcomers, *rates)
+        self._address, self._scratch = ctypes.addressof(self._rates), address_of(self._scratch_S)
+
+    def weigh(self, row: int, spoken: Spoken) -> None:
+        """Update the terms of one text."""
+        of_spoken, of_offsets = self._widths
+        spoken_S, offsets_C = self._spoken + row * of_spoken, self._offsets + row * of_offsets
+        self._kernel.cue_offsets(self._address, spoken_S, *spoken, offsets_C, self._scratch)
+
+
+class KernelGuidance:
     """Guidance towards the tokens that one text makes likelier than another does, among plausible ones.
 
     Args:
@@ -212,7 +304,7 @@ class Guidance:
         differences_BE = np.ascontiguousarray(differences_BE, np.float32)
         if len(self._weight_VE) != size or differences_BE.shape != (rows, width) or len(strengths_B) != rows:
             raise ValueError(f"differences of {differences_BE.shape}, for scores of {scores_BV.shape}")
-        status = self._kernel.strengthen(
+        status = self._kernel.guide_scores(
             address_of(scores_BV),
             rows,
             size,
@@ -227,9 +319,17 @@ class Guidance:
             raise MemoryError
 
 
-class _Rule(ctypes.Structure):
+class _Sampling(ctypes.Structure):
     _fields_ = (
         *((name, c_int64) for name in ("size", "layout")),
         ("is_spoken", c_void_p),
-        *((name, c_float) for name in ("minimum", "logarithm", "temperature")),
+        *((name, c_float) for name in ("min_p", "log_min_p", "temperature")),
+    )
+
+
+class _TurnRates(ctypes.Structure):
+    _fields_ = (
+        ("speakers", c_int64),
+        *((name, c_void_p) for name in ("companions", "newcomers")),
+        *((name, c_double) for name in TurnRates._fields),
     )

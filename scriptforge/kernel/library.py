@@ -1,9 +1,7 @@
-"""Loading of the kernel, which is compiled from `kernel.c`.
+"""Loading of the kernel, which is compiled from `kernel.c`: its functions, and the addresses that they take.
 
-It is compiled when the package is built, if there is a compiler, in one variant for each kind of processor;
-the fastest variant that this processor can run is loaded. It is optional: without it NumPy computes the same,
-only more slowly. `packed`, `scores`, `automata`, `turns`,
-`echoes` and `extensions` call its functions.
+It is compiled when the package is built, in one variant for each kind of processor; the fastest variant that
+this processor can run is loaded.
 """
 
 import ctypes
@@ -35,19 +33,19 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "packed_outputs": (c_int64, (_NUMBER,)),
     "pack": (None, (_NUMBER,) * 2),
     "multiply": (c_int, (_NUMBER,) * 5),
-    "read_text": (c_int, (_NUMBER,) * 2),
+    "recurrent_forward": (c_int, (_NUMBER,) * 2),
     "orthogonalise": (c_int, (_NUMBER,) * 2),
-    "allow": (None, (_NUMBER,) * 9),
-    "pick": (c_int, (_NUMBER,) * 7),
-    "lower": (c_int, (_NUMBER,) * 6),
+    "mask_logits": (None, (_NUMBER,) * 9),
+    "sample": (c_int, (_NUMBER,) * 7),
+    "offset_scores": (c_int, (_NUMBER,) * 6),
     "redistribute_layout": (c_int, (_NUMBER,) * 8),
-    "weigh_cues": (None, (_NUMBER,) * 9),
-    "strengthen": (c_int, (*(_NUMBER,) * 4, c_float, *(_NUMBER,) * 4)),
-    "take_tokens": (None, (_NUMBER,) * 5),
-    "hold_back": (c_int, (_NUMBER,) * 5),
+    "cue_offsets": (None, (_NUMBER,) * 9),
+    "guide_scores": (c_int, (*(_NUMBER,) * 4, c_float, *(_NUMBER,) * 4)),
+    "append_tokens": (None, (_NUMBER,) * 5),
+    "penalise_repetition": (c_int, (_NUMBER,) * 5),
     "allow_extensions": (c_int64, (_NUMBER,) * 5),
-    "learn_transition": (None, (_NUMBER,) * 4),
-    "follow": (c_int64, (_NUMBER,)),
+    "add_transition": (None, (_NUMBER,) * 4),
+    "advance": (c_int64, (_NUMBER,)),
     "forbid": (None, (_NUMBER,) * 2),
 }
 """The types of each function's result and arguments."""
@@ -74,19 +72,19 @@ class Kernel:
     packed_outputs: _Function
     pack: _Function
     multiply: _Function
-    read_text: _Function
+    recurrent_forward: _Function
     orthogonalise: _Function
-    allow: _Function
-    pick: _Function
-    lower: _Function
+    mask_logits: _Function
+    sample: _Function
+    offset_scores: _Function
     redistribute_layout: _Function
-    weigh_cues: _Function
-    strengthen: _Function
-    take_tokens: _Function
-    hold_back: _Function
+    cue_offsets: _Function
+    guide_scores: _Function
+    append_tokens: _Function
+    penalise_repetition: _Function
     allow_extensions: _Function
-    learn_transition: _Function
-    follow: _Function
+    add_transition: _Function
+    advance: _Function
     forbid: _Function
 
     def __init__(self, variant: str, folder: Path = _FOLDER) -> None:
@@ -130,8 +128,19 @@ def variants(folder: Path = _FOLDER) -> list[str]:
     return [name for name in names if (folder / _file_of(name)).is_file()]
 
 
+@cache
+def threads() -> int:
+    """Return how many threads a large product may use: one per core, or fewer by `OMP_NUM_THREADS`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # the others are of nested loops
+    return max(1, min(cores, int(asked))) if asked.isdecimal() else cores
+
+
 def _file_of(variant: str) -> str:
     return f"kernel-{variant}.so"
+
+
+_byte: Any = ctypes.c_char.from_buffer
 
 
 def address_of(array: NDArray[Any]) -> int:
@@ -154,6 +163,3 @@ class Address:
         if array is not self._array:
             self._array, self._address = array, address_of(array)
         return self._address
-
-
-_byte: Any = ctypes.c_char.from_buffer

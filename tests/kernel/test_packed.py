@@ -14,12 +14,12 @@ from support.kernels import FOLDER, REPOSITORY, all_kernels, build_module
 from support.skips import NO_COMPILER, NO_SANITIZERS
 
 from scriptforge.errors import UsageError
-from scriptforge.inference.base import Arithmetic
-from scriptforge.inference.configs import GATES, Unit
-from scriptforge.inference.kernel import Kernel
-from scriptforge.inference.kernel import kernel as chosen
-from scriptforge.inference.packed import LayerWeights, PackedProduct, PackedSteps, threads
 from scriptforge.inference.tables import Table
+from scriptforge.kernel import GATES, Arithmetic, Kernel, Unit
+from scriptforge.kernel import kernel as chosen
+from scriptforge.kernel.library import threads
+from scriptforge.kernel.matrices import KernelProduct
+from scriptforge.kernel.recurrent import KernelRecurrentLayers, LayerWeights
 
 Array = NDArray[Any]
 SIZES = [(1, 1), (7, 3), (100, 37), (130, 64), (257, 5)]
@@ -39,8 +39,8 @@ def test_product_is_that_of_numpy(size: tuple[int, int]) -> None:
     outputs, inputs = size
     weight_MK, bias_M = normal(outputs, inputs), normal(outputs)
     for kernel in all_kernels():
-        multiply = PackedProduct(kernel, weight_MK, bias_M, "fp32")
-        plain = PackedProduct(kernel, weight_MK, None, "fp32")
+        multiply = KernelProduct(kernel, weight_MK, bias_M, "fp32")
+        plain = KernelProduct(kernel, weight_MK, None, "fp32")
         for rows in ROWS:
             input_RK = normal(rows, inputs)
             expected_RM = input_RK.astype(float) @ weight_MK.T
@@ -57,15 +57,15 @@ def test_rounded_product_is_exact_in_whole_numbers(size: tuple[int, int]) -> Non
             whole_MK = generator.integers(-127, 128, (outputs, inputs)).astype(np.float32)
             whole_RK = generator.integers(-127, 128, (rows, inputs)).astype(np.float32)
             whole_MK[:, 0] = whole_RK[:, 0] = 127  # so that the scale of each row is 1
-            multiply = PackedProduct(kernel, whole_MK, None, "int8")
+            multiply = KernelProduct(kernel, whole_MK, None, "int8")
             np.testing.assert_array_equal(multiply(whole_RK), whole_RK @ whole_MK.T)
 
 
 def test_rounded_product_of_nothing_is_the_bias() -> None:
     for kernel in all_kernels():
-        multiply = PackedProduct(kernel, np.zeros((3, 4), np.float32), np.arange(3, dtype=np.float32), "int8")
+        multiply = KernelProduct(kernel, np.zeros((3, 4), np.float32), np.arange(3, dtype=np.float32), "int8")
         np.testing.assert_array_equal(multiply(normal(2, 4)), [[0, 1, 2]] * 2)
-        multiply = PackedProduct(kernel, normal(3, 4), None, "int8")
+        multiply = KernelProduct(kernel, normal(3, 4), None, "int8")
         np.testing.assert_array_equal(multiply(np.zeros((1, 4), np.float32)), [[0, 0, 0]])
 
 
@@ -73,7 +73,7 @@ def test_rounded_product_of_nothing_is_the_bias() -> None:
 def test_no_row_depends_on_those_beside_it(arithmetic: Arithmetic) -> None:
     input_RK = normal(41, 50)
     for kernel in all_kernels():
-        multiply = PackedProduct(kernel, normal(90, 50), normal(90), arithmetic)
+        multiply = KernelProduct(kernel, normal(90, 50), normal(90), arithmetic)
         together_RM = multiply(input_RK)
         for count in (1, 2, 7, 12):
             np.testing.assert_array_equal(multiply(input_RK[:count]), together_RM[:count])
@@ -82,10 +82,10 @@ def test_no_row_depends_on_those_beside_it(arithmetic: Arithmetic) -> None:
 def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     weight_MK, input_RK = normal(4096, 1024), normal(8, 1024)
     for kernel in all_kernels():
-        multiply = PackedProduct(kernel, weight_MK, None, "fp32")
+        multiply = KernelProduct(kernel, weight_MK, None, "fp32")
         products = []
         for number in (1, 4):
-            monkeypatch.setattr("scriptforge.inference.packed.threads", lambda count=number: count)
+            monkeypatch.setattr("scriptforge.kernel.matrices.threads", lambda count=number: count)
             products.append(multiply(input_RK))
         alone_RM, together_RM = products
         np.testing.assert_array_equal(together_RM, alone_RM)
@@ -93,7 +93,7 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_numbers_of_another_shape_are_refused() -> None:
     for kernel in all_kernels():
-        multiply = PackedProduct(kernel, normal(3, 4), None, "fp32")
+        multiply = KernelProduct(kernel, normal(3, 4), None, "fp32")
         with pytest.raises(ValueError, match="and not"):
             multiply(normal(2, 5))
         with pytest.raises(ValueError, match="and not"):
@@ -162,9 +162,9 @@ def random_layers(unit: Unit, size: int, count: int, groups: int) -> list[LayerW
 
 def network(
     kernel: Kernel, unit: Unit, layers: Sequence[LayerWeights], table: Array, arithmetic: Arithmetic = "fp32"
-) -> PackedSteps:
+) -> KernelRecurrentLayers:
     bias = np.zeros(table.shape[1], np.float32)
-    return PackedSteps(kernel, unit, layers, Table(table, None, bias), arithmetic)
+    return KernelRecurrentLayers(kernel, unit, layers, Table(table, None, bias), arithmetic)
 
 
 def random_state(unit: Unit, *shape: int) -> list[NDArray[np.float32]]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.inference.kernel import Address, Kernel, address_of
+from scriptforge.kernel.library import Address, Kernel, address_of
 
 
 class Penalty(NamedTuple):
@@ -144,7 +144,7 @@ class KernelEchoes:
             self._move_back()
         self._ids_B[:] = ids
         place = bisect_right(self._place_bounds, self._taken)
-        self._kernel.take_tokens(self._recent_address, self._usage_address, self._ids, self._stop, place)
+        self._kernel.append_tokens(self._recent_address, self._usage_address, self._ids, self._stop, place)
         self._stop += 1
         self._taken += 1
 
@@ -159,7 +159,9 @@ class KernelEchoes:
             raise ValueError(f"scores of {scores_BV.shape}, for {len(self._ids_B)} texts")
         text_logsumexp_B1 = np.ascontiguousarray(text_logsumexp_B1, np.float64)
         scores, text = self._scores.of(scores_BV), self._text.of(text_logsumexp_B1)
-        if self._kernel.hold_back(self._recent_address, self._usage_address, self._stop, scores, text):
+        if self._kernel.penalise_repetition(
+            self._recent_address, self._usage_address, self._stop, scores, text
+        ):
             raise MemoryError
 
     def copy(self, row: int) -> None:
@@ -196,12 +198,12 @@ def _arrays(rows: int, capacity: int, rule: EchoRule) -> dict[str, NDArray[Any]]
     return {
         "ids": np.full((rows, capacity), _APART, np.int32),
         "matches": np.zeros((rows, capacity), np.uint8),
-        "came": np.zeros((rows, len(rule.lengths))),
+        "observed": np.zeros((rows, len(rule.lengths))),
         "expected": np.zeros((rows, len(rule.lengths))),
         "lines": np.zeros(rows, np.uint64),
         "said": np.zeros((rows, rule.remembered), np.uint64),
         "line_counts": np.zeros(rows, np.int64),
-        "lines_came": np.zeros(rows),
+        "lines_observed": np.zeros(rows),
         "lines_expected": np.zeros(rows),
         "waited": np.zeros(rows, np.int64),
         "latest": np.full(rows, _APART, np.int32),
@@ -230,8 +232,8 @@ class _Penalty(ctypes.Structure):
 class _Recent(ctypes.Structure):
     _fields_ = (
         *((name, c_int64) for name in ("rows", "size", "layout", "cue", "capacity", "window", "remembered")),
-        *((name, c_void_p) for name in ("ids", "matches", "came", "expected", "run_shares")),
-        *((name, c_void_p) for name in ("lines", "said", "line_counts", "lines_came", "lines_expected")),
+        *((name, c_void_p) for name in ("ids", "matches", "observed", "expected", "run_shares")),
+        *((name, c_void_p) for name in ("lines", "said", "line_counts", "lines_observed", "lines_expected")),
         *((name, c_void_p) for name in ("line_shares", "waited", "latest", "is_named")),
         ("lengths", c_int64 * 3),
         *((name, c_double) for name in ("token_decay", "line_decay")),

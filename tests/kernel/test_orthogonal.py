@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from support.kernels import all_kernels
 
-from scriptforge.inference.packed import orthogonalise
+from scriptforge.kernel.matrices import orthogonalise
 
 QUINTIC = 3.4445, -4.7750, 2.0315
 SHAPES = [(1, 1, 1), (3, 5, 7), (2, 50, 50), (4, 16, 100), (2, 97, 131)]

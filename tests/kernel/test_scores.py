@@ -16,8 +16,8 @@ from scriptforge.generation.layout import LayoutScores
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.generation.voice import strengthened
-from scriptforge.inference.kernel import Kernel
-from scriptforge.inference.scores import Guidance
+from scriptforge.kernel import Kernel
+from scriptforge.kernel.scores import KernelGuidance
 from scriptforge.options import GenerateOptions
 from scriptforge.run.echoes import WINDOWS, EchoHabits
 from scriptforge.run.frequencies import TokenFrequencies
@@ -120,7 +120,7 @@ def test_voices_are_strengthened_as_by_numpy(
     text_BV[rows_N, places_N] = strengthened(text_BV[rows_N, places_N], margins_N, rows_N)
     for loaded in all_kernels():
         scores_BV = logits_BV.copy()
-        Guidance(loaded, weight_VE, LAYOUT, 3).strengthen(scores_BV, differences_BE, strengths_B)
+        KernelGuidance(loaded, weight_VE, LAYOUT, 3).strengthen(scores_BV, differences_BE, strengths_B)
         np.testing.assert_allclose(scores_BV, expected_BV, 1e-5, 1e-4)
 
 
