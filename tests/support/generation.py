@@ -4,20 +4,20 @@ from collections.abc import Iterator
 
 from scriptforge.copying import Index
 from scriptforge.generation.generate import GeneratedText, Generation
-from scriptforge.inference import Readable
+from scriptforge.inference import SupportsInference
 from scriptforge.options import GenerateOptions
 from scriptforge.vocabulary import Vocabulary
 
 
 def generate(
-    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
+    model: SupportsInference, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
 ) -> list[GeneratedText]:
     """Generate the requested texts in one batch."""
     return Generation(model, vocabulary, options, index=index).write()
 
 
 def stream(
-    model: Readable, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
+    model: SupportsInference, vocabulary: Vocabulary, options: GenerateOptions, index: Index | None = None
 ) -> Iterator[str]:
     """Generate one text, and yield it piece by piece."""
     return Generation(model, vocabulary, options, index=index).stream()
