@@ -1170,7 +1170,7 @@ EXPORT int strengthen(float *scores, int64_t rows, int64_t size, int64_t layout,
 
 /* ---- Echoes and overuse ---- */
 
-/* Explained in `run/echoes.py`, `generation/echoes.py` and `generation/overuse.py`. */
+/* Explained in `text_statistics/repetition.py`, `generation/echoes.py` and `generation/overuse.py`. */
 
 enum { LENGTHS = 3, MOST_LENGTH = 32 };
 enum { APART = -1, NO_TEXT = -2, NOTHING = -3 }; /* in place of an id: no text; not text; no token */
