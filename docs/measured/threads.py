@@ -26,7 +26,7 @@ from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.options import TrainOptions
 from scriptforge.tracking.train import choose_settings
-from scriptforge.training.devices import keep_freed_memory
+from scriptforge.training.process_state import keep_freed_memory
 from scriptforge.training.trainer import start
 from scriptforge.workspace import RunFolder, Workspace
 

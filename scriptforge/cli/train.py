@@ -100,7 +100,7 @@ def train(
     from scriptforge.tracking.train import refuse_with_resume
     from scriptforge.tracking.train import resume as resume_run
     from scriptforge.tracking.train import train as train_run
-    from scriptforge.training.devices import prepare_process
+    from scriptforge.training.process_state import prepare_process
     from scriptforge.workspace import Workspace
 
     options = TrainOptions(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from scriptforge.cores import usable_cores
 from scriptforge.inference.base import Arithmetic, Ids, Numbers, State
 from scriptforge.inference.configs import GATES, Unit
 from scriptforge.inference.kernel import Kernel, address_of
@@ -48,7 +49,7 @@ class LayerWeights(NamedTuple):
 @cache
 def threads() -> int:
     """Return how many threads a large product may use: one per core, or fewer by `OMP_NUM_THREADS`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # the others are of nested loops
     return max(1, min(cores, int(asked))) if asked.isdecimal() else cores
 

@@ -25,13 +25,7 @@ from scriptforge.training.checkpoint import (
     read_state,
     save_checkpoint,
 )
-from scriptforge.training.devices import (
-    broadcast_from_first,
-    hardware,
-    translate_lost_processes,
-    translate_memory_errors,
-    with_own_state,
-)
+from scriptforge.training.devices import hardware, translate_memory_errors
 from scriptforge.training.events import (
     Finished,
     Interrupted,
@@ -40,6 +34,8 @@ from scriptforge.training.events import (
     TrainingEvent,
     Validated,
 )
+from scriptforge.training.process_state import with_own_state
+from scriptforge.training.processes import broadcast_from_first, translate_lost_processes
 from scriptforge.training.run_files import RunWriter, describe_run, lock_run
 from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
 from scriptforge.training.state import StartContext, TrainingState

@@ -9,7 +9,7 @@ from support.process_state import changed_by
 from support.tiny import finish, small
 
 from scriptforge.dataset import Dataset
-from scriptforge.training.devices import with_own_state
+from scriptforge.training.process_state import with_own_state
 from scriptforge.training.trainer import start
 from scriptforge.workspace import RunFolder
 
