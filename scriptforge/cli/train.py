@@ -97,10 +97,10 @@ def train(
 
     from scriptforge.config import parse_assignment
     from scriptforge.dataset import Dataset
-    from scriptforge.tracking.train import refuse_with_resume
-    from scriptforge.tracking.train import resume as resume_run
-    from scriptforge.tracking.train import train as train_run
     from scriptforge.training.process_state import prepare_process
+    from scriptforge.training_runs.train import refuse_with_resume
+    from scriptforge.training_runs.train import resume as resume_run
+    from scriptforge.training_runs.train import train as train_run
     from scriptforge.workspace import Workspace
 
     options = TrainOptions(

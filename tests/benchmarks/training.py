@@ -38,7 +38,7 @@ import sys, time
 from pathlib import Path
 from scriptforge import TrainOptions
 from scriptforge.dataset import Dataset
-from scriptforge.tracking.train import train
+from scriptforge.training_runs.train import train
 from scriptforge.training.process_state import prepare_process
 from scriptforge.workspace import Workspace
 prepare_process()

@@ -25,7 +25,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.generation.generate import generate
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
-from scriptforge.tracking.curves import draw_curves
+from scriptforge.training_runs.curves import draw_curves
 from scriptforge.run.history import read_history
 from scriptforge.training.trainer import start
 from scriptforge.workspace import DatasetFolder, RunFolder

@@ -15,12 +15,12 @@ from support.tiny import finish, small
 from scriptforge.dataset import Dataset
 from scriptforge.options import TrainOptions
 from scriptforge.run.records import RunDescription
-from scriptforge.tracking.train import train
 from scriptforge.training.checkpoint import newest_checkpoint
 from scriptforge.training.events import Notice, Started, StepsDone
 from scriptforge.training.machine import fastest
 from scriptforge.training.threads import candidate_thread_counts
 from scriptforge.training.trainer import resume, start
+from scriptforge.training_runs.train import train
 from scriptforge.workspace import RunFolder, Workspace
 
 

@@ -17,7 +17,6 @@ from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import DEFAULT_MINUTES, TrainOptions
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
-from scriptforge.tracking.trackers import recorded, recorders_of
 from scriptforge.training import trainer
 from scriptforge.training.base_model import FROM_SCRATCH, NOTE, base_model_for
 from scriptforge.training.devices import choose_device
@@ -30,6 +29,7 @@ from scriptforge.training.settings import suggest_settings
 from scriptforge.training.state import StartContext
 from scriptforge.training.threads import candidate_thread_counts
 from scriptforge.training.transfer import transferred_settings
+from scriptforge.training_runs.trackers import recorded, recorders_of
 from scriptforge.workspace import Workspace
 
 _WHY_SO_OFTEN = "even if time is left: more would memorise it. --set max_epochs=N changes that."
