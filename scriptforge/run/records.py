@@ -89,7 +89,7 @@ class DatasetRecord(ClosedModel):
 
 
 @dataclass(frozen=True)
-class Figures:
+class LossMetrics:
     """One loss in four units.
 
     Attributes:
@@ -122,8 +122,8 @@ class Evaluation:
 
     tokens: Count
     characters: Count
-    stream: Figures
-    cold_256: Figures
+    stream: LossMetrics
+    cold_256: LossMetrics
 
 
 class Result(ClosedModel):

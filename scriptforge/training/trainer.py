@@ -351,9 +351,9 @@ class Trainer:
         self._read_losses()
         self._stepper.threads.settle()
         state = self._state
-        figures = self._validator.figures(state.segment.validation_share)
-        self._stepper.check_numbers(state.step, figures.nats_per_token)
-        is_best = all(figures.nats_per_token < each.nats_per_token for each in state.history)
+        loss = self._validator.loss(state.segment.validation_share)
+        self._stepper.check_numbers(state.step, loss.nats_per_token)
+        is_best = all(loss.nats_per_token < each.nats_per_token for each in state.history)
         if is_best:
             self._writer.save_best(self._stepper.model.whole())
         validation = Validation(
@@ -361,7 +361,7 @@ class Trainer:
             epochs=self._epochs,
             seconds=clock.seconds(),
             training_nats_per_token=state.loss_sum / state.loss_count,
-            **asdict(figures),
+            **asdict(loss),
             is_best=is_best,
         )
         state.add_validation(validation)

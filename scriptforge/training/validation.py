@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from scriptforge.dataset import Dataset
-from scriptforge.evaluation import Evaluation, Figures, evaluate_split, extent, part_of_split, stream_figures
+from scriptforge.evaluation import Evaluation, LossMetrics, evaluate_split, extent, part_of_split, stream_loss
 from scriptforge.generation.generate import generate
 from scriptforge.models import TrainableModel
 from scriptforge.options import GenerateOptions
@@ -154,7 +154,7 @@ class Validator:
         self.seconds: list[float] = []
         self.checkpoint_seconds = 0.0
 
-    def figures(self, share: float) -> Figures:
+    def loss(self, share: float) -> LossMetrics:
         """Return the loss on a share of the split, in the precision of the training.
 
         This is fast but slightly inexact.
@@ -162,7 +162,7 @@ class Validator:
         ids = np.concatenate([*part_of_split(self._dataset, "validation", share).values()])
         self._stepper.model.eval()
         with self._stepper.autocast():
-            return stream_figures(
+            return stream_loss(
                 self._stepper.model,
                 ids,
                 extent(self._dataset, "validation").share(share),
@@ -176,7 +176,7 @@ class Validator:
         return generate(self._stepper.model.whole(), self._dataset.vocabulary, options)[0].text
 
     def evaluation(self, model: TrainableModel, share: float) -> Evaluation:
-        """Return the exact figures of a model on a share of the split."""
+        """Return the exact loss of a model on a share of the split."""
         return evaluate_split(model.eval(), self._dataset, "validation", share)
 
     @cached_property
@@ -189,7 +189,7 @@ class Validator:
         tokens = len(self._dataset.ids("validation"))
         share = min(1.0, _PROBE_TOKENS / tokens)
         sample = _seconds(self.sample)
-        fast = _seconds(lambda: self.figures(share))
+        fast = _seconds(lambda: self.loss(share))
         exact = _seconds(lambda: self.evaluation(self._stepper.model.whole(), share))
         return Costs(sample, 1.5 * self.checkpoint_seconds, fast / share, exact / share, tokens)
 
