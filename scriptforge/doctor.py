@@ -17,8 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from scriptforge.cores import load_average, usable_cores
 from scriptforge.kernel import kernel
-from scriptforge.training.threads import first_choice, fixed_by, load_average, possible, usable_cores
+from scriptforge.training.threads import candidate_thread_counts, first_choice, fixed_by
 from scriptforge.workspace import Workspace
 
 GIBIBYTE = 2**30
@@ -143,7 +144,7 @@ def _load_dependencies() -> None:
 
 def _threads() -> Finding:
     """Report how many threads a training run on the CPU would start with now, and why."""
-    numbers = possible()
+    numbers = candidate_thread_counts()
     number = first_choice(numbers)
     if variable := fixed_by():
         return Finding("threads", f"{number}, fixed by {variable}")

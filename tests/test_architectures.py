@@ -18,8 +18,8 @@ from scriptforge.hub.pull import pull
 from scriptforge.hub.push import build_payload, build_space_payload
 from scriptforge.options import GenerateOptions, TrainOptions
 from scriptforge.run.run import Run
-from scriptforge.tracking.train import choose_settings
 from scriptforge.training.trainer import start
+from scriptforge.training_runs.train import choose_settings
 from scriptforge.workspace import RunFolder, Workspace
 
 

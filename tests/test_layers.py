@@ -5,8 +5,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NEEDS_TORCH = {
-    "api", "classroom", "doctor", "evaluation", "hub", "llm_plugin", "models", "tracking",
-    "training", "tuning",
+    "api", "classroom", "doctor", "evaluation", "hub", "llm_plugin", "models",
+    "training", "training_runs", "tuning",
 }  # fmt: skip
 COMMAND_LINE = {"__main__", "cli"}
 

@@ -82,7 +82,7 @@ CONFIG = {
     "dataset.lower": "whether it was read in lower case",
     "dataset.alphabet": "different characters in its training split",
     "dataset.cast[]": "everybody who speaks in it, most lines first",
-    "dataset.turns": "habits of its training split: `same_again`, the share of the lines directly after "
+    "dataset.turns": "statistics of its training split: `same_again`, the share of the lines directly after "
     "another one that the same speaker says; `busiest`, the share of the busiest speaker among 50 lines; "
     "`newcomers`, the shares of the lines whose speaker has none of the 50 lines before, by how many lines "
     "came before; and `companions`, for each speaker with a token the numbers of the later ones who have a "

@@ -105,8 +105,8 @@ def originality(
 ) -> tuple[OriginalityReport, float]:
     """What is copied in a text of many lines, and how many seconds finding that out took."""
     request = replace(request, lines=LINES, count=PIECES)
-    habits = trained.description.dataset.habits
-    pieces = Generation(trained, trained.vocabulary, request, index=index, habits=habits).write()
+    statistics = trained.description.dataset.statistics
+    pieces = Generation(trained, trained.vocabulary, request, index=index, statistics=statistics).write()
     lines = list(chain.from_iterable(lines_of_script(piece.elements) for piece in pieces))
     begun = time.perf_counter()
     report = examine(lines, index, people)

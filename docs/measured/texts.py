@@ -30,8 +30,8 @@ import torch
 from scriptforge import __version__
 from scriptforge.generation.generate import Generation
 from scriptforge.options import GenerateOptions
-from scriptforge.run.records import Habits
 from scriptforge.run.run import Run
+from scriptforge.text_statistics import TextStatistics
 from scriptforge.workspace import Workspace
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -284,14 +284,14 @@ def speed_table(place: Path) -> str:
     for count, lines in ((1, 60), (32, 20)):
         options = GenerateOptions(lines=lines, count=count)
         without = replace(options, voice=0.0, invent_words=True)
-        kinds: dict[str, tuple[GenerateOptions, Habits | None]] = {
+        kinds: dict[str, tuple[GenerateOptions, TextStatistics | None]] = {
             "with all": (options, None),
-            "without": (without, Habits()),
+            "without": (without, TextStatistics()),
         }
         rates: dict[str, list[float]] = {kind: [] for kind in kinds}
         for seed in range(1, SPEED_ROUNDS + 1):
-            for kind, (chosen, habits) in kinds.items():
-                generation = writing(opened, replace(chosen, seed=seed), habits)
+            for kind, (chosen, text_statistics) in kinds.items():
+                generation = writing(opened, replace(chosen, seed=seed), text_statistics)
                 begun = time.process_time()
                 characters = sum(len(text.text) for text in generation.write())
                 rates[kind].append(characters / (time.process_time() - begun))
@@ -304,10 +304,12 @@ def speed_table(place: Path) -> str:
     )
 
 
-def writing(opened: Run, options: GenerateOptions, habits: Habits | None = None) -> Generation:
+def writing(
+    opened: Run, options: GenerateOptions, text_statistics: TextStatistics | None = None
+) -> Generation:
     """Begin the writing of some texts."""
-    habits = opened.description.dataset.habits if habits is None else habits
-    return Generation(opened, opened.vocabulary, options, habits=habits)
+    text_statistics = opened.description.dataset.statistics if text_statistics is None else text_statistics
+    return Generation(opened, opened.vocabulary, options, statistics=text_statistics)
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -25,9 +25,9 @@ import scriptforge
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.options import TrainOptions
-from scriptforge.tracking.train import choose_settings
-from scriptforge.training.devices import keep_freed_memory
+from scriptforge.training.process_state import keep_freed_memory
 from scriptforge.training.trainer import start
+from scriptforge.training_runs.train import choose_settings
 from scriptforge.workspace import RunFolder, Workspace
 
 PAGE = Path(__file__).with_suffix(".md")

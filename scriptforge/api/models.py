@@ -145,7 +145,7 @@ def train(
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
     """
     from scriptforge.dataset import Dataset
-    from scriptforge.tracking.train import train as train_run
+    from scriptforge.training_runs.train import train as train_run
 
     found = Workspace.find(workspace)
     with progress_bars(progress) as on_progress:
@@ -186,7 +186,7 @@ def resume(
         RunError: the run has finished, has no checkpoint, or its dataset has changed.
         TrainingError: as for `train`.
     """
-    from scriptforge.tracking.train import resume as resume_run
+    from scriptforge.training_runs.train import resume as resume_run
 
     found = Workspace.find(workspace)
     options = TrainOptions(epochs=epochs, minutes=minutes, device=device, track=track)

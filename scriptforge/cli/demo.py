@@ -36,9 +36,9 @@ def demo(
     from scriptforge.dataset import Dataset
     from scriptforge.generation.generate import Session
     from scriptforge.run.run import Run
-    from scriptforge.tracking.train import train
-    from scriptforge.training.devices import prepare_process
     from scriptforge.training.events import Interrupted, Started
+    from scriptforge.training.process_state import prepare_process
+    from scriptforge.training_runs.train import train
     from scriptforge.workspace import Workspace
 
     workspace = Workspace.find(workspace_path)

@@ -15,7 +15,7 @@ from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut, with_
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scriptforge.evaluation import Evaluation, EvaluationReport, Figures, Profile, Voice
+    from scriptforge.evaluation import Evaluation, EvaluationReport, LossMetrics, Profile, Voice
 
 
 def evaluate(
@@ -128,7 +128,7 @@ _FIGURES = ("nats/token", "perplexity", "nats/char", "bits/char")
 def _drawn(report: "EvaluationReport") -> "RenderableType":
     parts: dict[str, RenderableType] = {"": _loss_table(report)}
     if report.cached:
-        parts["With a cache"] = _figure_table([_row("stream-cached", report.cached.figures)])
+        parts["With a cache"] = _figure_table([_row("stream-cached", report.cached.metrics)])
     if report.voice:
         parts["Voices: lines whose speaker is recognised from what they say"] = _voice_table(report.voice)
     if report.profile:
@@ -162,7 +162,7 @@ _TOLD_APART = "Told apart: of pairs of a page of each, how many this figure alon
 def _loss_table(report: "EvaluationReport") -> "RenderableType":
     """Return a table of the losses on the split, followed by those on each source of a mix."""
     ngram = report.ngram
-    whole = _rows(report.whole, (ngram.order, ngram.figures) if ngram else None)
+    whole = _rows(report.whole, (ngram.order, ngram.metrics) if ngram else None)
     if not report.by_source:
         return _figure_table(whole)
     rows = [["all", *row] for row in whole]
@@ -176,19 +176,19 @@ def _figure_table(rows: Iterable[list[str]], *first: str) -> "RenderableType":
     return table((*first, "protocol", *_FIGURES), rows, right=_FIGURES, optional=("nats/char", "perplexity"))
 
 
-def _rows(evaluation: "Evaluation", ngram: "tuple[int, Figures] | None") -> list[list[str]]:
-    """Return a row for each protocol, and one for an n-gram model, given as its order and figures."""
+def _rows(evaluation: "Evaluation", ngram: "tuple[int, LossMetrics] | None") -> list[list[str]]:
+    """Return a row for each protocol, and one for an n-gram model, given as its order and loss."""
     rows = [_row("stream", evaluation.stream), _row("cold-256", evaluation.cold_256)]
     return [*rows, _row(f"{ngram[0]}-gram model", ngram[1])] if ngram else rows
 
 
-def _row(protocol: str, figures: "Figures") -> list[str]:
+def _row(protocol: str, metrics: "LossMetrics") -> list[str]:
     return [
         protocol,
-        f"{figures.nats_per_token:.4f}",
-        f"{figures.perplexity:.2f}",
-        f"{figures.nats_per_character:.4f}",
-        f"{figures.bits_per_character:.4f}",
+        f"{metrics.nats_per_token:.4f}",
+        f"{metrics.perplexity:.2f}",
+        f"{metrics.nats_per_character:.4f}",
+        f"{metrics.bits_per_character:.4f}",
     ]
 
 

@@ -52,8 +52,8 @@ def inspect(
     """Show what a text parses to: format, scenes, cast, repeats, problems and a sample."""
     output = Output(as_json, quiet)
 
+    from scriptforge.cores import usable_cores
     from scriptforge.corpus.inspect import inspect as inspect_corpus
-    from scriptforge.training.threads import usable_cores
     from scriptforge.workspace import Workspace
 
     options = InspectOptions(

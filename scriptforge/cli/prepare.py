@@ -104,8 +104,8 @@ def prepare(
     """Make a dataset of one corpus or more: fetch, parse, split, learn a vocabulary, encode."""
     output = Output(as_json, quiet)
 
+    from scriptforge.cores import usable_cores
     from scriptforge.corpus.prepare import prepare as prepare_dataset
-    from scriptforge.training.threads import usable_cores
     from scriptforge.workspace import Workspace
 
     options = PrepareOptions(

@@ -19,7 +19,7 @@ from scriptforge.options import Preset, Tracker, TrainOptions
 
 if TYPE_CHECKING:
     from scriptforge.dataset import Description
-    from scriptforge.evaluation import Figures
+    from scriptforge.evaluation import LossMetrics
     from scriptforge.training.events import Finished
     from scriptforge.workspace import RunFolder
 
@@ -97,10 +97,10 @@ def train(
 
     from scriptforge.config import parse_assignment
     from scriptforge.dataset import Dataset
-    from scriptforge.tracking.train import refuse_with_resume
-    from scriptforge.tracking.train import resume as resume_run
-    from scriptforge.tracking.train import train as train_run
-    from scriptforge.training.devices import prepare_process
+    from scriptforge.training.process_state import prepare_process
+    from scriptforge.training_runs.train import refuse_with_resume
+    from scriptforge.training_runs.train import resume as resume_run
+    from scriptforge.training_runs.train import train as train_run
     from scriptforge.workspace import Workspace
 
     options = TrainOptions(
@@ -158,8 +158,8 @@ def _facts(finished: "Finished", folder: "RunFolder") -> list[tuple[str, str]]:
     rows = [
         ("run", finished.run),
         ("best", f"step {finished.step:,}"),
-        ("validation", _figures(stream)),
-        ("cold-256", _figures(cold)),
+        ("validation", _loss(stream)),
+        ("cold-256", _loss(cold)),
         ("time", f"{clock(finished.seconds)}, {finished.tokens_per_second:,.0f} tokens/s"),
         ("diagnosis", with_program_name(finished.diagnosis)),
     ]
@@ -184,8 +184,8 @@ def _is_course_run(folder: "RunFolder") -> bool:
     return settings.model_dump(include=set(own)) == own
 
 
-def _figures(figures: "Figures") -> str:
+def _loss(metrics: "LossMetrics") -> str:
     return (
-        f"{figures.nats_per_token:.4f} nats/token, perplexity {figures.perplexity:.2f}, "
-        f"{figures.nats_per_character:.4f} nats/char, {figures.bits_per_character:.4f} bits/char"
+        f"{metrics.nats_per_token:.4f} nats/token, perplexity {metrics.perplexity:.2f}, "
+        f"{metrics.nats_per_character:.4f} nats/char, {metrics.bits_per_character:.4f} bits/char"
     )

@@ -233,8 +233,9 @@ def tune(
     output = Output(as_json, quiet)
 
     from scriptforge.dataset import Dataset
-    from scriptforge.tracking.train import train
-    from scriptforge.training.devices import choose_device, prepare_process
+    from scriptforge.training.devices import choose_device
+    from scriptforge.training.process_state import prepare_process
+    from scriptforge.training_runs.train import train
     from scriptforge.tuning.results import draw_plots, require_matplotlib
     from scriptforge.tuning.search import outcome_of
     from scriptforge.tuning.space import DEFAULT_SPACE, Space

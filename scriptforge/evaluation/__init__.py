@@ -11,23 +11,23 @@ from scriptforge.evaluation.loss import (
     evaluate_split,
     extent,
     part_of_split,
-    stream_figures,
+    stream_loss,
 )
 from scriptforge.evaluation.neural_cache import evaluate_cached
-from scriptforge.evaluation.ngram import NgramFigures, evaluate_ngram
+from scriptforge.evaluation.ngram import NgramLoss, evaluate_ngram
 from scriptforge.evaluation.picture import draw_profile
 from scriptforge.evaluation.profile import Profile, profile_of_run, profile_of_text
-from scriptforge.evaluation.report import CachedFigures, EvaluationReport, evaluate
+from scriptforge.evaluation.report import CachedLoss, EvaluationReport, evaluate
 from scriptforge.evaluation.speakers import Voice, voice_of_run
-from scriptforge.run.records import Evaluation, Figures
+from scriptforge.run.records import Evaluation, LossMetrics
 
 __all__ = [
-    "CachedFigures",
+    "CachedLoss",
     "Evaluation",
     "EvaluationReport",
     "Extent",
-    "Figures",
-    "NgramFigures",
+    "LossMetrics",
+    "NgramLoss",
     "Profile",
     "Voice",
     "combine",
@@ -42,6 +42,6 @@ __all__ = [
     "part_of_split",
     "profile_of_run",
     "profile_of_text",
-    "stream_figures",
+    "stream_loss",
     "voice_of_run",
 ]

@@ -10,7 +10,7 @@ the text. An unknown word costs the loss of its `<unk>` plus (length + 1) · ln(
 spelling it with all characters equally likely.
 
 In a mix, each source is read by itself: from a zero state, after an `<end>`. No state is carried from one
-source to the next, so the figures of the split are exactly those of its sources combined.
+source to the next, so the loss of the split is exactly that of its sources combined.
 
 Shape letters: B streams, T steps, N tokens, V vocabulary.
 """
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scriptforge.dataset import Dataset, SplitDescription
 from scriptforge.errors import DatasetError
 from scriptforge.models import LanguageModel
-from scriptforge.run.records import Evaluation, Figures
+from scriptforge.run.records import Evaluation, LossMetrics
 
 COLD_WINDOW = 256
 _COLD_BATCH = 64
@@ -65,11 +65,11 @@ class Extent:
         """Return the cost of the unknown words, in nats, spelled with all characters equally likely."""
         return (self.unknown_characters + self.unknown) * math.log(max(self.alphabet, 1))
 
-    def figures(self, nats: float, tokens: int) -> Figures:
-        """Return the figures for a total negative log-likelihood, in nats, of one or more tokens."""
+    def metrics(self, nats: float, tokens: int) -> LossMetrics:
+        """Return the metrics for a total negative log-likelihood, in nats, of one or more tokens."""
         per_token = nats / tokens
         per_character = (nats + self.spelling_nats) / max(self.characters, 1)
-        return Figures(
+        return LossMetrics(
             nats_per_token=per_token,
             perplexity=math.exp(min(per_token, _MAX_EXPONENT)),
             nats_per_character=per_character,
@@ -164,8 +164,8 @@ def combine(evaluations: Iterable[Evaluation], whole: Extent) -> Evaluation:
     return Evaluation(
         tokens=tokens,
         characters=whole.characters,
-        stream=whole.figures(stream, tokens),
-        cold_256=whole.figures(cold, tokens),
+        stream=whole.metrics(stream, tokens),
+        cold_256=whole.metrics(cold, tokens),
     )
 
 
@@ -188,22 +188,22 @@ def evaluate_ids(
     return Evaluation(
         tokens=len(ids_N),
         characters=extent.characters,
-        stream=stream_figures(model, ids_N, extent, first),
-        cold_256=extent.figures(cold_nats, len(ids_N)),
+        stream=stream_loss(model, ids_N, extent, first),
+        cold_256=extent.metrics(cold_nats, len(ids_N)),
     )
 
 
-def stream_figures(
+def stream_loss(
     model: LanguageModel, ids_N: NDArray[np.unsignedinteger], extent: Extent, first: int, rows: int = 1
-) -> Figures:
-    """Return the `stream` figures alone, with the arguments of `evaluate_ids`; exact with one row.
+) -> LossMetrics:
+    """Return the `stream` loss alone, with the arguments of `evaluate_ids`; exact with one row.
 
     With more rows, the tokens are cut into that many and read as one batch. This is faster and gives a
     slightly higher loss, since each row starts from a zero state.
     """
     rows = min(rows, len(ids_N))
     nats = _total_nats(model, *_rows(ids_N, first, rows, math.ceil(len(ids_N) / rows)))
-    return extent.figures(nats, len(ids_N))
+    return extent.metrics(nats, len(ids_N))
 
 
 def _rows(

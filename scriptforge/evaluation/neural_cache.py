@@ -1,4 +1,4 @@
-"""The `stream_cached` protocol: the `stream` figures of a model with a neural cache.
+"""The `stream_cached` protocol: the `stream` loss of a model with a neural cache.
 
 As in `stream`, the text is read in order; in addition, the cache remembers the last W tokens of the same
 document. It is emptied at each `<end>`, so that no document helps to predict the next. The loss of a token is
@@ -29,7 +29,7 @@ from scriptforge.generation.neural_cache import (
 from scriptforge.generation.sampling import log_softmax
 from scriptforge.inference import FloatArray, Ids
 from scriptforge.models import LanguageModel
-from scriptforge.run.records import Figures
+from scriptforge.run.records import LossMetrics
 from scriptforge.vocabulary import Vocabulary
 
 _CHUNK = 256
@@ -37,7 +37,7 @@ _CHUNK = 256
 
 def evaluate_cached(
     model: LanguageModel, dataset: Dataset, split: str, parameters: CacheParameters
-) -> Figures:
+) -> LossMetrics:
     """Evaluate a model with a cache on a whole split, each source of a mix by itself; see `evaluate_sources`.
 
     Tune the parameters on `validation`: a weight near 0.2 was best there for several corpora, at every level.
@@ -50,7 +50,7 @@ def evaluate_cached(
         cached_nats(model, ids, dataset.vocabulary, parameters)
         for ids in dataset.ids_by_source(split).values()
     )
-    return extent(dataset, split).figures(nats, len(dataset.ids(split)))
+    return extent(dataset, split).metrics(nats, len(dataset.ids(split)))
 
 
 @torch.inference_mode()

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation.loss import check_not_empty, extent, extents
 from scriptforge.options import HeldOut, Level
-from scriptforge.run.records import Figures
+from scriptforge.run.records import LossMetrics
 
 ORDERS: dict[Level, int] = {"word": 4, "bpe": 5, "char": 8}
 """The n of the model, by level."""
@@ -41,28 +41,28 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class NgramFigures:
+class NgramLoss:
     """The loss of an n-gram model on a split.
 
     Attributes:
         order: the n.
-        figures: the loss on the split, read in order as in `stream`.
+        metrics: the loss on the split, read in order as in `stream`.
         by_source: the loss on each source of a mix; empty for a single corpus.
     """
 
     order: int
-    figures: Figures
-    by_source: Mapping[str, Figures] = field(default_factory=dict)
+    metrics: LossMetrics
+    by_source: Mapping[str, LossMetrics] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
-        document = {"order": self.order, **asdict(self.figures)}
+        document = {"order": self.order, **asdict(self.metrics)}
         if self.by_source:
             document["sources"] = {source: asdict(each) for source, each in self.by_source.items()}
         return document
 
 
-def evaluate_ngram(dataset: Dataset, split: HeldOut) -> NgramFigures:
+def evaluate_ngram(dataset: Dataset, split: HeldOut) -> NgramLoss:
     """Evaluate an n-gram model of the training split on another split.
 
     Raises:
@@ -78,10 +78,10 @@ def evaluate_ngram(dataset: Dataset, split: HeldOut) -> NgramFigures:
     ]
     nats = dict(zip(texts, (float(each.sum()) for each in predicted), strict=True))
     parts = extents(dataset, split)
-    return NgramFigures(
+    return NgramLoss(
         order,
-        extent(dataset, split).figures(sum(nats.values()), sum(map(len, texts.values()))),
-        {source: parts[source].figures(nats[source], len(ids)) for source, ids in texts.items()}
+        extent(dataset, split).metrics(sum(nats.values()), sum(map(len, texts.values()))),
+        {source: parts[source].metrics(nats[source], len(ids)) for source, ids in texts.items()}
         if dataset.description.sources
         else {},
     )

@@ -8,27 +8,27 @@ from typing import Any
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation.loss import combine, evaluate_sources, extent
 from scriptforge.evaluation.neural_cache import evaluate_cached
-from scriptforge.evaluation.ngram import NgramFigures, evaluate_ngram
+from scriptforge.evaluation.ngram import NgramLoss, evaluate_ngram
 from scriptforge.evaluation.profile import Profile, profile_of_run
 from scriptforge.evaluation.speakers import Voice, require_classifier, voice_of_run
 from scriptforge.generation.neural_cache import CacheParameters
 from scriptforge.models import LanguageModel, TensorAdapter
 from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut
-from scriptforge.run.records import Evaluation, Figures
+from scriptforge.run.records import Evaluation, LossMetrics
 from scriptforge.run.run import Run
 
 
 @dataclass(frozen=True)
-class CachedFigures:
-    """The `stream` figures of a model with a neural cache.
+class CachedLoss:
+    """The `stream` loss of a model with a neural cache.
 
     Attributes:
         options: the parameters of the cache.
-        figures: the loss of the mixture of model and cache.
+        metrics: the loss of the mixture of model and cache.
     """
 
     options: CacheParameters
-    figures: Figures
+    metrics: LossMetrics
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class EvaluationReport:
     int8: bool
     whole: Evaluation
     by_source: Mapping[str, Evaluation] = field(default_factory=dict)
-    ngram: NgramFigures | None = None
-    cached: CachedFigures | None = None
+    ngram: NgramLoss | None = None
+    cached: CachedLoss | None = None
     voice: Voice | None = None
     profile: Profile | None = None
 
@@ -67,7 +67,7 @@ class EvaluationReport:
         if self.ngram:
             document["ngram"] = self.ngram.document()
         if self.cached:
-            document["stream_cached"] = {**asdict(self.cached.options), **asdict(self.cached.figures)}
+            document["stream_cached"] = {**asdict(self.cached.options), **asdict(self.cached.metrics)}
         if self.voice:
             document["voice"] = asdict(self.voice)
         if self.profile:
@@ -101,7 +101,7 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
         whole=combine(by_source.values(), extent(dataset, options.split)),
         by_source=by_source if dataset.description.sources else {},
         ngram=evaluate_ngram(dataset, options.split) if options.ngram else None,
-        cached=CachedFigures(cache, evaluate_cached(model, dataset, options.split, cache)) if cache else None,
+        cached=CachedLoss(cache, evaluate_cached(model, dataset, options.split, cache)) if cache else None,
         voice=voice_of_run(run, dataset, GenerateOptions(int8=options.int8)) if options.voice else None,
         profile=_profile(run, dataset, options) if options.profile else None,
     )

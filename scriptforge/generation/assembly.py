@@ -1,6 +1,6 @@
 """Assembly of a decoding loop from its parts, as the options require.
 
-Parts that depend only on the vocabulary and the habits are cached, so that further loops of a run are
+Parts that depend only on the vocabulary and the statistics are cached, so that further loops of a run are
 assembled quickly; parts that few texts need are imported on demand.
 """
 
@@ -18,12 +18,12 @@ from scriptforge.generation.known_names import KnownNames
 from scriptforge.generation.marks import Marks
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.spelling import WholeWords, spelling_of
-from scriptforge.generation.turn_taking import TurnTaking, habits_for_cast
+from scriptforge.generation.turn_taking import TurnTaking, statistics_for_cast
 from scriptforge.generation.voice import GuidedDecoder, resolve_voices
 from scriptforge.inference import InferenceModel
 from scriptforge.options import GenerateOptions
-from scriptforge.run.records import Habits
-from scriptforge.run.turns import TurnHabits
+from scriptforge.text_statistics import TextStatistics
+from scriptforge.text_statistics.turns import TurnStatistics
 from scriptforge.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def new_loop(
     options: GenerateOptions,
     cast: ResolvedCast,
     seeds: Sequence[int],
-    habits: Habits,
+    statistics: TextStatistics,
     copy_limit: "CopyLimit | None" = None,
 ) -> DecodingLoop:
     """Return the decoding loop for the options.
@@ -80,19 +80,19 @@ def new_loop(
         options: generation options.
         cast: result of `resolve_cast` for these options.
         seeds: one for each sequence.
-        habits: statistics of the training text.
+        statistics: statistics of the training text.
         copy_limit: limit on copying for as many sequences; None for no limit.
     """
     return DecodingLoop(
-        _decoder(reader, vocabulary, options, cast, habits.turns),
+        _decoder(reader, vocabulary, options, cast, statistics.turns),
         grammar_of(vocabulary),
-        _automata(options, vocabulary, cast, habits),
+        _automata(options, vocabulary, cast, statistics),
         Sampler(
             options,
             seeds,
             vocabulary.is_text,
             vocabulary.non_dialogue_ids,
-            _echoes(habits, options, vocabulary),
+            _echoes(statistics, options, vocabulary),
         ),
         vocabulary.is_cue,
         reader.batch_size,
@@ -114,44 +114,44 @@ def _decoder(
     vocabulary: Vocabulary,
     options: GenerateOptions,
     cast: ResolvedCast,
-    habits: TurnHabits | None,
+    statistics: TurnStatistics | None,
 ) -> Decoder:
     decoder: Decoder = reader
     if options.cache:
         from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
 
         decoder = CachedDecoder(reader, CacheParameters(options.cache), vocabulary)
-    if habits and cast.members:
-        habits = habits_for_cast(habits, len(cast.keys))
-    return TurnTaking(decoder, habits, vocabulary, reader.batch_size) if habits else decoder
+    if statistics and cast.members:
+        statistics = statistics_for_cast(statistics, len(cast.keys))
+    return TurnTaking(decoder, statistics, vocabulary, reader.batch_size) if statistics else decoder
 
 
-def _echoes(habits: Habits, options: GenerateOptions, vocabulary: Vocabulary) -> list[AnyEchoes]:
+def _echoes(statistics: TextStatistics, options: GenerateOptions, vocabulary: Vocabulary) -> list[AnyEchoes]:
     """Return the echo penalties: one for all texts, or one for the candidates of each text."""
-    if habits.echoes is None:
+    if statistics.echoes is None:
         return []
     together, count = (options.count, 1) if options.best_of == 1 else (options.best_of, options.count)
-    return [new_echoes(habits.echoes, vocabulary, together, habits.frequencies) for _ in range(count)]
+    return [new_echoes(statistics.echoes, vocabulary, together, statistics.frequencies) for _ in range(count)]
 
 
 def _automata(
-    options: GenerateOptions, vocabulary: Vocabulary, cast: ResolvedCast, habits: Habits
+    options: GenerateOptions, vocabulary: Vocabulary, cast: ResolvedCast, statistics: TextStatistics
 ) -> Automata:
     constraints: list[Automaton] = []
     must_speak = options.turns is not None
     if cast.restricts or must_speak:
         constraints.append(CastConstraint(cast, vocabulary, must_speak=must_speak))
     rows = options.count * options.best_of
-    return Automata(_rules(options, vocabulary, habits), constraints, vocabulary.size, rows)
+    return Automata(_rules(options, vocabulary, statistics), constraints, vocabulary.size, rows)
 
 
-def _rules(options: GenerateOptions, vocabulary: Vocabulary, habits: Habits) -> list[Automaton]:
-    rules: list[Automaton] = [Marks(habits.marks, vocabulary)] if habits.marks else []
+def _rules(options: GenerateOptions, vocabulary: Vocabulary, statistics: TextStatistics) -> list[Automaton]:
+    rules: list[Automaton] = [Marks(statistics.marks, vocabulary)] if statistics.marks else []
     if options.invent_words:
         return rules
     spelling = spelling_of(vocabulary)
     if spelling:
         rules.append(WholeWords(spelling))
-    if habits.names and not vocabulary.plain:
-        rules.append(KnownNames(habits.names, vocabulary))
+    if statistics.names and not vocabulary.plain:
+        rules.append(KnownNames(statistics.names, vocabulary))
     return rules

@@ -1,7 +1,7 @@
 """Echoes: a penalty that keeps a text from repeating itself more than the training text does.
 
 Sampling from likely tokens repeats the same phrases over and over, and whole lines. So a token that would end
-an echo, a repetition of recent text (`scriptforge.run.echoes`), is made less likely, the more so the more
+an echo, a repetition of recent text (`text_statistics.repetition`), is made less likely, the more so the more
 echoes there are beyond the rate in the training text. The same holds for the end of a line that was said
 before. For example:
 
@@ -12,7 +12,7 @@ can still end its lines. The other text tokens gain what is taken from a token, 
 length.
 
 Shape letters: B sequences of the batch, C capacity, T tokens of the window, O lengths of echoes, P places
-(see `scriptforge.run.echoes`), M lengths of runs, N tokens that would end an echo, V vocabulary.
+(see `text_statistics.repetition`), M lengths of runs, N tokens that would end an echo, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -25,8 +25,14 @@ from scriptforge.generation.overuse import MAX_PENALTY, PENALTY, USAGE, Overuse,
 from scriptforge.generation.recent_text import APART, NOTHING, RecentText
 from scriptforge.kernel import kernel
 from scriptforge.kernel.repetition import EchoRule, KernelEchoes, Shares, TokenKinds
-from scriptforge.run.echoes import LENGTHS, RECENT_LINES, WINDOWS, EchoHabits, place_bounds
-from scriptforge.run.frequencies import TokenFrequencies
+from scriptforge.text_statistics.repetition import (
+    LENGTHS,
+    RECENT_LINES,
+    WINDOWS,
+    RepetitionStatistics,
+    place_bounds,
+)
+from scriptforge.text_statistics.token_frequencies import TokenFrequencies
 from scriptforge.vocabulary import Level, Vocabulary
 
 
@@ -45,19 +51,22 @@ def echo_rule(level: Level) -> EchoRule:
 
 
 def new_echoes(
-    habits: EchoHabits, vocabulary: Vocabulary, batch_size: int, frequencies: TokenFrequencies | None = None
+    statistics: RepetitionStatistics,
+    vocabulary: Vocabulary,
+    batch_size: int,
+    frequencies: TokenFrequencies | None = None,
 ) -> "AnyEchoes":
     """Return the penalty on echoes and on overused tokens, computed by the kernel if there is one.
 
     Args:
-        habits: rates of echoes in the training text.
+        statistics: rates of echoes in the training text.
         vocabulary: the model's vocabulary.
         batch_size: B.
         frequencies: frequencies of tokens in the training text; None for no penalty on overused ones.
     """
     rule = echo_rule(vocabulary.level)
     tokens_V = frequencies.shares_of(vocabulary) if frequencies else None
-    shares = Shares(np.array(habits.runs).T.copy(), np.array(habits.lines), tokens_V)
+    shares = Shares(np.array(statistics.runs).T.copy(), np.array(statistics.lines), tokens_V)
     loaded = kernel()
     if loaded is None:
         return Echoes(rule, shares, vocabulary, batch_size)

@@ -26,9 +26,9 @@ from scriptforge.generation.transcript import SizedText, cut_back
 from scriptforge.inference import SupportsInference
 from scriptforge.options import GenerateOptions
 from scriptforge.run.history import read_history
-from scriptforge.run.records import Habits
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
+from scriptforge.text_statistics import TextStatistics
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import expand_home
 
@@ -73,7 +73,7 @@ class Generation:
             read again and everything after it is drawn anew.
         seed_before: seed of that text, which is also that of its exact continuation.
         index: index of the training text; needed for `options.max_copy`.
-        habits: statistics of the training text; rules that compare with it are off without them.
+        statistics: statistics of the training text; rules that compare with it are off without them.
 
     Attributes:
         options: generation options.
@@ -94,7 +94,7 @@ class Generation:
         after: DecodingState | None = None,
         seed_before: int = 0,
         index: "Index | None" = None,
-        habits: Habits | None = None,
+        statistics: TextStatistics | None = None,
     ) -> None:
         check_options(options, vocabulary)
         cast = resolve_cast(options, vocabulary)
@@ -119,7 +119,9 @@ class Generation:
         self._copy_limit = new_copy_limit(index, vocabulary, options)
         reader = new_decoder(model.inference("int8" if options.int8 else "fp32"), vocabulary, options)
         seeds = candidate_seeds(self._seeds, options.best_of)
-        loop = new_loop(reader, vocabulary, options, cast, seeds, habits or Habits(), self._copy_limit)
+        loop = new_loop(
+            reader, vocabulary, options, cast, seeds, statistics or TextStatistics(), self._copy_limit
+        )
         self._loop: TextLoop = best_of(loop, reader, vocabulary, options) if options.best_of > 1 else loop
         if after:
             self._resume(after, before)
@@ -251,7 +253,7 @@ class Session(Generation):
             after=state,
             seed_before=seed,
             index=self._index,
-            habits=run.description.dataset.habits,
+            statistics=run.description.dataset.statistics,
         )
         self.notes += [*_warn_of_little_training(run), *_warn_of_unknown_words(run, options)]
 

@@ -7,8 +7,8 @@
 
 Nor does a speaker turn to himself: in Kramer's lines, the word after `(to` must not begin like his name.
 
-Both hold only as far as they do in the training text (`scriptforge.run.marks`). Where a line has to end, open
-marks are closed first. Names and given text are exempt. The module does not depend on models.
+Both hold only as far as they do in the training text (`text_statistics.brackets`). Where a line has to end,
+open marks are closed first. Names and given text are exempt. The module does not depend on models.
 
 Shape letter: V vocabulary.
 """
@@ -22,7 +22,7 @@ import numpy as np
 
 from scriptforge.generation.automata import AfterIdle, Forbidden
 from scriptforge.generation.grammar import Mask
-from scriptforge.run.marks import MarkHabits
+from scriptforge.text_statistics.brackets import BracketStatistics
 from scriptforge.vocabulary import Level, Vocabulary
 
 LONGEST: dict[Level, int] = {"word": 25, "bpe": 35, "char": 120}
@@ -74,14 +74,14 @@ class Marks:
     """The rule as an `Automaton`.
 
     Args:
-        habits: use of marks in the training text.
+        statistics: use of marks in the training text.
         vocabulary: a vocabulary for scripts.
     """
 
     start = _State(Opened())
 
-    def __init__(self, habits: MarkHabits, vocabulary: Vocabulary) -> None:
-        self._rule = _rule(tuple(habits.closed), tuple(habits.turning), vocabulary)
+    def __init__(self, statistics: BracketStatistics, vocabulary: Vocabulary) -> None:
+        self._rule = _rule(tuple(statistics.closed), tuple(statistics.turning), vocabulary)
         self._layout_size = vocabulary.layout_size
         self._cue = vocabulary.cue
         self._longest = LONGEST[vocabulary.level]

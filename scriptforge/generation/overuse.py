@@ -2,7 +2,7 @@
 
 Sampling from likely tokens favours frequent ones: a model says “gonna” 50 times on a page where people say it
 9 times, and has half as many different words. So a token that has come more often than in the training text
-(`scriptforge.run.frequencies`) is made less likely, the more so the more often it came:
+(`text_statistics.token_frequencies`) is made less likely, the more so the more often it came:
 
     0.2 % of the training text is “gonna”    it came 9 times in the last 1,000 tokens    × 0.11
 

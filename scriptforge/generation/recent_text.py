@@ -14,7 +14,7 @@ from copy import deepcopy
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.run.echoes import RECENT_LINES, WINDOWS, place_bounds
+from scriptforge.text_statistics.repetition import RECENT_LINES, WINDOWS, place_bounds
 from scriptforge.vocabulary import Vocabulary
 
 APART, NO_TEXT, NOTHING = -1, -2, -3
@@ -51,7 +51,7 @@ class RecentText:
 
     @property
     def place(self) -> int:
-        """Return how much text came, as a place; see `scriptforge.run.echoes.place_bounds`."""
+        """Return how much text came, as a place; see `text_statistics.repetition.place_bounds`."""
         return bisect_right(self._place_bounds, self._taken)
 
     def take(self, ids: Sequence[int]) -> NDArray[np.int32]:

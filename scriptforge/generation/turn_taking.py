@@ -1,7 +1,7 @@
 """Turn-taking: a penalty on speakers who go on, speak, or are new more often than in the training text.
 
 A model may have learnt too little of who speaks next, or drift: whoever has spoken much speaks still more.
-So the cue of a speaker who is beyond the rates in the training text (`scriptforge.run.turns`) is made less
+So the cue of a speaker who is beyond the rates in the training text (`text_statistics.turns`) is made less
 likely, the more so the further beyond, and the other cues gain what is taken from it:
 
     training text                        so far                      made less likely
@@ -15,7 +15,7 @@ within 50 lines of the newcomer somewhere in the training text, the less likely 
     Juliet, of 40 lines the Nurse has 30 and a Roman consul 10      Juliet's cue           × 0.56
 
 The rates are no hard limits: a page may begin with a speaker who goes on, as human ones do. If the user
-chooses a small cast, its members may speak more: see `habits_for_cast`.
+chooses a small cast, its members may speak more: see `statistics_for_cast`.
 
 Shape letters: B sequences of the batch, T steps, S speakers with a token, C cues (theirs, and the one before
 spelled names), V vocabulary, N numbers.
@@ -34,7 +34,7 @@ from scriptforge.generation.decoder import Copies, Decoder, Saved
 from scriptforge.inference import FloatArray, Ids
 from scriptforge.kernel import kernel
 from scriptforge.kernel.scores import KernelOffsets, KernelTurns, Spoken, TurnRates, TurnTables
-from scriptforge.run.turns import PLACE_BOUNDS, WINDOW, TurnHabits
+from scriptforge.text_statistics.turns import PLACE_BOUNDS, WINDOW, TurnStatistics
 from scriptforge.vocabulary import Vocabulary
 
 _PSEUDOCOUNT = 10
@@ -57,10 +57,10 @@ _LEAST_COMPANY = 0.05
 _LEAST = 1e-3  # minimum of the expected lines, for a rate of 0
 
 
-def habits_for_cast(habits: TurnHabits, members: int) -> TurnHabits:
-    """Return the habits for a cast of so many members, 1 or more; a single one may always go on."""
-    busiest = min(1.0, max(habits.busiest, _BUSIEST_OF_FEW / members))
-    return TurnHabits(same_again=1.0 if members == 1 else habits.same_again, busiest=busiest)
+def statistics_for_cast(statistics: TurnStatistics, members: int) -> TurnStatistics:
+    """Return the statistics for a cast of so many members, 1 or more; a single one may always go on."""
+    busiest = min(1.0, max(statistics.busiest, _BUSIEST_OF_FEW / members))
+    return TurnStatistics(same_again=1.0 if members == 1 else statistics.same_again, busiest=busiest)
 
 
 class TurnTaking:
@@ -68,12 +68,14 @@ class TurnTaking:
 
     Args:
         decoder: the wrapped decoder; has read nothing yet.
-        habits: rates in the training text.
+        statistics: rates in the training text.
         vocabulary: the model's vocabulary.
         batch_size: B.
     """
 
-    def __init__(self, decoder: Decoder, habits: TurnHabits, vocabulary: Vocabulary, batch_size: int) -> None:
+    def __init__(
+        self, decoder: Decoder, statistics: TurnStatistics, vocabulary: Vocabulary, batch_size: int
+    ) -> None:
         self._decoder = decoder
         self._layout_size = vocabulary.layout_size
         self._first = vocabulary.layout_size - len(vocabulary.speaker_tokens)
@@ -84,9 +86,9 @@ class TurnTaking:
         self._offsets_BC = np.zeros((batch_size, speakers + 1), np.float32)
         self._turns = [_Turns(spoken_S, self._first) for spoken_S in self._spoken_BS]
         tables = TurnTables(
-            _rates(habits),
-            _companion_matrix(habits, vocabulary),
-            _expected_newcomers(habits),
+            _rates(statistics),
+            _companion_matrix(statistics, vocabulary),
+            _expected_newcomers(statistics),
             self._spoken_BS,
             self._offsets_BC,
         )
@@ -281,10 +283,10 @@ class _Weights:
             offsets_C[spoken.current] += rates.same_power * excess
 
 
-def _rates(habits: TurnHabits) -> TurnRates:
+def _rates(statistics: TurnStatistics) -> TurnRates:
     return TurnRates(
-        busiest=habits.busiest,
-        same_again=habits.same_again,
+        busiest=statistics.busiest,
+        same_again=statistics.same_again,
         pseudocount=_PSEUDOCOUNT,
         next=_NEXT,
         least=_LEAST,
@@ -296,28 +298,28 @@ def _rates(habits: TurnHabits) -> TurnRates:
     )
 
 
-def _companion_matrix(habits: TurnHabits, vocabulary: Vocabulary) -> NDArray[np.float32]:
+def _companion_matrix(statistics: TurnStatistics, vocabulary: Vocabulary) -> NDArray[np.float32]:
     """Return 1 for each two speakers who are companions in the training text, else 0; all 1 if unknown.
 
     In a mix, it is 1 for speakers of different sources, too: the grammar keeps them apart.
     """
     sources_S = np.array([str(token.source) for token in vocabulary.speaker_tokens])
     speakers = len(sources_S)
-    if habits.companions is None or len(habits.companions) != speakers:
+    if statistics.companions is None or len(statistics.companions) != speakers:
         return np.ones((speakers, speakers), np.float32)
     matrix_SS = (sources_S[:, None] != sources_S) | np.eye(speakers, dtype=np.bool_)
-    for speaker, others in enumerate(habits.companions):
+    for speaker, others in enumerate(statistics.companions):
         matrix_SS[speaker, [each for each in others if each < speakers]] = True
     both_SS: NDArray[np.float32] = np.maximum(matrix_SS, matrix_SS.T).astype(np.float32)
     return both_SS
 
 
-def _expected_newcomers(habits: TurnHabits) -> NDArray[np.float64]:
+def _expected_newcomers(statistics: TurnStatistics) -> NDArray[np.float64]:
     """Return how many of the latest `WINDOW` lines newcomers say in the training text, by all lines so far.
 
     If that is unknown, there are never too many.
     """
-    shares = habits.newcomers or [math.inf] * (len(PLACE_BOUNDS) + 1)
+    shares = statistics.newcomers or [math.inf] * (len(PLACE_BOUNDS) + 1)
     expected = [shares[bisect_right(PLACE_BOUNDS, before)] for before in range(2 * WINDOW)]
     return np.array([sum(expected[max(0, count - WINDOW) : count]) for count in range(2 * WINDOW + 1)])
 

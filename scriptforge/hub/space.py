@@ -21,8 +21,8 @@ from scriptforge.generation.tables import grammar_tables, packed
 from scriptforge.generation.voice import PLAUSIBLE, contrasts, default_voice
 from scriptforge.inference import config_from_json
 from scriptforge.options import GenerateOptions
-from scriptforge.run.echoes import LENGTHS, WINDOWS
 from scriptforge.run.run import Run
+from scriptforge.text_statistics.repetition import LENGTHS, WINDOWS
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import output_folder, parse_json
 
@@ -98,33 +98,33 @@ def space_document(run: Run, title: str) -> dict[str, Any]:
         "grammar": grammar_tables(vocabulary),
         "words": _words(vocabulary),
         "continuing": packed(np.packbits(Boundary.WORD.excluded(vocabulary))),
-        **_habits(run),
+        **_statistics(run),
     }
 
 
-def _habits(run: Run) -> dict[str, Any]:
+def _statistics(run: Run) -> dict[str, Any]:
     """Return the statistics of the training text that the page uses, as far as they are known."""
-    vocabulary, habits = run.vocabulary, run.description.dataset.habits
+    vocabulary, statistics = run.vocabulary, run.description.dataset.statistics
     level = vocabulary.level
-    echoes = habits.echoes and {
-        **habits.echoes.model_dump(),
+    echoes = statistics.echoes and {
+        **statistics.echoes.model_dump(),
         "lengths": LENGTHS[level],
         "window": WINDOWS[level],
     }
-    frequencies = habits.frequencies and {
-        **habits.frequencies.model_dump(),
-        "rest": habits.frequencies.rest(vocabulary),
+    frequencies = statistics.frequencies and {
+        **statistics.frequencies.model_dump(),
+        "rest": statistics.frequencies.rest(vocabulary),
     }
     if vocabulary.plain:
         return {"echoes": echoes, "frequencies": frequencies}
-    spelled = [name for name in habits.names if vocabulary.speaker_id(name) is None]
+    spelled = [name for name in statistics.names if vocabulary.speaker_id(name) is None]
     plain = [name for name in spelled if not any(each in name for each in OPENING_BRACKETS)]
     names = {spell(name, vocabulary) for name in plain}
-    marks = habits.marks and {"closed": habits.marks.closed, "longest": LONGEST[level]}
+    marks = statistics.marks and {"closed": statistics.marks.closed, "longest": LONGEST[level]}
     return {
-        "names": sorted(names - {()}) if habits.names else None,
+        "names": sorted(names - {()}) if statistics.names else None,
         "marks": marks,
-        "turns": habits.turns and habits.turns.model_dump(),
+        "turns": statistics.turns and statistics.turns.model_dump(),
         "echoes": echoes,
         "frequencies": frequencies,
     }

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
+from scriptforge.cores import usable_cores
 from scriptforge.errors import unknown_name
 
 VARIABLE = "SCRIPTFORGE_KERNEL"
@@ -131,7 +132,7 @@ def variants(folder: Path = _FOLDER) -> list[str]:
 @cache
 def threads() -> int:
     """Return how many threads a large product may use: one per core, or fewer by `OMP_NUM_THREADS`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # the others are of nested loops
     return max(1, min(cores, int(asked))) if asked.isdecimal() else cores
 

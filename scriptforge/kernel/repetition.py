@@ -2,7 +2,7 @@
 
 `echoes` and `overuse` in `scriptforge.generation` define them, and compute the same without the kernel.
 
-Shape letters: B texts, V vocabulary, C capacity, O lengths of echoes, P places (`scriptforge.run.echoes`).
+Shape letters: B texts, V vocabulary, C capacity, O lengths of echoes, P places.
 """
 
 import ctypes

@@ -1,8 +1,7 @@
 """The contents of a run's `config.json` and `hub.json`, checked strictly: a stranger may have made them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -10,10 +9,11 @@ from scriptforge.architectures import ARCHITECTURES
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset, Origin
 from scriptforge.errors import DatasetError, RunError, UsageError
-from scriptforge.run.echoes import EchoHabits, measure_echoes
-from scriptforge.run.frequencies import TokenFrequencies, measure_frequencies
-from scriptforge.run.marks import MarkHabits, measure_marks
-from scriptforge.run.turns import TurnHabits, measure_turns
+from scriptforge.text_statistics import TextStatistics
+from scriptforge.text_statistics.brackets import BracketStatistics, measure_brackets
+from scriptforge.text_statistics.repetition import RepetitionStatistics, measure_repetition
+from scriptforge.text_statistics.token_frequencies import TokenFrequencies, measure_token_frequencies
+from scriptforge.text_statistics.turns import TurnStatistics, measure_turns
 from scriptforge.validation import Amount, ClosedModel, Count, first_problem
 from scriptforge.vocabulary import Level
 from scriptforge.workspace import RunFolder, Workspace, atomic_write
@@ -31,24 +31,6 @@ class SourceRecord(ClosedModel):
     name: str
     weight: Amount
     origin: Origin
-
-
-class Habits(NamedTuple):
-    """Statistics of the training text that generated text is kept close to; None leaves it to the model.
-
-    Attributes:
-        turns: how people take turns.
-        echoes: how often they repeat what was said before.
-        names: everybody who speaks; if empty, the model may invent names.
-        marks: how they use brackets and quotes.
-        frequencies: how often they use each token.
-    """
-
-    turns: TurnHabits | None = None
-    echoes: EchoHabits | None = None
-    names: Sequence[str] = ()
-    marks: MarkHabits | None = None
-    frequencies: TokenFrequencies | None = None
 
 
 class DatasetRecord(ClosedModel):
@@ -71,16 +53,16 @@ class DatasetRecord(ClosedModel):
     lower: bool
     alphabet: Count
     cast: list[str] = Field(default_factory=list)
-    turns: TurnHabits | None = None
-    echoes: EchoHabits | None = None
-    marks: MarkHabits | None = None
+    turns: TurnStatistics | None = None
+    echoes: RepetitionStatistics | None = None
+    marks: BracketStatistics | None = None
     frequencies: TokenFrequencies | None = None
     fingerprint: str
 
     @property
-    def habits(self) -> Habits:
+    def statistics(self) -> TextStatistics:
         """Return the statistics of its training text, as far as they are known."""
-        return Habits(self.turns, self.echoes, self.cast, self.marks, self.frequencies)
+        return TextStatistics(self.turns, self.echoes, self.cast, self.marks, self.frequencies)
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
@@ -99,15 +81,15 @@ class DatasetRecord(ClosedModel):
             alphabet=about.alphabet,
             cast=list(dict.fromkeys(member.speaker for member in about.cast)),
             turns=measure_turns(dataset.ids("train"), dataset.vocabulary),
-            echoes=measure_echoes(dataset.ids("train"), dataset.vocabulary),
-            marks=measure_marks(dataset.ids("train"), dataset.vocabulary),
-            frequencies=measure_frequencies(dataset.ids("train"), dataset.vocabulary),
+            echoes=measure_repetition(dataset.ids("train"), dataset.vocabulary),
+            marks=measure_brackets(dataset.ids("train"), dataset.vocabulary),
+            frequencies=measure_token_frequencies(dataset.ids("train"), dataset.vocabulary),
             fingerprint=about.fingerprint,
         )
 
 
 @dataclass(frozen=True)
-class Figures:
+class LossMetrics:
     """One loss in four units.
 
     Attributes:
@@ -140,8 +122,8 @@ class Evaluation:
 
     tokens: Count
     characters: Count
-    stream: Figures
-    cold_256: Figures
+    stream: LossMetrics
+    cold_256: LossMetrics
 
 
 class Result(ClosedModel):

@@ -15,8 +15,8 @@ import numpy as np
 from scriptforge.generation.decoder import Decoder, ModelDecoder, Saved
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.inference import InferenceModel
-from scriptforge.run.turns import TurnHabits
 from scriptforge.serve.prompt import EncodedRequest
+from scriptforge.text_statistics.turns import TurnStatistics
 from scriptforge.vocabulary import Vocabulary
 
 MAX_BYTES = 48_000_000
@@ -32,13 +32,15 @@ class PrefixCache:
     Args:
         model: the model that reads.
         vocabulary: vocabulary of the model.
-        habits: how people take turns in the training text; None if the decoder does not track turns.
+        statistics: how people take turns in the training text; None if the decoder does not track turns.
     """
 
-    def __init__(self, model: InferenceModel, vocabulary: Vocabulary, habits: TurnHabits | None) -> None:
+    def __init__(
+        self, model: InferenceModel, vocabulary: Vocabulary, statistics: TurnStatistics | None
+    ) -> None:
         self._model = model
         self._vocabulary = vocabulary
-        self._habits = habits
+        self._statistics = statistics
         self._lock = threading.Lock()
         self._kept: OrderedDict[bytes, Saved] = OrderedDict()
         self._bytes = 0
@@ -68,7 +70,7 @@ class PrefixCache:
 
     def _decoder(self) -> Decoder:
         reader = ModelDecoder(self._model, 1)
-        return TurnTaking(reader, self._habits, self._vocabulary, 1) if self._habits else reader
+        return TurnTaking(reader, self._statistics, self._vocabulary, 1) if self._statistics else reader
 
     def _longest(self, keys: Sequence[bytes]) -> tuple[int, Saved | None]:
         """Return the index of the last part after which a state is cached, and that state; -1 if none is."""

@@ -57,17 +57,17 @@ class OpenRun:
 
     Attributes:
         vocabulary: vocabulary of the run.
-        habits: statistics of its training text that generated text is held to.
+        statistics: statistics of its training text that generated text is held to.
         model: the model, which several threads may use at once.
         prefix_cache: cache of the texts that the model has read.
     """
 
     def __init__(self, run: Run) -> None:
         self.vocabulary = run.vocabulary
-        self.habits = run.description.dataset.habits
+        self.statistics = run.description.dataset.statistics
         model = run.inference()
         self.model = BatchingModel(model)
-        self.prefix_cache = PrefixCache(model, run.vocabulary, self.habits.turns)
+        self.prefix_cache = PrefixCache(model, run.vocabulary, self.statistics.turns)
 
 
 class Runs:

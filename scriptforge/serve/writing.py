@@ -45,7 +45,7 @@ class Writing:
         seeds = range(options.seed, options.seed + options.count)
         limit = new_copy_limit(index, vocabulary, options)
         reader = new_decoder(run.model, vocabulary, options)
-        self._loop = new_loop(reader, vocabulary, options, question.cast, seeds, run.habits, limit)
+        self._loop = new_loop(reader, vocabulary, options, question.cast, seeds, run.statistics, limit)
         self._run = run
         self._vocabulary = vocabulary
         self._question = question

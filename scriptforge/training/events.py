@@ -1,4 +1,4 @@
-"""Events of a training run, and the diagnosis of its losses.
+"""Events of a training run.
 
     Started  (StepsDone | Validated | Notice) …  Finished, or Interrupted
 
@@ -6,11 +6,9 @@ The caller receives them one by one, in this order: the command line displays th
 search prunes trials by them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from scriptforge.characters import command
 from scriptforge.evaluation import Evaluation
 from scriptforge.run.history import Validation
 from scriptforge.run.records import RunDescription
@@ -125,48 +123,3 @@ class Finished:
 
 
 TrainingEvent: TypeAlias = Started | StepsDone | Validated | Notice | Interrupted | Finished
-
-_NOTICEABLE = 0.01
-"""Relative amount by which the last validation must exceed the best one to count as worse."""
-
-_YOUNG_GAP, _OVERFIT_GAP = 0.05, 0.25
-"""Gaps between training and best validation loss, as shares: less is undertrained, more is overfitting."""
-
-
-def diagnose(
-    training: Sequence[float], validation: Sequence[float], *, run: str, ended_early: bool = False
-) -> str:
-    """Return what the losses of a training run mean and what to try next, in a few sentences.
-
-    Args:
-        training: training loss before each validation, in nats per token.
-        validation: loss at each validation, in nats per token; at least one.
-        run: the run's name, for the commands that are suggested.
-        ended_early: whether training stopped before its planned end.
-    """
-    diagnosis = _diagnosis(training, validation, run)
-    return f"Ended early, since validation no longer improved. {diagnosis}" if ended_early else diagnosis
-
-
-def _diagnosis(training: Sequence[float], validation: Sequence[float], run: str) -> str:
-    best = min(validation)
-    gap = (best - training[-1]) / best if best else _YOUNG_GAP  # a loss of 0: nothing is left to learn
-    if validation[-1] > best * (1 + _NOTICEABLE):
-        return (
-            "Overfitting: the validation loss rose again after its minimum, whose weights were kept. "
-            "Try fewer epochs, more dropout (--set dropout_output=0.5), or more text."
-        )
-    if gap > _OVERFIT_GAP:
-        return (
-            "Close to overfitting: the training loss is far below the validation loss. "
-            "Try more dropout (--set dropout_output=0.5) or more text; more epochs will not help."
-        )
-    if gap < _YOUNG_GAP:
-        return (
-            "Still improving: the model does as well on new text as on its training text. "
-            f"Train it further: {command('train', run, '--resume', '--minutes', 5)}"
-        )
-    return (
-        "Converged: on new text it no longer improves. To judge how well it writes, read some pages: "
-        f"{command('generate', run)}. More text of the same kind would help most."
-    )

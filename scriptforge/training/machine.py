@@ -17,13 +17,14 @@ import torch
 
 from scriptforge.architectures import ARCHITECTURES, Suggestion
 from scriptforge.config import DeviceType, Precision, Settings, resolve
+from scriptforge.cores import OtherLoad
 from scriptforge.errors import UsageError
 from scriptforge.inference import ModelConfig, config_from_settings
 from scriptforge.models import build
 from scriptforge.run.records import MachineSpeed
-from scriptforge.training.devices import broadcast_from_first
-from scriptforge.training.thread_chooser import MIN_GAIN, typical
-from scriptforge.training.threads import OtherLoad, own_number, possible, set_threads
+from scriptforge.training.processes import broadcast_from_first
+from scriptforge.training.thread_chooser import MIN_GAIN, trimmed_mean
+from scriptforge.training.threads import candidate_thread_counts, restore_thread_count, set_threads
 
 _BATCH_SIZE, _STEPS = 32, 16
 _MEASURED = {"vocabulary_size": 512, "embedding_size": 128, "hidden_size": 384}
@@ -125,7 +126,7 @@ def measure(device: DeviceType, threads: int | None = None, wait_seconds: float 
         threads: the number of CPU threads, if it is fixed.
         wait_seconds: how long to wait for a quiet moment.
     """
-    with own_number():
+    with restore_thread_count():
         began = time.perf_counter()
         best = _measure(device, threads)
         while best.busy > MUCH_LOAD and time.perf_counter() - began < wait_seconds:
@@ -156,7 +157,7 @@ def _measure(device: DeviceType, threads: int | None) -> Machine:
     times: dict[Precision, list[_StepTime]] = {precision: [] for precision in steps}
     number = None
     if device == "cpu":
-        number = fastest(possible(threads), lambda: _time(steps["fp32"]).seconds)
+        number = fastest(candidate_thread_counts(threads), lambda: _time(steps["fp32"]).seconds)
         set_threads(number)
     for step in steps.values():
         step()
@@ -189,7 +190,7 @@ def fastest(numbers: Sequence[int], time_step: Callable[[], float]) -> int:
     for number in numbers if len(numbers) > 1 else ():
         set_threads(number)
         time_step()
-        seconds = typical([time_step() for _ in range(_STEPS_FOR_EACH_NUMBER)])
+        seconds = trimmed_mean([time_step() for _ in range(_STEPS_FOR_EACH_NUMBER)])
         if seconds > (1 - MIN_GAIN) * least:
             break
         best, least = number, seconds

@@ -20,7 +20,7 @@ from scriptforge.models import TrainableModel
 from scriptforge.run.history import Validation, write_history
 from scriptforge.run.records import DatasetRecord, InitFrom, MachineSpeed, Result, RunDescription
 from scriptforge.training.checkpoint import MANIFEST, newest_checkpoint, save_weights
-from scriptforge.training.devices import broadcast_from_first, is_first_process
+from scriptforge.training.processes import broadcast_from_first, is_first_process
 from scriptforge.training.threads import count_processes
 from scriptforge.workspace import RunFolder, Workspace, atomic_write, creation_time
 

@@ -3,17 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from scriptforge.run.history import Validation
 from scriptforge.run.records import MachineSpeed
-from scriptforge.training.events import diagnose
+from scriptforge.training.diagnosis import diagnose, keeps_rising
 from scriptforge.training.schedule import TrainingSegment
 from scriptforge.validation import Amount, Count
-
-_RISES = 3
-_NOTICEABLE = 1.01
-"""Rises of the validation loss in a row, and its ratio to the best one, at which training is hopeless."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ class TrainingState:
         own = [each for each in self.history if each.step > self.segment.first_step]
         if patience is not None:
             return len(own) > patience and not any(each.is_best for each in own[-patience:])
-        return self.segment.last_second is not None and _keeps_rising([each.nats_per_token for each in own])
+        return self.segment.last_second is not None and keeps_rising([each.nats_per_token for each in own])
 
     def diagnosis(self, run: str) -> str:
         """Return what the losses mean and what to try next; see `diagnose`."""
@@ -99,10 +94,3 @@ class TrainingState:
             run=run,
             ended_early=self.progress < 1,
         )
-
-
-def _keeps_rising(losses: Sequence[float]) -> bool:
-    """Return whether the last of some losses rose three times in a row, and are clearly above the lowest."""
-    last = losses[-_RISES - 1 :]
-    is_rising = len(last) > _RISES and all(before < after for before, after in pairwise(last))
-    return is_rising and last[-1] > _NOTICEABLE * min(losses)

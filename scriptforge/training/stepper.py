@@ -25,10 +25,11 @@ from scriptforge.models import Members, State, TrainableModel, build
 from scriptforge.models.base import detach, reset_state
 from scriptforge.models.layers import HeadedModel, SampledSoftmax, count_tokens
 from scriptforge.training.checkpoint import StepTensors, restore
-from scriptforge.training.devices import Processes, is_asynchronous
+from scriptforge.training.devices import is_asynchronous
 from scriptforge.training.machine import check_precision
 from scriptforge.training.optimizers import optimizer_of
 from scriptforge.training.parity import check_parity
+from scriptforge.training.processes import Processes
 from scriptforge.training.streams import Streams
 from scriptforge.training.threads import Threads
 
@@ -71,7 +72,7 @@ def new_model(config: ModelConfig, settings: Settings) -> TrainableModel:
 class Stepper:
     """Model, optimizer, streams, and the recurrent state that is carried from batch to batch.
 
-    It seeds PyTorch's random generators; `scriptforge.training.devices` hides that from the caller.
+    It seeds PyTorch's random generators; `scriptforge.training.process_state` hides that from the caller.
 
     Args:
         dataset: the dataset to train on.

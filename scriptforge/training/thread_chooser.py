@@ -56,8 +56,8 @@ _MIN_CORES_GAINED = 0.5
 """Increase in idle cores above which a core has become idle."""
 
 
-def typical(seconds: Sequence[float]) -> float:
-    """Return the typical time of a step: the mean without the fastest and the slowest fifth.
+def trimmed_mean(seconds: Sequence[float]) -> float:
+    """Return the mean time of a step without the fastest and the slowest fifth.
 
     A single slow step does not count, and a load that comes and goes counts in proportion to its presence,
     which a median would hide.
@@ -69,12 +69,12 @@ def typical(seconds: Sequence[float]) -> float:
 
 def is_clearly_less(seconds: Sequence[float], than: Sequence[float]) -> bool:
     """Return whether step times are below others, by more than noise explains."""
-    usual = typical(than)
+    usual = trimmed_mean(than)
     middle = median(than)
     spread = _DEVIATION * median(abs(each - middle) for each in than) / usual
     gain = _STANDARD_ERRORS * spread * math.sqrt(1 / len(seconds) + 1 / len(than))
     most = min(bound for steps, bound in _MAX_GAIN.items() if steps <= len(seconds))
-    return typical(seconds) < (1 - min(max(gain, MIN_GAIN), most)) * usual
+    return trimmed_mean(seconds) < (1 - min(max(gain, MIN_GAIN), most)) * usual
 
 
 class _Verdict(Enum):
@@ -211,13 +211,13 @@ class ThreadChooser:
         if not self._to_try and self._budget > 0 and len(self._recent) == _MANY_STEPS:
             self._plan_next_in_turn()
         if self._to_try:
-            self._usual = typical(self._recent)
+            self._usual = trimmed_mean(self._recent)
             self._trial = _Trial(self._to_try.popleft(), self._usual)
 
     def _react_to_change(self) -> None:
         """Plan trials if the last steps took clearly longer or shorter than usual."""
         last = [*self._recent][-_FEW_STEPS:]
-        now = typical(last)
+        now = trimmed_mean(last)
         has_changed = self._usual and not 1 / _MIN_CHANGE < now / self._usual < _MIN_CHANGE
         if has_changed and self._plan_neighbours(up_first=now < self._usual):
             self._recent = deque(last, maxlen=_MANY_STEPS)
@@ -258,7 +258,7 @@ class ThreadChooser:
         is_up = trial.number > self.chosen
         self.chosen = trial.number
         self._recent.extend(trial.seconds)
-        self._usual = typical(trial.seconds)
+        self._usual = trimmed_mean(trial.seconds)
         self._fewest_idle = None
         self._pause.shorten()
         self._to_try = deque(self._neighbour(is_up))

@@ -9,11 +9,11 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Final, Literal
 
 import psutil
 
+from scriptforge.cores import Idleness, load_average, usable_cores
 from scriptforge.training.thread_chooser import ThreadChooser
 
 if TYPE_CHECKING:
@@ -24,18 +24,6 @@ ADAPTIVE: Final = "adaptive"
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that fix PyTorch's number of threads."""
-
-_SECONDS_OF_IDLENESS = 1.0
-_MIN_SHARE_OF_STEPS = 0.8
-"""Seconds over which idle cores are counted, and the share of them that steps must take."""
-
-
-def usable_cores() -> int:
-    """Return how many processor cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS or Windows
-        return os.cpu_count() or 1
 
 
 def count_processes() -> int:
@@ -48,7 +36,7 @@ def fixed_by() -> str | None:
     return next((name for name in VARIABLES if os.environ.get(name)), None)
 
 
-def possible(fixed: int | None = None) -> tuple[int, ...]:
+def candidate_thread_counts(fixed: int | None = None) -> tuple[int, ...]:
     """Return the numbers of threads to choose from: the powers of two and the maximum; only one if fixed.
 
     The maximum is one per usable core, but never more than PyTorch's own number: one per physical core, or
@@ -66,14 +54,6 @@ def possible(fixed: int | None = None) -> tuple[int, ...]:
     return tuple(sorted({*(2**exponent for exponent in range(most.bit_length())), most}))
 
 
-def load_average() -> float:
-    """Return the mean number of busy cores over the last minute; 0 if the system does not say."""
-    try:
-        return os.getloadavg()[0]
-    except (AttributeError, OSError):  # not on Windows
-        return 0.0
-
-
 def first_choice(numbers: Sequence[int]) -> int:
     """Return the number of threads to start with: at most one per free core, but at least the lowest."""
     free = usable_cores() - round(load_average())
@@ -84,7 +64,7 @@ class Threads:
     """The threads of one training run, which sets PyTorch's number of threads between its steps.
 
     That number is one for the whole process, so a training run restores it between two events; see
-    `scriptforge.training.devices.ProcessState`.
+    `scriptforge.training.process_state.ProcessState`.
 
     Args:
         fixed: the requested number; None leaves it to the environment, or to the chooser.
@@ -94,9 +74,9 @@ class Threads:
     def __init__(self, fixed: int | None, device: "DeviceType") -> None:
         self._is_cpu = device == "cpu"
         self._chooser: ThreadChooser | None = None
-        self._idleness = _Idleness()
+        self._idleness = Idleness()
         if self._is_cpu:
-            numbers = possible(fixed)
+            numbers = candidate_thread_counts(fixed)
             set_threads(first_choice(numbers))
             if len(numbers) > 1:
                 self._chooser = ThreadChooser(numbers, current_threads())
@@ -146,62 +126,8 @@ class Threads:
         self._used.add(self._chooser.chosen)
 
 
-class _Idleness:
-    """A meter of idle cores while a training run makes steps, by the system's counters."""
-
-    def __init__(self) -> None:
-        self.restart()
-
-    def restart(self) -> None:
-        """Start a new measurement."""
-        self._began: float | None = None
-
-    def after_step(self, seconds: float) -> float | None:
-        """Return the mean number of idle cores over a second; None before its end, or if steps were few."""
-        now = perf_counter()
-        if self._began is None:
-            self._began, self._stepped, self._idle = now, 0.0, idle_seconds()
-            return None
-        self._stepped += seconds
-        passed = now - self._began
-        if passed < _SECONDS_OF_IDLENESS or self._idle is None:
-            return None
-        idle = idle_seconds()
-        is_stepping = self._stepped > _MIN_SHARE_OF_STEPS * passed
-        cores = (idle - self._idle) / passed if idle is not None and is_stepping else None
-        self._began, self._stepped, self._idle = now, 0.0, idle
-        return cores
-
-
-def idle_seconds() -> float | None:
-    """Return the idle time of all cores since the machine started, added up; None if unknown."""
-    try:
-        return float(psutil.cpu_times().idle)
-    except (OSError, RuntimeError):
-        return None
-
-
-class OtherLoad:
-    """A meter of cores that other programs keep busy, from its creation on."""
-
-    def __init__(self) -> None:
-        self._began, self._own, self._idle = perf_counter(), process_time(), idle_seconds()
-
-    def cores(self) -> float:
-        """Return the mean number of cores busy with other programs; 0 if the system does not say."""
-        idle, passed = idle_seconds(), perf_counter() - self._began
-        if idle is None or self._idle is None or passed <= 0:
-            return 0.0
-        own = process_time() - self._own
-        return max(0.0, usable_cores() - (idle - self._idle + own) / passed)
-
-    def is_passing(self, cores: float) -> bool:
-        """Return whether a load of so many cores is less than half a minute old, and so may soon pass."""
-        return 0 < load_average() < cores / 2
-
-
 @contextmanager
-def own_number() -> Iterator[None]:
+def restore_thread_count() -> Iterator[None]:
     """Restore the process's number of threads after the block."""
     before = current_threads()
     try:

@@ -25,13 +25,7 @@ from scriptforge.training.checkpoint import (
     read_state,
     save_checkpoint,
 )
-from scriptforge.training.devices import (
-    broadcast_from_first,
-    hardware,
-    translate_lost_processes,
-    translate_memory_errors,
-    with_own_state,
-)
+from scriptforge.training.devices import hardware, translate_memory_errors
 from scriptforge.training.events import (
     Finished,
     Interrupted,
@@ -40,6 +34,8 @@ from scriptforge.training.events import (
     TrainingEvent,
     Validated,
 )
+from scriptforge.training.process_state import with_own_state
+from scriptforge.training.processes import broadcast_from_first, translate_lost_processes
 from scriptforge.training.run_files import RunWriter, describe_run, lock_run
 from scriptforge.training.schedule import Clock, TrainingSegment, share_of_peak
 from scriptforge.training.state import StartContext, TrainingState
@@ -59,7 +55,7 @@ def start(
     device: DeviceType,
     should_stop: Callable[[], bool] = lambda: False,
     init_from: Run | None = None,
-    context: StartContext = StartContext(),  # noqa: B008 (never changed)
+    context: StartContext | None = None,
 ) -> Generator[TrainingEvent, None, None]:
     """Train a new model.
 
@@ -77,9 +73,11 @@ def start(
         TrainingError: the text is too short, memory ran out, or the loss became infinite.
         RunError: another process is training this run.
     """
-    return with_own_state(
-        _run(folder, lambda: Trainer.new(dataset, settings, folder, device, should_stop, init_from, context))
-    )
+
+    def made() -> Trainer:
+        return Trainer.new(dataset, settings, folder, device, init_from, context or StartContext())
+
+    return with_own_state(_run(folder, made, should_stop))
 
 
 def resume(
@@ -109,20 +107,22 @@ def resume(
     """
 
     def restored() -> Trainer:
-        trainer = Trainer.resume(dataset, folder, device, should_stop)
+        trainer = Trainer.resume(dataset, folder, device)
         if epochs is not None or minutes is not None:
             trainer.begin_segment(epochs, minutes)
         else:
             trainer.refuse_finished()
         return trainer
 
-    return with_own_state(_run(folder, restored))
+    return with_own_state(_run(folder, restored, should_stop))
 
 
-def _run(folder: RunFolder, make: Callable[[], "Trainer"]) -> Generator[TrainingEvent, None, None]:
+def _run(
+    folder: RunFolder, make: Callable[[], "Trainer"], should_stop: Callable[[], bool]
+) -> Generator[TrainingEvent, None, None]:
     """Make a trainer and run it, holding the lock of its folder."""
     with lock_run(folder), translate_memory_errors(), translate_lost_processes():
-        yield from make().run()
+        yield from make().run(should_stop)
 
 
 class Trainer:
@@ -133,7 +133,6 @@ class Trainer:
         writer: writes the files of the run.
         stepper: makes the steps.
         state: the progress of the training.
-        should_stop: called after every step.
         notes: warnings for the first event.
     """
 
@@ -143,7 +142,6 @@ class Trainer:
         writer: RunWriter,
         stepper: Stepper,
         state: TrainingState,
-        should_stop: Callable[[], bool],
         notes: Sequence[str] = (),
     ) -> None:
         self._dataset = dataset
@@ -151,10 +149,9 @@ class Trainer:
         self._settings = writer.description.settings
         self._stepper = stepper
         self._state = state
-        self._should_stop = should_stop
         self._notes = tuple(notes)
-        habits = writer.description.dataset.habits
-        self._validator = Validator(stepper, dataset, self._settings.seed, habits)
+        statistics = writer.description.dataset.statistics
+        self._validator = Validator(stepper, dataset, self._settings.seed, statistics)
         self._saved_second = state.seconds
         self._no_longer_improves = state.no_longer_improves(self._settings.patience)
 
@@ -165,7 +162,6 @@ class Trainer:
         settings: Settings,
         folder: RunFolder,
         device: DeviceType,
-        should_stop: Callable[[], bool],
         init_from: Run | None,
         context: StartContext,
     ) -> "Trainer":
@@ -179,16 +175,14 @@ class Trainer:
         if init_from is not None:
             transfer_weights(stepper.model, dataset.vocabulary, init_from)
         segment = TrainingSegment.of(settings, stepper.streams.steps_per_epoch)
-        trainer = cls(dataset, writer, stepper, TrainingState(segment), should_stop)
+        trainer = cls(dataset, writer, stepper, TrainingState(segment))
         trainer._create_run_folder()
         if context.began is not None:
             trainer._plan_validations(context.began)
         return trainer
 
     @classmethod
-    def resume(
-        cls, dataset: Dataset, folder: RunFolder, device: DeviceType, should_stop: Callable[[], bool]
-    ) -> "Trainer":
+    def resume(cls, dataset: Dataset, folder: RunFolder, device: DeviceType) -> "Trainer":
         """Return the trainer of a run, restored from its newest checkpoint that verifies; see `resume`."""
         description = RunDescription.load(folder.latest)
         description.refuse_other_dataset(dataset)
@@ -201,7 +195,7 @@ class Trainer:
         is_exact = settings.epochs is not None
         notes = [*skipped, *identity_differences(identity, stepper.identity(), is_exact)]
         stepper.restore(checkpoint)
-        return cls(dataset, RunWriter(folder, description), stepper, state, should_stop, notes)
+        return cls(dataset, RunWriter(folder, description), stepper, state, notes)
 
     def begin_segment(self, epochs: float | None, minutes: float | None) -> None:
         """Plan a new end, some epochs or minutes from here; `max_epochs` limited only the first segment."""
@@ -233,8 +227,8 @@ class Trainer:
             f"Train it for longer: {folder.command_to_resume(unit, 5)}",
         )
 
-    def run(self) -> Iterator[TrainingEvent]:
-        """Train to the end of the segment.
+    def run(self, should_stop: Callable[[], bool]) -> Iterator[TrainingEvent]:
+        """Train to the end of the segment, or until `should_stop`, called after every step, returns true.
 
         All processes make the steps, agree on what comes next, and take part in saving. Only the first one
         validates and yields events; what it does alone must not wait for another process.
@@ -246,7 +240,7 @@ class Trainer:
         while not self._is_over():
             before = state.progress
             self._step(before)
-            should_stop = self._agree(clock.seconds(), self._should_stop())
+            is_stopping = self._agree(clock.seconds(), should_stop())
             reached = state.progress
             if self._validator.is_due(state.segment, before, reached):
                 if is_first:
@@ -256,7 +250,7 @@ class Trainer:
                 self._save()
             if is_first and clock.has_elapsed(_SECONDS_BETWEEN_EVENTS):
                 yield self._steps_done(reached)
-            if should_stop:
+            if is_stopping:
                 self._save()
                 if is_first:
                     yield Interrupted(self._writer.folder.name, state.step)
@@ -358,9 +352,9 @@ class Trainer:
         self._read_losses()
         self._stepper.threads.settle()
         state = self._state
-        figures = self._validator.figures(state.segment.validation_share)
-        self._stepper.check_numbers(state.step, figures.nats_per_token)
-        is_best = all(figures.nats_per_token < each.nats_per_token for each in state.history)
+        loss = self._validator.loss(state.segment.validation_share)
+        self._stepper.check_numbers(state.step, loss.nats_per_token)
+        is_best = all(loss.nats_per_token < each.nats_per_token for each in state.history)
         if is_best:
             self._writer.save_best(self._stepper.model.whole())
         validation = Validation(
@@ -368,7 +362,7 @@ class Trainer:
             epochs=self._epochs,
             seconds=clock.seconds(),
             training_nats_per_token=state.loss_sum / state.loss_count,
-            **asdict(figures),
+            **asdict(loss),
             is_best=is_best,
         )
         state.add_validation(validation)

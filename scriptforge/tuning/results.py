@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from typing_extensions import TypedDict, Unpack
 
 from scriptforge.errors import StudyError
-from scriptforge.tracking.curves import quiet_matplotlib
+from scriptforge.training_runs.curves import quiet_matplotlib
 from scriptforge.workspace import StudyFolder, atomic_write
 
 if TYPE_CHECKING:

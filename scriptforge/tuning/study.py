@@ -26,10 +26,10 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.options import Pruner, TrainOptions
 from scriptforge.run.run import Run
-from scriptforge.tracking.train import choose_settings
 from scriptforge.training.base_model import base_model_for
 from scriptforge.training.machine import Machine, measure
 from scriptforge.training.transfer import transferred_settings
+from scriptforge.training_runs.train import choose_settings
 from scriptforge.tuning.results import StudyNotes, TrialNotes, note, notes_of
 from scriptforge.tuning.space import LEVEL, MEMBERS, SIZES, Space, has_effect, training_settings
 from scriptforge.tuning.storage import Storage, quiet_optuna, require_optuna

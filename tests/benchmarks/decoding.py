@@ -152,14 +152,14 @@ def trained(folder: Path) -> tuple[Run, Dataset]:
 
 def held_to(run: Run, dataset: Dataset, count: int) -> Comparison:
     """Compare a trained model without constraints, with the defaults, and with a cast and no long copies."""
-    vocabulary, habits = run.vocabulary, run.description.dataset.habits
+    vocabulary, statistics = run.vocabulary, run.description.dataset.statistics
     asked = GenerateOptions(seed=1, length=10**9, count=count)
     free = replace(asked, voice=0, invent_words=True)
     limited = replace(asked, cast=tuple(vocabulary.speakers)[:3], max_copy=8)
     writing = {
         FREE: Generation(run, vocabulary, free),
-        DEFAULTS: Generation(run, vocabulary, asked, habits=habits),
-        LIMITED: Generation(run, vocabulary, limited, habits=habits, index=index_training(dataset)),
+        DEFAULTS: Generation(run, vocabulary, asked, statistics=statistics),
+        LIMITED: Generation(run, vocabulary, limited, statistics=statistics, index=index_training(dataset)),
     }
     number = 1000 if count == 1 else 100
     return Comparison(

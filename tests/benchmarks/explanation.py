@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.learners import LastPlaceRNN, Learner, Ours, PlainStreams, Recipe
 from benchmarks.results import Breakdown
-from scriptforge.training.devices import keep_freed_memory
+from scriptforge.training.process_state import keep_freed_memory
 
 ROUNDS = 7
 SAMPLES = 512

@@ -21,8 +21,8 @@ from benchmarks.results import Comparison
 from scriptforge.inference.configs import NumPyRNNConfig
 from scriptforge.models.numpy_bridge import NumPyRNN
 from scriptforge.models.numpy_rnn import GRADIENT_CLIP
-from scriptforge.training.devices import keep_freed_memory
 from scriptforge.training.optimizers import Adagrad
+from scriptforge.training.process_state import keep_freed_memory
 from scriptforge.training.streams import Streams
 
 VOCABULARY_SIZE, HIDDEN_SIZE, SEQUENCE_LENGTH = 65, 100, 25

@@ -25,6 +25,7 @@ from tokenizers import Tokenizer
 
 from benchmarks.harness import compare, rate_of
 from benchmarks.results import AnyResult, Breakdown, Comparison, Figure
+from scriptforge.cores import usable_cores
 from scriptforge.corpus.cards import load_cards
 from scriptforge.corpus.fetch import Corpus, fetch
 from scriptforge.corpus.files import TextFile
@@ -37,7 +38,6 @@ from scriptforge.dataset import Dataset
 from scriptforge.net.client import no_progress
 from scriptforge.options import InspectOptions, PrepareOptions
 from scriptforge.script_rows import ScriptRow, read_rows
-from scriptforge.training.threads import usable_cores
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 from scriptforge.workspace import DatasetFolder, Workspace
 

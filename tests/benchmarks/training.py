@@ -20,7 +20,7 @@ from benchmarks.machine import matrix_products
 from benchmarks.results import Comparison, Figure
 from scriptforge.run.history import read_history
 from scriptforge.run.records import RunDescription
-from scriptforge.training.devices import keep_freed_memory
+from scriptforge.training.process_state import keep_freed_memory
 from scriptforge.workspace import Workspace
 
 ROUNDS, FEWER_ROUNDS = 9, 5
@@ -38,8 +38,8 @@ import sys, time
 from pathlib import Path
 from scriptforge import TrainOptions
 from scriptforge.dataset import Dataset
-from scriptforge.tracking.train import train
-from scriptforge.training.devices import prepare_process
+from scriptforge.training_runs.train import train
+from scriptforge.training.process_state import prepare_process
 from scriptforge.workspace import Workspace
 prepare_process()
 workspace = Workspace(Path(sys.argv[1]))

@@ -8,7 +8,7 @@ import torch
 from support.tiny import naive_nats
 
 from scriptforge.dataset import Dataset
-from scriptforge.evaluation import Extent, evaluate_ids, evaluate_split, extent, stream_figures
+from scriptforge.evaluation import Extent, evaluate_ids, evaluate_split, extent, stream_loss
 from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.models.recurrent import Recurrent
 
@@ -30,12 +30,12 @@ def text(length: int) -> np.ndarray:
     return np.random.default_rng(2).integers(0, 13, length, dtype=np.uint8)
 
 
-def test_figures_by_hand() -> None:
-    figures = Extent(characters=40, unknown=2, unknown_characters=7, alphabet=26).figures(20.0, 10)
-    assert figures.nats_per_token == 2.0
-    assert figures.perplexity == pytest.approx(7.38905609893065)
-    assert figures.nats_per_character == pytest.approx((20 + 9 * math.log(26)) / 40)
-    assert figures.bits_per_character == pytest.approx((20 + 9 * math.log(26)) / 40 / math.log(2))
+def test_metrics_by_hand() -> None:
+    loss = Extent(characters=40, unknown=2, unknown_characters=7, alphabet=26).metrics(20.0, 10)
+    assert loss.nats_per_token == 2.0
+    assert loss.perplexity == pytest.approx(7.38905609893065)
+    assert loss.nats_per_character == pytest.approx((20 + 9 * math.log(26)) / 40)
+    assert loss.bits_per_character == pytest.approx((20 + 9 * math.log(26)) / 40 / math.log(2))
 
 
 def test_an_unknown_word_costs_its_spelling() -> None:
@@ -46,22 +46,22 @@ def test_an_unknown_word_costs_its_spelling() -> None:
 
 
 def test_even_odds_are_the_logarithm_of_the_choices() -> None:
-    figures = Extent(100, 0, 0, 2).figures(100 * math.log(2), 100)
-    assert figures.perplexity == pytest.approx(2)
-    assert figures.bits_per_character == pytest.approx(1)
+    loss = Extent(100, 0, 0, 2).metrics(100 * math.log(2), 100)
+    assert loss.perplexity == pytest.approx(2)
+    assert loss.bits_per_character == pytest.approx(1)
 
 
 def test_a_hopeless_loss_is_still_valid_json() -> None:
-    document = json.dumps(asdict(KNOWN.figures(1e9, 10)))
+    document = json.dumps(asdict(KNOWN.metrics(1e9, 10)))
     assert "Infinity" not in document
 
 
 @pytest.mark.parametrize("length", [1, 2, 255, 256, 257, 700])
 def test_stream_reads_token_by_token(model: Recurrent, length: int) -> None:
     ids = text(length)
-    figures = evaluate_ids(model, ids, KNOWN, END).stream
-    assert figures.nats_per_token * length == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)
-    assert figures.nats_per_character == pytest.approx(figures.nats_per_token * length / 1000)
+    loss = evaluate_ids(model, ids, KNOWN, END).stream
+    assert loss.nats_per_token * length == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)
+    assert loss.nats_per_character == pytest.approx(loss.nats_per_token * length / 1000)
 
 
 @pytest.mark.parametrize("length", [1, 255, 256, 257, 700])
@@ -95,11 +95,11 @@ def test_more_cold_windows_than_are_read_at_once(model: Recurrent) -> None:
 def test_one_row_is_exact_and_more_begin_cold(model: Recurrent) -> None:
     ids = text(100)
     exact = evaluate_ids(model, ids, KNOWN, END).stream
-    assert stream_figures(model, ids, KNOWN, END, rows=1) == exact
+    assert stream_loss(model, ids, KNOWN, END, rows=1) == exact
     parts = np.array_split(ids, 4)
     firsts = [END, *(int(part[-1]) for part in parts)]
     nats = sum(naive_nats(model, part.tolist(), first) for part, first in zip(parts, firsts, strict=False))
-    in_rows = stream_figures(model, ids, KNOWN, END, rows=4)
+    in_rows = stream_loss(model, ids, KNOWN, END, rows=4)
     assert in_rows.nats_per_token * 100 == pytest.approx(nats, rel=1e-5)
 
 
@@ -110,8 +110,8 @@ def test_rows_need_not_fit(model: Recurrent, length: int, rows: int, of_a_row: i
         naive_nats(model, ids[begin : begin + of_a_row], ids[begin - 1] if begin else END)
         for begin in range(0, length, of_a_row)
     )
-    figures = stream_figures(model, text(length), KNOWN, END, rows=rows)
-    assert figures.nats_per_token * length == pytest.approx(nats, rel=1e-5)
+    loss = stream_loss(model, text(length), KNOWN, END, rows=rows)
+    assert loss.nats_per_token * length == pytest.approx(nats, rel=1e-5)
 
 
 def test_a_huge_vocabulary_is_read_in_short_parts() -> None:
@@ -123,8 +123,8 @@ def test_a_huge_vocabulary_is_read_in_short_parts() -> None:
     torch.manual_seed(0)
     model = Recurrent(RecurrentConfig(vocabulary_size=2**18, embedding_size=1, hidden_size=1)).eval()
     ids = np.arange(150, dtype=np.uint32)
-    figures = stream_figures(model, ids, KNOWN, END)
-    assert figures.nats_per_token * 150 == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)
+    loss = stream_loss(model, ids, KNOWN, END)
+    assert loss.nats_per_token * 150 == pytest.approx(naive_nats(model, ids.tolist(), END), rel=1e-5)
 
 
 def test_a_share_of_a_split_is_spread_over_it(model: Recurrent, tiny_dataset: Dataset) -> None:

@@ -110,5 +110,5 @@ def test_of_a_mix_each_source_has_figures_which_make_up_the_whole(tmp_path: Path
     sizes = {source: len(ids) for source, ids in dataset.ids_by_source("validation").items()}
     assert found.by_source.keys() == sizes.keys()
     whole = sum(found.by_source[source].nats_per_token * size for source, size in sizes.items())
-    assert found.figures.nats_per_token == pytest.approx(whole / sum(sizes.values()))
+    assert found.metrics.nats_per_token == pytest.approx(whole / sum(sizes.values()))
     assert found.document()["sources"].keys() == sizes.keys()

@@ -20,7 +20,7 @@ from scriptforge.generation.known_names import KnownNames
 from scriptforge.generation.marks import Marks
 from scriptforge.generation.spelling import Spelling, WholeWords
 from scriptforge.options import GenerateOptions
-from scriptforge.run.marks import MarkHabits
+from scriptforge.text_statistics.brackets import BracketStatistics
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 from scriptforge.vocabulary.lexicon import WordCount
 
@@ -156,7 +156,7 @@ def test_rules_say_of_idle_states_what_they_say_of_each(
     lexicon = words.lexicon()
     cast = resolve_cast(GenerateOptions(cast=("Jerry", "newman"), next_speaker="newman"), vocabulary)
     rules: list[Any] = [
-        Marks(MarkHabits(closed=["()", "“”"], turning=["to"]), vocabulary),
+        Marks(BracketStatistics(closed=["()", "“”"], turning=["to"]), vocabulary),
         KnownNames(["Jerry", "newman"], vocabulary),
         CastConstraint(cast, vocabulary, must_speak=True),
         WholeWords(Spelling(lexicon, vocabulary)),

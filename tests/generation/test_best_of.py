@@ -20,10 +20,10 @@ from scriptforge.generation.rng import candidate_seeds
 from scriptforge.models import LanguageModel
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
-from scriptforge.run.echoes import EchoHabits
-from scriptforge.run.marks import MarkHabits
-from scriptforge.run.records import Habits
-from scriptforge.run.turns import TurnHabits
+from scriptforge.text_statistics import TextStatistics
+from scriptforge.text_statistics.brackets import BracketStatistics
+from scriptforge.text_statistics.repetition import RepetitionStatistics
+from scriptforge.text_statistics.turns import TurnStatistics
 from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
@@ -152,15 +152,17 @@ def test_two_parts_equal_one(
 ) -> None:
     model = make(vocabulary)
     asked = replace(asked, lines=None, turns=None)
-    echoes = EchoHabits(runs=[[0.01] * 5] * 3, lines=[0.01] * 5)
-    marks = MarkHabits(closed=["()"], turning=["to"])
-    habits = Habits(TurnHabits(same_again=0.1, busiest=0.4), echoes, ("Jerry", "newman", "verse one"), marks)
-    one = Generation(model, vocabulary, replace(asked, lines=9), habits=habits)
-    first = Generation(model, vocabulary, replace(asked, lines=5), habits=habits)
+    echoes = RepetitionStatistics(runs=[[0.01] * 5] * 3, lines=[0.01] * 5)
+    marks = BracketStatistics(closed=["()"], turning=["to"])
+    statistics = TextStatistics(
+        TurnStatistics(same_again=0.1, busiest=0.4), echoes, ("Jerry", "newman", "verse one"), marks
+    )
+    one = Generation(model, vocabulary, replace(asked, lines=9), statistics=statistics)
+    first = Generation(model, vocabulary, replace(asked, lines=5), statistics=statistics)
     text = write(first)
     after = state_of(first, tmp_path / "s.safetensors")
     rest = replace(asked, prime="", seed=None, lines=4)
-    second = Generation(model, vocabulary, rest, after=after, habits=habits)
+    second = Generation(model, vocabulary, rest, after=after, statistics=statistics)
     assert text + write(second) == write(one)
     again = [
         Generation(model, vocabulary, replace(rest, seed=7, best_of=best_of), after=after).write()

@@ -16,15 +16,15 @@ from scriptforge.generation.generate import Generation
 from scriptforge.generation.recent_text import RecentText
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions
-from scriptforge.run.echoes import LENGTHS, WINDOWS, EchoHabits, measure_echoes
-from scriptforge.run.records import Habits
 from scriptforge.screenplay.script import Element
+from scriptforge.text_statistics import TextStatistics
+from scriptforge.text_statistics.repetition import LENGTHS, WINDOWS, RepetitionStatistics, measure_repetition
 from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], HeadedModel]
 
-NEVER = EchoHabits(runs=[[0.0] * 5] * 3, lines=[0.0] * 5)
-ALWAYS = EchoHabits(runs=[[1.0] * 5] * 3, lines=[1.0] * 5)
+NEVER = RepetitionStatistics(runs=[[0.0] * 5] * 3, lines=[0.0] * 5)
+ALWAYS = RepetitionStatistics(runs=[[1.0] * 5] * 3, lines=[1.0] * 5)
 OPTIONS = GenerateOptions(lines=40, count=4, seed=1, temperature=1.0, min_p=0.0)
 
 
@@ -112,22 +112,22 @@ def test_what_is_long_ago_is_no_echo(words: Vocabulary) -> None:
     assert reader.memory.matches_B.tolist() == [1]
 
 
-def test_habits_are_measured_by_how_much_was_said_before(words: Vocabulary) -> None:
+def test_statistics_are_measured_by_how_much_was_said_before(words: Vocabulary) -> None:
     text = np.array(ids_of(words, *["who are you?"] * 4000), dtype=np.uint16)
-    habits = measure_echoes(text, words)
-    assert habits
-    assert habits.runs[0][-1] == pytest.approx(
+    statistics = measure_repetition(text, words)
+    assert statistics
+    assert statistics.runs[0][-1] == pytest.approx(
         3 / 4, abs=0.01
     )  # of four tokens, the first ends no run of a line
-    assert habits.runs[2][-1] == pytest.approx(1 / 4, abs=0.01)
-    assert habits.lines[-1] == 1
+    assert statistics.runs[2][-1] == pytest.approx(1 / 4, abs=0.01)
+    assert statistics.lines[-1] == 1
     rng = np.random.default_rng(1)
     various = rng.integers(words.layout_size, words.size, 20_000).astype(np.uint16)
-    varied = measure_echoes(various, words)
+    varied = measure_repetition(various, words)
     assert varied and varied.runs[0][0] < varied.runs[0][2] < varied.runs[0][4] < 1
 
 
-def test_habits_are_those_that_reading_token_by_token_finds(words: Vocabulary) -> None:
+def test_statistics_are_those_that_reading_token_by_token_finds(words: Vocabulary) -> None:
     size, pages = 2 * WINDOWS["word"], 4
     some = [*range(words.layout_size, words.layout_size + 9), words.cue, words.says, words.heading]
     pages_BT = np.random.default_rng(4).choice(some, (pages, size))
@@ -140,15 +140,15 @@ def test_habits_are_those_that_reading_token_by_token_finds(words: Vocabulary) -
         echoes[place] += (reader.memory.matches_B >= shortest).sum()
         lines[place] += recent.has_ended_B.sum()
         line_echoes[place] += recent.is_echo_B.sum()
-    habits = measure_echoes(pages_BT.ravel().astype(np.uint16), words)
-    assert habits is not None and 0 < line_echoes.sum() < lines.sum()
-    np.testing.assert_allclose(habits.runs[0], echoes / tokens)
-    np.testing.assert_allclose(habits.lines, line_echoes / lines)
+    statistics = measure_repetition(pages_BT.ravel().astype(np.uint16), words)
+    assert statistics is not None and 0 < line_echoes.sum() < lines.sum()
+    np.testing.assert_allclose(statistics.runs[0], echoes / tokens)
+    np.testing.assert_allclose(statistics.lines, line_echoes / lines)
 
 
 @pytest.mark.parametrize("size", [0, 100, 8 * WINDOWS["word"] - 1])
-def test_of_a_short_text_no_habits_are_known(words: Vocabulary, size: int) -> None:
-    assert measure_echoes(np.zeros(size, dtype=np.uint16), words) is None
+def test_of_a_short_text_no_statistics_are_known(words: Vocabulary, size: int) -> None:
+    assert measure_repetition(np.zeros(size, dtype=np.uint16), words) is None
 
 
 def softmax(scores_1V: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -158,9 +158,9 @@ def softmax(scores_1V: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def penalise(
-    words: Vocabulary, habits: EchoHabits, said: Sequence[int], scores_1V: NDArray[np.float32]
+    words: Vocabulary, statistics: RepetitionStatistics, said: Sequence[int], scores_1V: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    echoes = new_echoes(habits, words, 1)
+    echoes = new_echoes(statistics, words, 1)
     for id_ in said:
         echoes.take([id_])
     weighed_1V = scores_1V.copy()
@@ -168,7 +168,9 @@ def penalise(
     return softmax(weighed_1V)
 
 
-def test_echoes_beyond_the_habits_are_less_likely_and_what_is_left_keeps_its_odds(words: Vocabulary) -> None:
+def test_echoes_beyond_those_of_people_are_less_likely_and_what_is_left_keeps_its_odds(
+    words: Vocabulary,
+) -> None:
     said = ids_of(words, "no, no, no, no, no, no")
     scores_1V = np.random.default_rng(2).standard_normal((1, words.size)).astype(np.float32)
     before_V, after_V = penalise(words, ALWAYS, said, scores_1V), penalise(words, NEVER, said, scores_1V)
@@ -222,24 +224,25 @@ def test_a_model_in_a_rut_repeats_itself_less(words: Vocabulary, untrained_model
         model.head.bias[words.layout_size + 2 : words.layout_size + 8] += 5.0
         model.head.bias[: words.layout_size] += 3.0
 
-    def pages(habits: EchoHabits) -> list[list[int]]:
-        texts = Generation(model, words, asked, habits=Habits(echoes=habits)).write()
+    def pages(statistics: RepetitionStatistics) -> list[list[int]]:
+        texts = Generation(model, words, asked, statistics=TextStatistics(echoes=statistics)).write()
         return [list(map(int, words.encode_elements(text.elements).ids)) for text in texts]
 
-    usual, fewer = (echo_share(pages(habits), words.layout_size, 3) for habits in (ALWAYS, NEVER))
+    usual, fewer = (echo_share(pages(statistics), words.layout_size, 3) for statistics in (ALWAYS, NEVER))
     assert fewer < 0.7 * usual
 
 
 def test_a_saved_text_goes_on_as_if_it_had_not_stopped(
     words: Vocabulary, untrained_model: Make, tmp_path: Path
 ) -> None:
-    model, habits = untrained_model(words), Habits(echoes=NEVER)
+    model, statistics = untrained_model(words), TextStatistics(echoes=NEVER)
     whole, first = (
-        Generation(model, words, replace(OPTIONS, count=1, lines=lines), habits=habits) for lines in (20, 9)
+        Generation(model, words, replace(OPTIONS, count=1, lines=lines), statistics=statistics)
+        for lines in (20, 9)
     )
     text = first.write()[0].text
     save_state(first.pause(), tmp_path / "s", weights="w", seed=1)
     state, _ = load_state(tmp_path / "s", weights="w")
     options = replace(OPTIONS, count=1, lines=11, seed=None)
-    second = Generation(model, words, options, after=state, habits=habits)
+    second = Generation(model, words, options, after=state, statistics=statistics)
     assert text + second.write()[0].text == whole.write()[0].text

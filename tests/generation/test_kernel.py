@@ -11,16 +11,16 @@ from scriptforge.generation.generate import Generation
 from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
-from scriptforge.run.echoes import EchoHabits
-from scriptforge.run.marks import MarkHabits
-from scriptforge.run.records import Habits
-from scriptforge.run.turns import TurnHabits
+from scriptforge.text_statistics import TextStatistics
+from scriptforge.text_statistics.brackets import BracketStatistics
+from scriptforge.text_statistics.repetition import RepetitionStatistics
+from scriptforge.text_statistics.turns import TurnStatistics
 from scriptforge.vocabulary import Level, Vocabulary
 
-HABITS = Habits(
-    turns=TurnHabits(same_again=0.03, busiest=0.3),
-    echoes=EchoHabits(runs=[[0.01] * 5] * 3, lines=[0.01] * 5),
-    marks=MarkHabits(closed=["()"], turning=["to"]),
+STATISTICS = TextStatistics(
+    turns=TurnStatistics(same_again=0.03, busiest=0.3),
+    echoes=RepetitionStatistics(runs=[[0.01] * 5] * 3, lines=[0.01] * 5),
+    marks=BracketStatistics(closed=["()"], turning=["to"]),
 )
 ASKED = GenerateOptions(seed=1, length=120, voice=0.5)
 WAYS = {
@@ -61,7 +61,7 @@ def test_a_seed_gives_the_same_text(
     model = told_model(vocabulary)
 
     def texts() -> list[str]:
-        return [text.text for text in Generation(model, vocabulary, asked, habits=HABITS).write()]
+        return [text.text for text in Generation(model, vocabulary, asked, statistics=STATISTICS).write()]
 
     with computing_with(None):
         expected = texts()

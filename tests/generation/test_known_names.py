@@ -9,7 +9,7 @@ import pytest
 from scriptforge.generation.generate import Generation
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
-from scriptforge.run.records import Habits
+from scriptforge.text_statistics import TextStatistics
 from scriptforge.vocabulary import Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
@@ -24,7 +24,7 @@ def speakers(
 ) -> set[str]:
     """Who speaks in texts of a model that prefers to spell names."""
     model.head.bias.data[vocabulary.cue] = 6
-    texts = Generation(model, vocabulary, options, habits=Habits(names=names)).write()
+    texts = Generation(model, vocabulary, options, statistics=TextStatistics(names=names)).write()
     return {element.speaker for text in texts for element in text.elements if element.speaker}
 
 

@@ -13,15 +13,15 @@ from scriptforge.generation.generate import Generation
 from scriptforge.generation.marks import LONGEST, Marks
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions
-from scriptforge.run.marks import MarkHabits, measure_marks
-from scriptforge.run.records import Habits
 from scriptforge.screenplay.script import Element
+from scriptforge.text_statistics import TextStatistics
+from scriptforge.text_statistics.brackets import BracketStatistics, measure_brackets
 from scriptforge.vocabulary import LEVELS, Level, Vocabulary
 
 Make = Callable[[Vocabulary], HeadedModel]
 Of = Callable[[Level], Vocabulary]
 
-ALL = MarkHabits(closed=["()", "[]", '""', "“”"], turning=["who"])
+ALL = BracketStatistics(closed=["()", "[]", '""', "“”"], turning=["who"])
 WILD = GenerateOptions(lines=12, count=3, seed=1, temperature=1, min_p=0)
 SOBER = replace(WILD, stage_directions=False)
 CLOSING = {"(": ")", "[": "]", "“": "”"}
@@ -66,12 +66,12 @@ def test_every_mark_is_closed_in_its_line(
     vocabulary = vocabulary_of(level)
     model = marking(vocabulary, untrained_model)
 
-    def unmatched(habits: Habits) -> list[str]:
-        texts = Generation(model, vocabulary, asked, habits=habits).write()
+    def unmatched(statistics: TextStatistics) -> list[str]:
+        texts = Generation(model, vocabulary, asked, statistics=statistics).write()
         return [each.text for text in texts for each in text.elements[:-1] if not is_matched(each.text)]
 
-    assert unmatched(Habits())
-    assert not unmatched(Habits(marks=ALL))
+    assert unmatched(TextStatistics())
+    assert not unmatched(TextStatistics(marks=ALL))
 
 
 def test_what_a_prime_opened_is_closed_and_what_it_closed_may_stand(
@@ -79,7 +79,9 @@ def test_what_a_prime_opened_is_closed_and_what_it_closed_may_stand(
 ) -> None:
     vocabulary = vocabulary_of("char")
     asked = replace(WILD, prime="jerry: no) hello (to", prime_open=True, lines=2)
-    texts = Generation(untrained_model(vocabulary), vocabulary, asked, habits=Habits(marks=ALL)).write()
+    texts = Generation(
+        untrained_model(vocabulary), vocabulary, asked, statistics=TextStatistics(marks=ALL)
+    ).write()
     assert all(text.elements[0].text.startswith("no) hello (to") for text in texts)
     assert all(is_matched(text.elements[0].text.removeprefix("no)")) for text in texts)
 
@@ -90,7 +92,7 @@ def test_a_limit_to_copies_is_no_dead_end(
     vocabulary = vocabulary_of("word")
     model, index = marking(vocabulary, untrained_model), Index(lines_of_script(script_elements))
     asked = replace(WILD, max_copy=1, lines=10)
-    texts = Generation(model, vocabulary, asked, index=index, habits=Habits(marks=ALL)).write()
+    texts = Generation(model, vocabulary, asked, index=index, statistics=TextStatistics(marks=ALL)).write()
     assert all(is_matched(each.text) for text in texts for each in text.elements[:-1])
 
 
@@ -138,18 +140,18 @@ def ids_of(
 
 
 @pytest.mark.parametrize("level", ["bpe", "char"])
-def test_habits_are_those_of_the_text(vocabulary_of: Of, level: Level) -> None:
+def test_statistics_are_those_of_the_text(vocabulary_of: Of, level: Level) -> None:
     vocabulary = vocabulary_of(level)
     lines = [
         ("Jerry", "(who Elaine) hello."),
         ("ELAINE", '(with Jerry) the "deal'),
         ("Jerry", "(with Jerry) no"),
     ]
-    habits = measure_marks(ids_of(vocabulary, lines * 12), vocabulary)
-    assert habits == MarkHabits(closed=["()"], turning=["who"])
-    few = measure_marks(ids_of(vocabulary, lines * 9), vocabulary)
-    assert few == MarkHabits(closed=["()"], turning=[])
+    statistics = measure_brackets(ids_of(vocabulary, lines * 12), vocabulary)
+    assert statistics == BracketStatistics(closed=["()"], turning=["who"])
+    few = measure_brackets(ids_of(vocabulary, lines * 9), vocabulary)
+    assert few == BracketStatistics(closed=["()"], turning=[])
 
 
-def test_a_plain_text_has_no_habits(plain_vocabulary: Vocabulary) -> None:
-    assert measure_marks(np.zeros(50, dtype=np.uint16), plain_vocabulary) is None
+def test_a_plain_text_has_no_statistics(plain_vocabulary: Vocabulary) -> None:
+    assert measure_brackets(np.zeros(50, dtype=np.uint16), plain_vocabulary) is None

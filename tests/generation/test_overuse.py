@@ -15,14 +15,14 @@ from scriptforge.generation.echoes import new_echoes
 from scriptforge.generation.generate import Generation
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions
-from scriptforge.run.echoes import EchoHabits
-from scriptforge.run.frequencies import TokenFrequencies, measure_frequencies
-from scriptforge.run.records import Habits
+from scriptforge.text_statistics import TextStatistics
+from scriptforge.text_statistics.repetition import RepetitionStatistics
+from scriptforge.text_statistics.token_frequencies import TokenFrequencies, measure_token_frequencies
 from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], HeadedModel]
 
-ECHOES = EchoHabits(runs=[[1.0] * 5] * 3, lines=[1.0] * 5)
+ECHOES = RepetitionStatistics(runs=[[1.0] * 5] * 3, lines=[1.0] * 5)
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +75,15 @@ def test_what_came_long_ago_is_forgiven(words: Vocabulary) -> None:
 def test_frequencies_are_those_of_text_and_only_where_there_is_enough(words: Vocabulary) -> None:
     layout, first = words.layout_size, np.uint16(words.layout_size)
     ids = np.array([0, first, first, first + 1] * 5_000, np.uint16)
-    found = measure_frequencies(ids, words)
+    found = measure_token_frequencies(ids, words)
     assert found == TokenFrequencies(ids=[layout, layout + 1], shares=[0.666667, 0.333333])
     assert found.shares_of(words).sum() == pytest.approx(1)
-    assert measure_frequencies(ids[:4_000], words) is None
+    assert measure_token_frequencies(ids[:4_000], words) is None
 
 
 def test_letters_are_nobodys_habit(vocabulary_of: Callable[[Level], Vocabulary]) -> None:
     letters = vocabulary_of("char")
-    assert measure_frequencies(np.full(20_000, letters.layout_size, np.uint16), letters) is None
+    assert measure_token_frequencies(np.full(20_000, letters.layout_size, np.uint16), letters) is None
 
 
 def test_frequencies_that_contradict_each_other_are_refused() -> None:
@@ -96,21 +96,21 @@ def test_a_model_in_a_rut_has_more_words(words: Vocabulary, untrained_model: Mak
     with torch.no_grad():
         model.head.bias[words.layout_size + 2 : words.layout_size + 6] += 4.0
     options = GenerateOptions(length=300, seed=1, temperature=1.0, min_p=0.0)
-    strict = Habits(echoes=ECHOES, frequencies=TokenFrequencies(ids=[], shares=[]))
+    strict = TextStatistics(echoes=ECHOES, frequencies=TokenFrequencies(ids=[], shares=[]))
 
-    def write(habits: Habits, count: int = 1) -> list[str]:
+    def write(statistics: TextStatistics, count: int = 1) -> list[str]:
         asked = replace(options, count=count)
-        return [text.text for text in Generation(model, words, asked, habits=habits).write()]
+        return [text.text for text in Generation(model, words, asked, statistics=statistics).write()]
 
-    usual, varied = write(Habits(echoes=ECHOES)), write(strict)
+    usual, varied = write(TextStatistics(echoes=ECHOES)), write(strict)
     assert len(set(varied[0].split())) > 1.3 * len(set(usual[0].split()))
     assert write(strict, 3)[0] == varied[0]
 
     lines = replace(options, length=None, lines=12)
-    first = Generation(model, words, replace(lines, lines=5), habits=strict)
+    first = Generation(model, words, replace(lines, lines=5), statistics=strict)
     begun = first.write()[0].text
     save_state(first.pause(), tmp_path / "s", weights="w", seed=1)
     state, _ = load_state(tmp_path / "s", weights="w")
     rest = replace(lines, lines=7, seed=None)
-    whole = Generation(model, words, lines, habits=strict).write()[0].text
-    assert begun + Generation(model, words, rest, after=state, habits=strict).write()[0].text == whole
+    whole = Generation(model, words, lines, statistics=strict).write()[0].text
+    assert begun + Generation(model, words, rest, after=state, statistics=strict).write()[0].text == whole

@@ -19,14 +19,14 @@ from scriptforge.generation.voice import strengthened
 from scriptforge.kernel import Kernel
 from scriptforge.kernel.scores import KernelGuidance
 from scriptforge.options import GenerateOptions
-from scriptforge.run.echoes import WINDOWS, EchoHabits
-from scriptforge.run.frequencies import TokenFrequencies
-from scriptforge.run.turns import TurnHabits
+from scriptforge.text_statistics.repetition import WINDOWS, RepetitionStatistics
+from scriptforge.text_statistics.token_frequencies import TokenFrequencies
+from scriptforge.text_statistics.turns import TurnStatistics
 from scriptforge.vocabulary import Vocabulary
 
 LAYOUT = 6
 VOCABULARY_SIZES = (7, 40, 300, 2500)
-HABITS = EchoHabits(runs=[[0.01] * 5] * 3, lines=[0.01] * 5)
+STATISTICS = RepetitionStatistics(runs=[[0.01] * 5] * 3, lines=[0.01] * 5)
 
 
 @st.composite
@@ -157,7 +157,7 @@ def test_cues_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     ids_TB = np.random.default_rng(4).integers(words.layout_size - 3, words.layout_size + 2, (200, 3))
 
     def work() -> NDArray[np.float32]:
-        decoder = TurnTaking(Scripted(words.size), TurnHabits(same_again=0.02, busiest=0.3), words, 3)
+        decoder = TurnTaking(Scripted(words.size), TurnStatistics(same_again=0.02, busiest=0.3), words, 3)
         return np.stack([decoder.read(ids_B[:, None]) for ids_B in ids_TB])
 
     expected = in_turn(None, work)
@@ -171,7 +171,7 @@ def test_overused_words_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     ids_TB = first + generator.zipf(1.5, (400, 3)) % (words.size - first)
     ids_TB[generator.random(ids_TB.shape) < 0.1] = words.heading
     ids_TB[generator.random(ids_TB.shape) < 0.1] = -1
-    free = EchoHabits(runs=[[1.0] * 5] * 3, lines=[1.0] * 5)
+    free = RepetitionStatistics(runs=[[1.0] * 5] * 3, lines=[1.0] * 5)
     logits_BV = generator.normal(size=(3, words.size)).astype(np.float32)
     logits_BV[1, first + 1] = -np.inf
     text_logsumexp_B1 = np.log(np.exp(logits_BV[:, first:]).sum(-1, keepdims=True))
@@ -204,7 +204,7 @@ def test_echoes_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     text_logsumexp_B1 = np.log(np.exp(logits_BV[:, words.layout_size :]).sum(-1, keepdims=True))
 
     def work() -> NDArray[np.float32]:
-        memory, weighed = new_echoes(HABITS, words, 3), []
+        memory, weighed = new_echoes(STATISTICS, words, 3), []
         for step, ids in enumerate(ids_TB.tolist()):
             memory.take(ids)
             if step % 50 == 0:
@@ -229,7 +229,7 @@ def test_what_lies_beyond_the_window_is_no_echo_for_a_text_that_waited(words: Vo
     text_logsumexp_B1 = np.log(np.full((1, 1), words.size - first))
 
     def work() -> NDArray[np.float32]:
-        memory, weighed_BV = new_echoes(HABITS, words, 1), scores_BV.copy()
+        memory, weighed_BV = new_echoes(STATISTICS, words, 1), scores_BV.copy()
         for step in range(WINDOWS["word"] + 9):
             memory.take([first + step % 4])
         memory.take([-1])
@@ -251,7 +251,7 @@ def test_a_text_that_waits_while_memory_moves_remembers_as_much(words: Vocabular
     text_logsumexp_B1 = np.log(np.full((2, 1), words.size - first))
 
     def work(waits: int) -> NDArray[np.float32]:
-        memory, weighed_BV = new_echoes(HABITS, words, 2), scores_BV.copy()
+        memory, weighed_BV = new_echoes(STATISTICS, words, 2), scores_BV.copy()
         for id_ in said:
             memory.take([id_, id_])
         for step in range(waits):

@@ -43,7 +43,7 @@ from scriptforge.run.history import Validation
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element, Script, normalise, strip_lines
 from scriptforge.serve.files import ExportRequest, write_file
-from scriptforge.tracking.curves import draw_curves
+from scriptforge.training_runs.curves import draw_curves
 from scriptforge.workspace import RunFolder
 
 _HELD = "A toll bridge."

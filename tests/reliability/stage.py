@@ -27,7 +27,7 @@ _PATIENCE = 300.0
 _IMPORTED = (
     *prefork.LIBRARIES, "accelerate", "safetensors.torch", "tokenizers", "huggingface_hub", "sqlalchemy",
     "optuna.storages", "optuna.samplers", "scriptforge.cli.app", "scriptforge.cli.train",
-    "scriptforge.corpus.prepare", "scriptforge.hub.push", "scriptforge.tracking.train",
+    "scriptforge.corpus.prepare", "scriptforge.hub.push", "scriptforge.training_runs.train",
     "scriptforge.tuning.search", "scriptforge.generation.generate", "scriptforge.serve.drafts",
 )  # fmt: skip
 _SMALL = (

@@ -30,7 +30,7 @@ LIBRARIES = (
     "rich.progress",
     "scriptforge.evaluation.report",
     "scriptforge.corpus.prepare",
-    "scriptforge.tracking.train",
+    "scriptforge.training_runs.train",
     "scriptforge.cli.app",
 )
 _LONGEST_REQUEST = 1 << 20  # bytes

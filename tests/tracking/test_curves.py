@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scriptforge.characters import shown
 from scriptforge.run.history import Validation, read_history
-from scriptforge.tracking.curves import draw_curves
+from scriptforge.training_runs.curves import draw_curves
 from scriptforge.workspace import RunFolder
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -2,8 +2,8 @@ from collections.abc import Generator
 
 import pytest
 
-from scriptforge.tracking.trackers import recorded
 from scriptforge.training.events import Interrupted, Notice, TrainingEvent
+from scriptforge.training_runs.trackers import recorded
 
 
 class Notebook:

@@ -11,9 +11,9 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.options import TrainOptions
 from scriptforge.run.records import RunDescription
-from scriptforge.tracking.train import choose_settings, train
 from scriptforge.training.base_model import NOTE, base_model_for
 from scriptforge.training.events import Finished, Notice
+from scriptforge.training_runs.train import choose_settings, train
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.vocabulary.borrowed import BASE_MODEL
 from scriptforge.workspace import Workspace

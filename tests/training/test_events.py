@@ -1,6 +1,6 @@
 import pytest
 
-from scriptforge.training.events import diagnose
+from scriptforge.training.diagnosis import diagnose
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from support.process_state import changed_by
 from support.tiny import finish, small
 
 from scriptforge.dataset import Dataset
-from scriptforge.training.devices import with_own_state
+from scriptforge.training.process_state import with_own_state
 from scriptforge.training.trainer import start
 from scriptforge.workspace import RunFolder
 
@@ -25,7 +25,7 @@ from scriptforge.dataset import Dataset
 from support.generation import generate
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
-from scriptforge.tracking.curves import draw_curves
+from scriptforge.training_runs.curves import draw_curves
 from scriptforge.run.history import read_history
 from scriptforge.training.trainer import start
 from scriptforge.workspace import DatasetFolder, RunFolder

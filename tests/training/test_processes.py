@@ -28,7 +28,7 @@ def launch(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 def test_all_processes_go_by_what_the_first_one_measured(tmp_path: Path) -> None:
     measuring = tmp_path / "measuring.py"
     measuring.write_text(
-        "import os\nfrom scriptforge.training.devices import broadcast_from_first\n"
+        "import os\nfrom scriptforge.training.processes import broadcast_from_first\n"
         "told = broadcast_from_first((3.0 + int(os.environ['RANK']), 10**12 + 1, None, 'fp32'), 'cpu')\n"
         "import json\nopen(os.environ['RANK'], 'w').write(json.dumps(told))\n"
         "import torch.distributed\ntorch.distributed.destroy_process_group()\n"

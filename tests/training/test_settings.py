@@ -14,10 +14,10 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
 from scriptforge.options import DEFAULT_MINUTES, Preset, TrainOptions
 from scriptforge.run.records import RunDescription
-from scriptforge.tracking.train import choose_settings, train
 from scriptforge.training.events import Notice
 from scriptforge.training.machine import MUCH_LOAD, Machine, can_train
 from scriptforge.training.settings import suggest_settings
+from scriptforge.training_runs.train import choose_settings, train
 from scriptforge.workspace import Workspace
 
 MACHINE = Machine("cpu", "fp32", 1e11)

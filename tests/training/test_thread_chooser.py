@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scriptforge.training.thread_chooser import ThreadChooser, typical
+from scriptforge.training.thread_chooser import ThreadChooser, trimmed_mean
 
 TWO_CORES = (1, 2)
 MANY_CORES = (1, 2, 4, 6)
@@ -147,5 +147,5 @@ def test_before_other_work_than_steps_a_trial_is_broken_off_and_made_up_for() ->
 
 
 def test_what_a_step_takes_counts_neither_the_odd_one_nor_hides_a_load_that_comes_and_goes() -> None:
-    assert typical([1, 1, 1, 1, 100]) == 1
-    assert typical([1] * 6 + [10] * 4) == pytest.approx(4)
+    assert trimmed_mean([1, 1, 1, 1, 100]) == 1
+    assert trimmed_mean([1] * 6 + [10] * 4) == pytest.approx(4)

@@ -15,12 +15,12 @@ from support.tiny import finish, small
 from scriptforge.dataset import Dataset
 from scriptforge.options import TrainOptions
 from scriptforge.run.records import RunDescription
-from scriptforge.tracking.train import train
 from scriptforge.training.checkpoint import newest_checkpoint
 from scriptforge.training.events import Notice, Started, StepsDone
 from scriptforge.training.machine import fastest
-from scriptforge.training.threads import possible
+from scriptforge.training.threads import candidate_thread_counts
 from scriptforge.training.trainer import resume, start
+from scriptforge.training_runs.train import train
 from scriptforge.workspace import RunFolder, Workspace
 
 
@@ -58,24 +58,24 @@ class TestPossible:
     ) -> None:
         monkeypatch.setattr("scriptforge.training.threads.usable_cores", lambda: cores)
         torch.set_num_threads(own)
-        assert possible() == expected
+        assert candidate_thread_counts() == expected
 
     @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
     def test_the_environment_fixes_what_torch_has(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         torch.set_num_threads(2)
         monkeypatch.setenv(name, "2")
-        assert possible() == (2,)
+        assert candidate_thread_counts() == (2,)
 
     def test_what_was_asked_for_is_stronger_than_the_environment(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("OMP_NUM_THREADS", "2")
-        assert possible(3) == (3,)
+        assert candidate_thread_counts(3) == (3,)
 
     def test_processes_that_train_together_keep_theirs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         torch.set_num_threads(2)
         monkeypatch.setenv("WORLD_SIZE", "2")
-        assert possible() == (2,)
+        assert candidate_thread_counts() == (2,)
 
 
 SMALL = {"hidden_size": 16, "embedding_size": 8, "batch_size": 4, "sequence_length": 16, "validations": 2}

@@ -19,8 +19,8 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError, UsageError
 from scriptforge.options import TrainOptions
 from scriptforge.run.run import Run
-from scriptforge.tracking.train import choose_settings
 from scriptforge.training.base_model import base_model_for
+from scriptforge.training_runs.train import choose_settings
 from scriptforge.tuning.results import (
     TrialEnded,
     TrialPrepared,

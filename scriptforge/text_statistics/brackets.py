@@ -20,14 +20,14 @@ _TOKENS = 400_000
 _USUAL, _HARDLY_EVER, _FEWEST = 0.9, 0.03, 10
 """Least share of lines that close a pair; greatest share of asides to oneself; least number of asides."""
 
-_MAX_WORDS, _LONGEST = 16, 24  # limits of `MarkHabits.turning`: number of words, characters of a word
+_MAX_WORDS, _LONGEST = 16, 24  # limits of `BracketStatistics.turning`: number of words, characters of a word
 _ASIDE = re.compile(r"\( ?([^\W\d_]+) ([^()]*)\)")
 
 _Pair = Annotated[str, Field(min_length=2, max_length=2)]
 _Word = Annotated[str, Field(min_length=1, max_length=_LONGEST)]
 
 
-class MarkHabits(ClosedModel):
+class BracketStatistics(ClosedModel):
     """How brackets and quotes are used in the training text.
 
     Attributes:
@@ -40,7 +40,7 @@ class MarkHabits(ClosedModel):
     turning: Annotated[list[_Word], Field(max_length=_MAX_WORDS)]
 
 
-def measure_marks(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> MarkHabits | None:
+def measure_brackets(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> BracketStatistics | None:
     """Measure the use of brackets and quotes in a text; None for plain text, whose lines have no speakers.
 
     Args:
@@ -69,7 +69,7 @@ def measure_marks(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> M
         for word, count in turned.most_common(_MAX_WORDS)
         if count >= _FEWEST and own[word] <= _HARDLY_EVER * count and len(word) <= _LONGEST
     ]
-    return MarkHabits(closed=[pair for pair in PAIRS if _is_closed(pair, texts)], turning=turning)
+    return BracketStatistics(closed=[pair for pair in PAIRS if _is_closed(pair, texts)], turning=turning)
 
 
 def _is_closed(pair: str, texts: list[str]) -> bool:

@@ -17,22 +17,19 @@ from scriptforge.net.client import ProgressCallback, no_progress
 from scriptforge.options import DEFAULT_MINUTES, TrainOptions
 from scriptforge.run.records import RunDescription
 from scriptforge.run.run import Run
-from scriptforge.tracking.trackers import recorded, recorders_of
 from scriptforge.training import trainer
 from scriptforge.training.base_model import FROM_SCRATCH, NOTE, base_model_for
-from scriptforge.training.devices import (
-    ProcessState,
-    choose_device,
-    is_first_process,
-    translate_lost_processes,
-)
+from scriptforge.training.devices import choose_device
 from scriptforge.training.events import Notice, TrainingEvent
 from scriptforge.training.machine import MUCH_LOAD, Machine, check_precision, machine_for
+from scriptforge.training.process_state import ProcessState
+from scriptforge.training.processes import is_first_process, translate_lost_processes
 from scriptforge.training.run_files import find_resumable
 from scriptforge.training.settings import suggest_settings
 from scriptforge.training.state import StartContext
-from scriptforge.training.threads import possible
+from scriptforge.training.threads import candidate_thread_counts
 from scriptforge.training.transfer import transferred_settings
+from scriptforge.training_runs.trackers import recorded, recorders_of
 from scriptforge.workspace import Workspace
 
 _WHY_SO_OFTEN = "even if time is left: more would memorise it. --set max_epochs=N changes that."
@@ -245,7 +242,7 @@ def _open_init_from(
 
 def _notes_on_threads(settings: Settings, device: DeviceType) -> list[str]:
     """Return a note if the number of epochs is fixed, but not that of threads."""
-    numbers = possible(settings.threads)
+    numbers = candidate_thread_counts(settings.threads)
     depends = settings.epochs is not None and device == "cpu" and len(numbers) > 1
     return [_THREADS.format(numbers[-1])] if depends else []
 

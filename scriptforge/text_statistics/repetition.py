@@ -42,7 +42,7 @@ _MIN_PAGES, _MAX_PAGES = 4, 32
 _Shares = Annotated[list[Share], Field(min_length=_PLACES, max_length=_PLACES)]
 
 
-class EchoHabits(ClosedModel):
+class RepetitionStatistics(ClosedModel):
     """How often people repeat what was said before.
 
     Attributes:
@@ -59,7 +59,9 @@ def place_bounds(level: Level) -> tuple[int, ...]:
     return tuple(WINDOWS[level] >> shift for shift in (6, 4, 2, 0))
 
 
-def measure_echoes(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> EchoHabits | None:
+def measure_repetition(
+    ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary
+) -> RepetitionStatistics | None:
     """Measure how often echoes occur in a text; None if the text is too short.
 
     Args:
@@ -75,7 +77,7 @@ def measure_echoes(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> 
     tokens_P = np.maximum(pages.count(pages.is_text_BT), 1)
     runs_OP = [pages.echoes(length) / tokens_P for length in LENGTHS[vocabulary.level]]
     lines_P, line_echoes_P = pages.lines()
-    return EchoHabits(
+    return RepetitionStatistics(
         runs=[each_P.tolist() for each_P in runs_OP], lines=(line_echoes_P / np.maximum(lines_P, 1)).tolist()
     )
 

@@ -46,7 +46,9 @@ class TokenFrequencies(ClosedModel):
         return shares_V
 
 
-def measure_frequencies(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> TokenFrequencies | None:
+def measure_token_frequencies(
+    ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary
+) -> TokenFrequencies | None:
     """Measure the token frequencies of a text; None at the char level or if the text is too short.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from scriptforge.run.echoes import since_the_last
+from scriptforge.text_statistics.repetition import since_the_last
 from scriptforge.validation import ClosedModel, Share
 from scriptforge.vocabulary import Vocabulary
 
@@ -20,7 +20,7 @@ PLACE_BOUNDS = (2, 6, 15, WINDOW)
 _PLACES = len(PLACE_BOUNDS) + 1
 
 
-class TurnHabits(ClosedModel):
+class TurnStatistics(ClosedModel):
     """How turns are taken in the training text.
 
     Attributes:
@@ -38,7 +38,7 @@ class TurnHabits(ClosedModel):
     companions: list[list[Annotated[int, Field(ge=0)]]] | None = None
 
 
-def measure_turns(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> TurnHabits | None:
+def measure_turns(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> TurnStatistics | None:
     """Measure the turn-taking in a text; None if it has too little dialogue, or no speaker has a cue.
 
     Args:
@@ -58,7 +58,7 @@ def measure_turns(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> T
         return None
     again = (openings[1:] == openings[:-1])[follows]
     busiest = [max(Counter(window[window >= first].tolist()).values(), default=0) for window in windows]
-    return TurnHabits(
+    return TurnStatistics(
         same_again=float(again.mean()),
         busiest=float(np.mean(busiest)) / WINDOW,
         newcomers=_newcomers(cues, cues >= first),
@@ -67,7 +67,7 @@ def measure_turns(ids: NDArray[np.unsignedinteger], vocabulary: Vocabulary) -> T
 
 
 def _newcomers(cues_N: NDArray[np.int64], has_token_N: NDArray[np.bool_]) -> list[float] | None:
-    """Return `TurnHabits.newcomers`, measured on pages of two windows; None if there is no whole page."""
+    """Return `TurnStatistics.newcomers`, measured on pages of two windows; None if there is no whole page."""
     size = 2 * WINDOW
     count = len(cues_N) // size * size
     if not count:
@@ -84,7 +84,7 @@ def _newcomers(cues_N: NDArray[np.int64], has_token_N: NDArray[np.bool_]) -> lis
 def _companions(
     openings_N: NDArray[np.int64], is_cue_N: NDArray[np.bool_], vocabulary: Vocabulary
 ) -> list[list[int]]:
-    """Return `TurnHabits.companions`.
+    """Return `TurnStatistics.companions`.
 
     Args:
         openings_N: the tokens that open elements.

@@ -20,9 +20,9 @@ from typing import Any, Protocol
 
 from scriptforge.errors import UsageError
 from scriptforge.options import Tracker
-from scriptforge.tracking.curves import Curves
 from scriptforge.training.events import Notice, Started, StepsDone, TrainingEvent, Validated
 from scriptforge.training.schedule import share_of_peak
+from scriptforge.training_runs.curves import Curves
 from scriptforge.workspace import RunFolder
 
 
