@@ -19,7 +19,7 @@ def require_libraries() -> None:
         )
 
 
-def find_writer(workspace: Workspace, run: str | None) -> RunFolder:
+def find_run(workspace: Workspace, run: str | None) -> RunFolder:
     """Return the named run, or the latest one that has weights.
 
     Raises:

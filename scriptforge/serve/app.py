@@ -23,10 +23,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scriptforge.errors import ScriptforgeError, UsageError
-from scriptforge.serve.answers import PAGE, JsonLinesResponse, PageFiles, as_lines, attachment, error_response
 from scriptforge.serve.changes import Change
+from scriptforge.serve.copies import CopiesRequest, copied_spans
 from scriptforge.serve.drafts import DiskFull, DraftMissing, RevisionConflict
-from scriptforge.serve.elements import CLOSED, LONGEST_TITLE, MAX_ELEMENTS, Name, PageElement, Settings
+from scriptforge.serve.elements import (
+    CLOSED,
+    MAX_ELEMENTS,
+    MAX_TITLE_LENGTH,
+    DraftSettings,
+    Name,
+    PageElement,
+)
 from scriptforge.serve.engine import Busy, Job
 from scriptforge.serve.files import (
     ExportRequest,
@@ -37,9 +44,16 @@ from scriptforge.serve.files import (
     write_file,
 )
 from scriptforge.serve.guard import LIMITS, busy_response
-from scriptforge.serve.marks import MarksRequest, mark
 from scriptforge.serve.prompt import MAX_LINES_READ, SuggestionRequest
-from scriptforge.serve.room import Listener, Room
+from scriptforge.serve.responses import (
+    PAGE,
+    JsonLinesResponse,
+    PageFiles,
+    as_json_lines,
+    attachment,
+    error_response,
+)
+from scriptforge.serve.room import Room, Subscription
 from scriptforge.validation import first_problem
 
 HEARTBEAT_SECONDS = 15.0
@@ -60,7 +74,7 @@ class NewDraft(BaseModel):
 
     model_config = CLOSED
 
-    title: str = Field(max_length=LONGEST_TITLE)
+    title: str = Field(max_length=MAX_TITLE_LENGTH)
     run: Name = ""
     elements: list[PageElement] = Field(default=[], max_length=MAX_ELEMENTS)
 
@@ -76,9 +90,9 @@ class DraftFields(BaseModel):
 
     model_config = CLOSED
 
-    title: str = Field("", max_length=LONGEST_TITLE)
+    title: str = Field("", max_length=MAX_TITLE_LENGTH)
     run: Name = ""
-    settings: Settings = {}
+    settings: DraftSettings = {}
 
 
 class Login(BaseModel):
@@ -100,8 +114,8 @@ class Endpoint:
     Attributes:
         method: HTTP method.
         path: path below `/api`.
-        does: what it does, as a sentence.
-        answers: what it returns, as a sentence.
+        summary: what it does, as a sentence.
+        response: what it returns, as a sentence.
         handler: the function that handles its requests.
         body: model of the request body; None if there is no body, or if it is a file.
         is_for_writers: whether it is missing in a room for visitors.
@@ -109,8 +123,8 @@ class Endpoint:
 
     method: str
     path: str
-    does: str
-    answers: str
+    summary: str
+    response: str
     handler: Callable[[Room, Request], Awaitable[Response]]
     body: type[BaseModel] | None = None
     is_for_writers: bool = False
@@ -121,7 +135,7 @@ async def _about(room: Room, request: Request) -> Response:
 
 
 def _describe(room: Room) -> dict[str, Any]:
-    runs = room.runs.about()
+    runs = room.runs.summaries()
     return {
         "version": version("scriptforge-lm"),
         "mode": "writer" if room.drafts else "visitor",
@@ -135,7 +149,7 @@ def _describe(room: Room) -> dict[str, Any]:
 
 
 async def _login(room: Room, request: Request) -> Response:
-    given = await _body(request, Login)
+    given = await _parse_body(request, Login)
     client = request.client.host if request.client else ""
     if (refusal := room.logins.refusal(client)) is not None:
         return refusal
@@ -151,8 +165,8 @@ async def _list(room: Room, request: Request) -> Response:
 
 
 async def _create(room: Room, request: Request) -> Response:
-    asked = await _body(request, NewDraft)
-    draft = await run_in_threadpool(room.stored_drafts.create, asked.title, asked.run, asked.elements)
+    body = await _parse_body(request, NewDraft)
+    draft = await run_in_threadpool(room.stored_drafts.create, body.title, body.run, body.elements)
     return JSONResponse(draft, 201)
 
 
@@ -161,88 +175,92 @@ async def _read(room: Room, request: Request) -> Response:
 
 
 async def _update(room: Room, request: Request) -> Response:
-    id_, asked = request.path_params["id"], await _body(request, DraftFields)
-    fields = asked.model_dump(exclude_unset=True)
+    id_, body = request.path_params["id"], await _parse_body(request, DraftFields)
+    fields = body.model_dump(exclude_unset=True)
     if len(json.dumps(fields.get("settings", {}))) > _MAX_SETTINGS:
         raise UsageError("The settings of a draft are too large.", "Keep less there.")
     after = await run_in_threadpool(partial(room.stored_drafts.update, id_, **fields))
-    room.tell(id_, {name: after[name] for name in fields})
+    room.publish(id_, {name: after[name] for name in fields})
     return JSONResponse(after)
 
 
 async def _delete(room: Room, request: Request) -> Response:
     id_ = request.path_params["id"]
     await run_in_threadpool(room.stored_drafts.remove, id_)
-    room.tell(id_, {"removed": True})
+    room.publish(id_, {"removed": True})
     return JSONResponse({})
 
 
 async def _change(room: Room, request: Request) -> Response:
-    id_, change = request.path_params["id"], await _body(request, Change)
+    id_, change = request.path_params["id"], await _parse_body(request, Change)
     revision, news = await run_in_threadpool(room.stored_drafts.change, id_, change)
     if news is not None:
-        room.tell(id_, news)
+        room.publish(id_, news)
     return JSONResponse({"revision": revision})
 
 
 async def _changes(room: Room, request: Request) -> Response:
-    id_, after = request.path_params["id"], _number(request.query_params.get("after", "0"))
-    listener = room.listen(id_)
+    id_, after = request.path_params["id"], _parse_revision(request.query_params.get("after", "0"))
+    subscription = room.subscribe(id_)
     try:
         revision, missed = await run_in_threadpool(room.stored_drafts.changes, id_, after)
     except BaseException:
-        room.leave(id_, listener)
+        room.unsubscribe(id_, subscription)
         raise
     first = [{"reload": True, "revision": revision}] if missed is None else missed
-    return JsonLinesResponse(_followed(listener, first, revision), partial(room.leave, id_, listener))
+    return JsonLinesResponse(
+        _stream_changes(subscription, first, revision), partial(room.unsubscribe, id_, subscription)
+    )
 
 
-async def _followed(listener: Listener, first: Sequence[dict[str, Any]], seen: int) -> AsyncIterator[bytes]:
+async def _stream_changes(
+    subscription: Subscription, first: Sequence[dict[str, Any]], seen: int
+) -> AsyncIterator[bytes]:
     """Yield changes as lines of JSON, missed ones first, and empty lines as heartbeats."""
-    yield as_lines(first) or b"\n"
+    yield as_json_lines(first) or b"\n"
     while True:
         try:
             async with asyncio.timeout(HEARTBEAT_SECONDS):
-                news = await listener.get()
+                news = await subscription.get()
         except TimeoutError:
             yield b"\n"
             continue
         if news is None:
             return
         if news.get("revision", seen + 1) > seen:
-            yield as_lines([news])
+            yield as_json_lines([news])
         if news.get("removed") or news.get("reload"):
             return
 
 
 async def _suggest(room: Room, request: Request) -> Response:
-    job = await room.engine.begin(await _body(request, SuggestionRequest))
-    return JsonLinesResponse(_written(job), job.cancel)
+    job = await room.engine.submit(await _parse_body(request, SuggestionRequest))
+    return JsonLinesResponse(_stream_events(job), job.cancel)
 
 
-async def _written(job: Job) -> AsyncIterator[bytes]:
+async def _stream_events(job: Job) -> AsyncIterator[bytes]:
     try:
         async for news in job.events():
-            yield as_lines(news)
+            yield as_json_lines(news)
     except ScriptforgeError as failure:
-        yield as_lines([{"error": failure.message, "remedy": failure.hint}])
+        yield as_json_lines([{"error": failure.message, "remedy": failure.hint}])
 
 
-async def _mark(room: Room, request: Request) -> Response:
-    asked = await _body(request, MarksRequest)
-    is_ready, text = await run_in_threadpool(room.texts.get, asked.run)
+async def _find_copies(room: Room, request: Request) -> Response:
+    body = await _parse_body(request, CopiesRequest)
+    is_ready, text = await run_in_threadpool(room.texts.get, body.run)
     if not is_ready:
         return JSONResponse({"ready": False, "lines": []}, 202)
-    lines = [] if text is None else await run_in_threadpool(mark, asked.lines, text)
+    lines = [] if text is None else await run_in_threadpool(copied_spans, body.lines, text)
     return JSONResponse({"ready": True, "known": text is not None, "lines": lines})
 
 
 async def _import(room: Room, request: Request) -> Response:
     name = request.query_params.get("name", "")[:400]
-    with room.importing(), TemporaryDirectory(prefix="scriptforge-") as folder:
+    with room.import_slot(), TemporaryDirectory(prefix="scriptforge-") as folder:
         path = Path(folder) / stored_name(name)
         await _store_body(request, path)
-        async with room.reading:
+        async with room.file_slots:
             return JSONResponse(await run_in_threadpool(read_file, path, name))
 
 
@@ -260,10 +278,10 @@ async def _store_body(request: Request, path: Path) -> None:
 
 
 async def _export(room: Room, request: Request) -> Response:
-    asked = await _body(request, ExportRequest)
+    body = await _parse_body(request, ExportRequest)
     format = request.query_params.get("format", "")
-    async with room.reading:
-        content, media, name = await run_in_threadpool(write_file, asked, format)
+    async with room.file_slots:
+        content, media, name = await run_in_threadpool(write_file, body, format)
     return Response(content, media_type=media, headers=attachment(name))
 
 
@@ -316,8 +334,8 @@ ENDPOINTS = (
         "/marks",
         "Find words that stand in the training text in a row of six or more.",
         "The marks of each line, in UTF-16 code units; 202 while the training text is still being indexed.",
-        _mark,
-        MarksRequest,
+        _find_copies,
+        CopiesRequest,
     ),
     Endpoint(
         "POST",
@@ -343,16 +361,16 @@ def build_app(room: Room) -> Starlette:
     page = PageFiles(PAGE)
     endpoints = [each for each in ENDPOINTS if room.drafts or not each.is_for_writers]
     routes = [
-        Route(f"/api{each.path}", partial(_answer, each.handler, room), methods=[each.method])
+        Route(f"/api{each.path}", partial(_respond, each.handler, room), methods=[each.method])
         for each in endpoints
     ]
     return Starlette(
-        routes=[*routes, Route("/{name:path}", page.answer, methods=["GET"])],
-        exception_handlers={HTTPException: _http_problem, 500: _unexpected},
+        routes=[*routes, Route("/{name:path}", page.respond, methods=["GET"])],
+        exception_handlers={HTTPException: _http_error, 500: _unexpected_error},
     )
 
 
-async def _answer(
+async def _respond(
     handler: Callable[[Room, Request], Awaitable[Response]], room: Room, request: Request
 ) -> Response:
     """Return the response of a handler, or the error response if it fails."""
@@ -373,8 +391,8 @@ async def _answer(
             },
             409,
         )
-    except Busy as waits:
-        return busy_response(waits.seconds, waits.why)
+    except Busy as busy:
+        return busy_response(busy.retry_after, busy.reason)
     except DraftMissing as missing:
         return error_response(404, missing.message, missing.hint)
     except DiskFull as full:
@@ -383,22 +401,24 @@ async def _answer(
         return error_response(422, failure.message, failure.hint)
 
 
-async def _http_problem(request: Request, failure: Exception) -> Response:
+async def _http_error(request: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
-    answer = error_response(failure.status_code, f"{failure.detail}.", "Look into the reference of the API.")
-    answer.headers.update(failure.headers or {})
-    return answer
+    response = error_response(
+        failure.status_code, f"{failure.detail}.", "Look into the reference of the API."
+    )
+    response.headers.update(failure.headers or {})
+    return response
 
 
-async def _unexpected(request: Request, failure: Exception) -> Response:
+async def _unexpected_error(request: Request, failure: Exception) -> Response:
     return error_response(500, "Something went wrong in the room.", "Look at the terminal that it runs in.")
 
 
-async def _body(request: Request, model: type[ModelT]) -> ModelT:
+async def _parse_body(request: Request, model: type[ModelT]) -> ModelT:
     return model.model_validate_json(await request.body())
 
 
-def _number(text: str) -> int:
+def _parse_revision(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 16):
         raise UsageError("`after` must be the number of a revision.", "Send the revision that the page has.")
     return int(text)

@@ -20,7 +20,7 @@ import numpy as np
 
 from scriptforge.inference import Ids, InferenceModel, Numbers, State
 
-_BLOCKS = (16, 8, 4, 2)
+_BLOCK_SIZES = (16, 8, 4, 2)
 _TRIALS = 12
 _STEPS_BEFORE_TRIALS = 3
 
@@ -176,20 +176,22 @@ def batch_invariant_size(model: InferenceModel) -> int:
     """
     size = model.config.vocabulary_size
     model.features(np.arange(size)[None], model.initial_state(1))
-    draw = np.random.RandomState(0)
-    count = 3 * max(_BLOCKS)
-    ids_RT = draw.randint(0, size, (count, _STEPS_BEFORE_TRIALS))
+    rng = np.random.RandomState(0)
+    count = 3 * max(_BLOCK_SIZES)
+    ids_RT = rng.randint(0, size, (count, _STEPS_BEFORE_TRIALS))
     _, state = model.features(ids_RT, model.initial_state(count))
-    next_R1 = draw.randint(0, size, (count, 1))
-    for block in _BLOCKS:
+    next_R1 = rng.randint(0, size, (count, 1))
+    for block in _BLOCK_SIZES:
         seen: dict[int, bytes] = {}
-        places = [draw.permutation(count)[:block] for _ in range(_TRIALS)]
-        if all(_agrees(model, next_R1, state, place, seen) for place in places):
+        places = [rng.permutation(count)[:block] for _ in range(_TRIALS)]
+        if all(_gives_same_bits(model, next_R1, state, place, seen) for place in places):
             return block
     return 1
 
 
-def _agrees(model: InferenceModel, ids_R1: Ids, state: State, place: Ids, seen: dict[int, bytes]) -> bool:
+def _gives_same_bits(
+    model: InferenceModel, ids_R1: Ids, state: State, place: Ids, seen: dict[int, bytes]
+) -> bool:
     """Return whether some rows give the same bits as before; record in `seen` those that are new."""
     features, after = model.features(ids_R1[place], tuple(each[:, place] for each in state))
     scores = model.score(features[:, -1])

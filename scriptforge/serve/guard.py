@@ -45,10 +45,10 @@ HEADER_BYTES = 32_768
 BODY_SECONDS = 20.0
 """Seconds within which the body of a request must arrive."""
 
-_LONGEST_LENGTH = 19
+_MAX_LENGTH_DIGITS = 19
 """Maximum digits of a Content-Length header."""
 
-_FAILURES, _FAILURES_OF_ALL, _FAILURE_SECONDS, _MAX_CLIENTS = 5, 60, 60.0, 1_000
+_FAILURES, _TOTAL_FAILURES, _FAILURE_SECONDS, _MAX_CLIENTS = 5, 60, 60.0, 1_000
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
@@ -67,7 +67,7 @@ _HEADERS = (
 
 
 @dataclass(frozen=True)
-class Rules:
+class AccessRules:
     """What a request must satisfy.
 
     Attributes:
@@ -75,25 +75,25 @@ class Rules:
         names: host names that are allowed besides those of this machine.
         token: token that every API request must carry; None if anyone may use the API.
         password: password that is exchanged for the token; None if there is none.
-        takes_addresses: whether any IP address is allowed as the host; DNS rebinding works with names only.
+        allows_addresses: whether any IP address is allowed as the host; DNS rebinding works with names only.
     """
 
     port: int
     names: frozenset[str] = frozenset()
     token: str | None = None
     password: str | None = None
-    takes_addresses: bool = False
+    allows_addresses: bool = False
 
-    def knows_host(self, host: str) -> bool:
+    def allows_host(self, host: str) -> bool:
         """Return whether a Host header is allowed."""
         name, port = _split_port(host)
         if name in self.names:
             return True
         if name in ("127.0.0.1", "localhost", "[::1]"):
-            return port in (self.port, None) if self.takes_addresses else port == self.port
-        return self.takes_addresses and _is_address(name)
+            return port in (self.port, None) if self.allows_addresses else port == self.port
+        return self.allows_addresses and _is_address(name)
 
-    def knows_token(self, authorization: str) -> bool:
+    def allows_token(self, authorization: str) -> bool:
         """Return whether an Authorization header has the token; true if none is needed."""
         if self.token is None:
             return True
@@ -118,7 +118,7 @@ class Guard:
         rules: what a request must satisfy.
     """
 
-    def __init__(self, app: ASGIApp, rules: Rules) -> None:
+    def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
         self._app = app
         self._rules = rules
         self._budget = BodyBudget()
@@ -133,7 +133,7 @@ class Guard:
             await refusal(scope, receive, outgoing.send)
             return
         with self._budget.reservation() as reserved:
-            body = await _read(receive, Headers(scope=scope), _limit(scope["path"]), reserved.add)
+            body = await _read_body(receive, Headers(scope=scope), _body_limit(scope["path"]), reserved.add)
             if isinstance(body, JSONResponse):
                 await body(scope, receive, outgoing.send)
             elif body is not None:
@@ -147,7 +147,7 @@ class Guard:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
             return _error(431, "The request's headers are too large.", "Open the room in another browser.")
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not rules.knows_host(hosts[0].lower()):
+        if len(hosts) != 1 or not rules.allows_host(hosts[0].lower()):
             return _error(
                 403, "This host name is not allowed.", "Open the link that `scriptforge serve` printed."
             )
@@ -165,15 +165,15 @@ class Guard:
             return None
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _error(403, "Pages from elsewhere may not use the room.", "Open the room itself.")
-        if scope["path"] == "/api/login" or rules.knows_token(headers.get("authorization", "")):
+        if scope["path"] == "/api/login" or rules.allows_token(headers.get("authorization", "")):
             return None
-        answer: dict[str, Any] = {
+        body: dict[str, Any] = {
             "error": "The token is missing or wrong.",
             "remedy": "Open the link that `scriptforge serve` printed.",
         }
         if rules.password is not None:
-            answer |= {"login": True, "remedy": "Type the password."}
-        return JSONResponse(answer, 401, {"www-authenticate": "Bearer"})
+            body |= {"login": True, "remedy": "Type the password."}
+        return JSONResponse(body, 401, {"www-authenticate": "Bearer"})
 
 
 class LoginLimiter:
@@ -185,7 +185,7 @@ class LoginLimiter:
     def refusal(self, client: str) -> JSONResponse | None:
         """Return the response to a client that may not try a password now; None if it may."""
         own, everybody = self._recent(client), self._recent("*")
-        if len(own) >= _FAILURES or len(everybody) >= _FAILURES_OF_ALL:
+        if len(own) >= _FAILURES or len(everybody) >= _TOTAL_FAILURES:
             return busy_response(_FAILURE_SECONDS, "Too many passwords were tried.")
         return None
 
@@ -272,7 +272,7 @@ class _Outgoing:
         await self._send(message)
 
 
-async def _read(
+async def _read_body(
     receive: Receive, headers: Headers, limit: int, reserve: Callable[[int], bool]
 ) -> bytes | JSONResponse | None:
     """Return the body of a request, the response that refuses it, or None if the client disconnected.
@@ -284,7 +284,7 @@ async def _read(
         reserve: reserves bytes in memory, and returns whether they were left.
     """
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or len(length) > _LONGEST_LENGTH or int(length) > limit:
+    if not length.isdecimal() or len(length) > _MAX_LENGTH_DIGITS or int(length) > limit:
         return _too_large(limit)
     parts: list[bytes] = []
     size = 0
@@ -305,7 +305,7 @@ async def _read(
     return _error(408, "The request took too long to arrive.", "Send it again.")
 
 
-def _limit(path: str) -> int:
+def _body_limit(path: str) -> int:
     """Return the maximum bytes of a body: 0 for files of the page, whose requests need none."""
     if not path.startswith("/api/"):
         return 0

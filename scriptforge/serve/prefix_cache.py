@@ -40,53 +40,53 @@ class PrefixCache:
         self._vocabulary = vocabulary
         self._habits = habits
         self._lock = threading.Lock()
-        self._kept: OrderedDict[bytes, Saved] = OrderedDict()
+        self._states: OrderedDict[bytes, Saved] = OrderedDict()
         self._bytes = 0
 
-    def state_after(self, question: EncodedRequest, sequences: int) -> Saved:
-        """Return the state of a decoder of that many sequences after the text of a question but its last id.
+    def state_after(self, request: EncodedRequest, sequences: int) -> Saved:
+        """Return the state of a decoder of several sequences after the text of a request except its last id.
 
         States on the way there are cached.
         """
-        parts = [question.opening, *question.read]
+        parts = [request.opening, *request.element_ids]
         keys = _keys(parts)
-        reached, saved = self._longest(keys)
+        reached, saved = self._longest_cached(keys)
         decoder = self._decoder()
         if saved is not None:
             decoder.restore(saved)
         stops = [*range(_ELEMENTS_BETWEEN, len(parts) - 1, _ELEMENTS_BETWEEN), len(parts) - 1]
         for stop in (each for each in stops if each > reached):
-            held = [parts[reached][-1]] if reached >= 0 else []
-            ids = [*held, *(id_ for part in parts[reached + 1 : stop + 1] for id_ in part)][:-1]
+            last_id = [parts[reached][-1]] if reached >= 0 else []
+            ids = [*last_id, *(id_ for part in parts[reached + 1 : stop + 1] for id_ in part)][:-1]
             if ids:
                 decoder.read(np.array([ids]))
             reached = stop
             saved = decoder.state()
-            self._keep(keys[stop], saved)
+            self._store(keys[stop], saved)
         assert saved is not None, "the last stop is the end of the text"
-        return _spread(saved, sequences, len(question.read))
+        return _repeat(saved, sequences, len(request.element_ids))
 
     def _decoder(self) -> Decoder:
         reader = ModelDecoder(self._model, 1)
         return TurnTaking(reader, self._habits, self._vocabulary, 1) if self._habits else reader
 
-    def _longest(self, keys: Sequence[bytes]) -> tuple[int, Saved | None]:
+    def _longest_cached(self, keys: Sequence[bytes]) -> tuple[int, Saved | None]:
         """Return the index of the last part after which a state is cached, and that state; -1 if none is."""
         with self._lock:
             for place in range(len(keys) - 1, -1, -1):
-                if keys[place] in self._kept:
-                    self._kept.move_to_end(keys[place])
-                    return place, self._kept[keys[place]]
+                if keys[place] in self._states:
+                    self._states.move_to_end(keys[place])
+                    return place, self._states[keys[place]]
         return -1, None
 
-    def _keep(self, key: bytes, saved: Saved) -> None:
+    def _store(self, key: bytes, saved: Saved) -> None:
         with self._lock:
-            if key in self._kept:
+            if key in self._states:
                 return
-            self._kept[key] = saved
+            self._states[key] = saved
             self._bytes += _size(saved)
-            while self._bytes > MAX_BYTES and len(self._kept) > 1:
-                self._bytes -= _size(self._kept.popitem(last=False)[1])
+            while self._bytes > MAX_BYTES and len(self._states) > 1:
+                self._bytes -= _size(self._states.popitem(last=False)[1])
 
 
 def _keys(parts: Sequence[tuple[int, ...]]) -> list[bytes]:
@@ -102,7 +102,7 @@ def _size(saved: Saved) -> int:
     return sum(array.nbytes for array in saved.values())
 
 
-def _spread(saved: Saved, sequences: int, lines: int) -> Saved:
+def _repeat(saved: Saved, sequences: int, lines: int) -> Saved:
     """Repeat the state of one sequence for several that have read the same text."""
     several = {
         name: np.repeat(array, sequences, axis=1 if name.startswith("state.") else 0)

@@ -18,7 +18,7 @@ from scriptforge.generation.grammar import Boundary, Mask
 from scriptforge.generation.prompt import Given
 from scriptforge.screenplay.script import Element, normalise
 from scriptforge.serve.prompt import EncodedRequest
-from scriptforge.serve.runs import OpenRun
+from scriptforge.serve.runs import LoadedRun
 from scriptforge.vocabulary import Vocabulary
 
 Event: TypeAlias = dict[str, Any]
@@ -36,35 +36,35 @@ class Writing:
 
     Args:
         run: the run to write with.
-        question: the request as token ids.
+        request: the request as token ids.
         index: index of the training text, if copying is limited.
     """
 
-    def __init__(self, run: OpenRun, question: EncodedRequest, index: Index | None = None) -> None:
-        options, vocabulary = question.options, run.vocabulary
+    def __init__(self, run: LoadedRun, request: EncodedRequest, index: Index | None = None) -> None:
+        options, vocabulary = request.options, run.vocabulary
         assert options.seed is not None, "whoever asks has drawn one"
         seeds = range(options.seed, options.seed + options.count)
         limit = new_copy_limit(index, vocabulary, options)
         reader = new_decoder(run.model, vocabulary, options)
-        self._loop = new_loop(reader, vocabulary, options, question.cast, seeds, run.habits, limit)
+        self._loop = new_loop(reader, vocabulary, options, request.cast, seeds, run.habits, limit)
         self._run = run
         self._vocabulary = vocabulary
-        self._question = question
+        self._request = request
         self._alternatives = [
-            Alternative(number, seed, question, vocabulary) for number, seed in enumerate(seeds)
+            Alternative(number, seed, request, vocabulary) for number, seed in enumerate(seeds)
         ]
-        self._ends_line_V = _ending_a_line(vocabulary)
+        self._ends_line_V = _line_end_mask(vocabulary)
         self._ends = time.monotonic() + MAX_SECONDS
 
     def __iter__(self) -> Generator[list[Event], None, None]:
         """Write, and yield the events of each step; the first step includes those of the prompt."""
-        question = self._question
+        request = self._request
         self._loop.follow(
-            question.recent_ids, self._run.prefix_cache.state_after(question, question.options.count)
+            request.recent_ids, self._run.prefix_cache.state_after(request, request.options.count)
         )
         boundary: Boundary | None = None
         events: list[Event] = []
-        for part in question.prompt:
+        for part in request.prompt:
             if isinstance(part, Given):
                 boundary = part.boundary
                 self._loop.give(part.ids)
@@ -112,19 +112,19 @@ class Alternative:
     Args:
         number: number of the alternative, from 0.
         seed: seed that it is drawn with.
-        question: the request, which has the open element and the number of lines.
+        request: the request, which has the open element and the number of lines.
         vocabulary: vocabulary of the ids.
 
     Attributes:
         is_finished: whether it is as long as requested, or was cut off.
     """
 
-    def __init__(self, number: int, seed: int, question: EncodedRequest, vocabulary: Vocabulary) -> None:
+    def __init__(self, number: int, seed: int, request: EncodedRequest, vocabulary: Vocabulary) -> None:
         self._number = number
         self._seed = seed
         self._stream = _LineStream(vocabulary) if vocabulary.plain else ElementStream(vocabulary)
-        self._open = question.open
-        self._lines_left = question.options.lines or 1
+        self._open = request.open
+        self._lines_left = request.options.lines or 1
         self._drawn = 0
         self._added: str | None = None  # to the element that a person began, while it is open
         self.is_finished = False
@@ -233,7 +233,7 @@ class _LineStream:
         return [Added(text)] if text else []
 
 
-def _ending_a_line(vocabulary: Vocabulary) -> Mask:
+def _line_end_mask(vocabulary: Vocabulary) -> Mask:
     """Return the tokens that end a line: layout tokens, and line breaks if the text is plain."""
     ends_V: Mask = ~vocabulary.is_text
     if vocabulary.plain:
