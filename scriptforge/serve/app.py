@@ -57,7 +57,7 @@ from scriptforge.serve.room import Room, Subscription
 from scriptforge.validation import first_problem
 
 HEARTBEAT_SECONDS = 15.0
-"""Seconds without changes after which a stream of changes has an empty line."""
+"""Seconds without changes after which a stream of changes sends an empty line."""
 
 _MAX_SETTINGS = 64_000
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -69,7 +69,7 @@ class NewDraft(BaseModel):
     Attributes:
         title: title of the draft.
         run: name of the run that it is written with.
-        elements: elements that it begins with.
+        elements: its first elements.
     """
 
     model_config = CLOSED
@@ -80,7 +80,7 @@ class NewDraft(BaseModel):
 
 
 class DraftFields(BaseModel):
-    """Fields of a draft to change, apart from its elements; those left out stay as they are.
+    """Fields of a draft to change, apart from its elements; those left out do not change.
 
     Attributes:
         title: title of the draft.
@@ -118,7 +118,7 @@ class Endpoint:
         response: what it returns, as a sentence.
         handler: the function that handles its requests.
         body: model of the request body; None if there is no body, or if it is a file.
-        is_for_writers: whether it is missing in a room for visitors.
+        is_for_writers: whether a room for visitors lacks it.
     """
 
     method: str
@@ -149,14 +149,14 @@ def _describe(room: Room) -> dict[str, Any]:
 
 
 async def _login(room: Room, request: Request) -> Response:
-    given = await _parse_body(request, Login)
+    body = await _parse_body(request, Login)
     client = request.client.host if request.client else ""
     if (refusal := room.logins.refusal(client)) is not None:
         return refusal
-    token = room.token_for(given.password)
+    token = room.token_for(body.password)
     if token is None:
         room.logins.count_failure(client)
-        return error_response(401, "The password is wrong.", "Ask whoever runs the room.")
+        return error_response(401, "The password is wrong.", "Ask the person who runs the room.")
     return JSONResponse({"token": token})
 
 
@@ -178,7 +178,7 @@ async def _update(room: Room, request: Request) -> Response:
     id_, body = request.path_params["id"], await _parse_body(request, DraftFields)
     fields = body.model_dump(exclude_unset=True)
     if len(json.dumps(fields.get("settings", {}))) > _MAX_SETTINGS:
-        raise UsageError("The settings of a draft are too large.", "Keep less there.")
+        raise UsageError("The settings of a draft are too large.", "Store less in them.")
     after = await run_in_threadpool(partial(room.stored_drafts.update, id_, **fields))
     room.publish(id_, {name: after[name] for name in fields})
     return JSONResponse(after)
@@ -193,9 +193,9 @@ async def _delete(room: Room, request: Request) -> Response:
 
 async def _change(room: Room, request: Request) -> Response:
     id_, change = request.path_params["id"], await _parse_body(request, Change)
-    revision, news = await run_in_threadpool(room.stored_drafts.change, id_, change)
-    if news is not None:
-        room.publish(id_, news)
+    revision, event = await run_in_threadpool(room.stored_drafts.change, id_, change)
+    if event is not None:
+        room.publish(id_, event)
     return JSONResponse({"revision": revision})
 
 
@@ -221,15 +221,15 @@ async def _stream_changes(
     while True:
         try:
             async with asyncio.timeout(HEARTBEAT_SECONDS):
-                news = await subscription.get()
+                event = await subscription.get()
         except TimeoutError:
             yield b"\n"
             continue
-        if news is None:
+        if event is None:
             return
-        if news.get("revision", seen + 1) > seen:
-            yield as_json_lines([news])
-        if news.get("removed") or news.get("reload"):
+        if event.get("revision", seen + 1) > seen:
+            yield as_json_lines([event])
+        if event.get("removed") or event.get("reload"):
             return
 
 
@@ -240,8 +240,8 @@ async def _suggest(room: Room, request: Request) -> Response:
 
 async def _stream_events(job: Job) -> AsyncIterator[bytes]:
     try:
-        async for news in job.events():
-            yield as_json_lines(news)
+        async for events in job.events():
+            yield as_json_lines(events)
     except ScriptforgeError as failure:
         yield as_json_lines([{"error": failure.message, "remedy": failure.hint}])
 
@@ -265,7 +265,7 @@ async def _import(room: Room, request: Request) -> Response:
 
 
 async def _store_body(request: Request, path: Path) -> None:
-    """Write the body of a request into a file, so that it is no longer in memory."""
+    """Write the body of a request to a file, and release its memory."""
     try:
         with path.open("wb") as file:
             async for part in request.stream():
@@ -289,25 +289,31 @@ ENDPOINTS = (
     Endpoint(
         "GET",
         "/about",
-        "Say what the room is and which runs it has.",
-        "The version, the `mode`, the runs.",
+        "Describe the room and its runs.",
+        "The version, the `mode` and the runs.",
         _about,
     ),
     Endpoint("POST", "/login", "Exchange a password for the token.", "The `token`.", _login, Login),
     Endpoint("GET", "/drafts", "List the drafts.", "A summary of each, the latest first.", _list, None, True),
-    Endpoint("POST", "/drafts", "Make a draft.", "The draft, with status 201.", _create, NewDraft, True),
+    Endpoint("POST", "/drafts", "Create a draft.", "The draft, with status 201.", _create, NewDraft, True),
     Endpoint(
         "GET", "/drafts/{id}", "Read a draft.", "The draft with its elements and branches.", _read, None, True
     ),
     Endpoint(
-        "PATCH", "/drafts/{id}", "Change title, run or settings.", "All three.", _update, DraftFields, True
+        "PATCH",
+        "/drafts/{id}",
+        "Change the title, run or settings of a draft.",
+        "All three fields.",
+        _update,
+        DraftFields,
+        True,
     ),
     Endpoint("DELETE", "/drafts/{id}", "Delete a draft.", "An empty object.", _delete, None, True),
     Endpoint(
         "POST",
         "/drafts/{id}/changes",
         "Change the elements or branches of a draft, in one transaction.",
-        "The `revision` after it; 409 with what is missing if the change was made on another one.",
+        "The `revision` after it; 409 with the missed changes if it was made on another revision.",
         _change,
         Change,
         True,
@@ -315,8 +321,8 @@ ENDPOINTS = (
     Endpoint(
         "GET",
         "/drafts/{id}/changes",
-        "Follow the changes of a draft after a revision, `?after=R`.",
-        "A stream of JSON lines, one a change, and an empty line every 15 seconds.",
+        "Follow the changes of a draft since revision `?after=R`.",
+        "A stream of JSON lines, one for each change; an empty line after 15 seconds without any.",
         _changes,
         None,
         True,
@@ -324,7 +330,7 @@ ENDPOINTS = (
     Endpoint(
         "POST",
         "/suggestions",
-        "Write alternatives of what may come next.",
+        "Suggest alternatives for what comes next.",
         "A stream of JSON lines; closing the connection stops the writing.",
         _suggest,
         SuggestionRequest,
@@ -332,22 +338,22 @@ ENDPOINTS = (
     Endpoint(
         "POST",
         "/marks",
-        "Find words that stand in the training text in a row of six or more.",
-        "The marks of each line, in UTF-16 code units; 202 while the training text is still being indexed.",
+        "Find passages of six or more words that also occur in the training text.",
+        "The copied spans of each line, in UTF-16 code units; 202 while the training text is being indexed.",
         _find_copies,
         CopiesRequest,
     ),
     Endpoint(
         "POST",
         "/import",
-        "Read a script from a file, the body; `?name=` says what the file is called.",
+        "Import a script from a file, which is the body; `?name=` is the name of the file.",
         "Its `title`, `elements`, `format` and `notes`.",
         _import,
     ),
     Endpoint(
         "POST",
         "/export",
-        "Lay a script out as a file in a `?format=`.",
+        "Export a script as a file in the format `?format=`.",
         "The file.",
         _export,
         ExportRequest,
@@ -379,7 +385,7 @@ async def _respond(
     except ValidationError as invalid:
         wrong = first_problem(invalid)
         return error_response(
-            422, f"{wrong.key or 'The request'} {wrong.words}."[:400], "Send what the reference says."
+            422, f"{wrong.key or 'The request'} {wrong.words}."[:400], "See the API reference."
         )
     except RevisionConflict as conflict:
         return JSONResponse(
@@ -403,15 +409,13 @@ async def _respond(
 
 async def _http_error(request: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
-    response = error_response(
-        failure.status_code, f"{failure.detail}.", "Look into the reference of the API."
-    )
+    response = error_response(failure.status_code, f"{failure.detail}.", "See the API reference.")
     response.headers.update(failure.headers or {})
     return response
 
 
 async def _unexpected_error(request: Request, failure: Exception) -> Response:
-    return error_response(500, "Something went wrong in the room.", "Look at the terminal that it runs in.")
+    return error_response(500, "Something went wrong on the server.", "See the terminal that it runs in.")
 
 
 async def _parse_body(request: Request, model: type[ModelT]) -> ModelT:
@@ -420,5 +424,5 @@ async def _parse_body(request: Request, model: type[ModelT]) -> ModelT:
 
 def _parse_revision(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 16):
-        raise UsageError("`after` must be the number of a revision.", "Send the revision that the page has.")
+        raise UsageError("`after` must be a revision number.", "Send the revision that the page has.")
     return int(text)

@@ -4,9 +4,9 @@ Each writer is a thread with its own decoding loop, and uses the model like any 
 every other active writer has called, too; then one of the threads computes the batch for all.
 
 The result of a row must not depend on the other rows, or a seed would give another text whenever others write
-at the same time. Matrix products do not guarantee that: the number of rows decides in which order a sum is
-added up. So rows are always computed in blocks of one size, the last one padded. The size is the largest for
-which tests show that the position of a row in its block makes no difference (`batch_invariant_size`).
+at the same time. Matrix products do not guarantee that: the number of rows decides the order in which terms
+are summed. So rows are always computed in blocks of one size, the last one padded. The size is the largest
+for which tests show that the position of a row in its block makes no difference (`batch_invariant_size`).
 
 Shape letters: B sequences of one writer, R rows of all writers, T steps, H features, V vocabulary.
 """
@@ -107,8 +107,8 @@ class BatchingModel(InferenceModel):
     def _compute_if_all_wait(self) -> None:
         """Compute the pending calls once every active writer has made one.
 
-        Scores come first: a writer who has just begun is then soon in step with the others, and reads with
-        them.
+        Scores come first, so that a writer that has just begun is soon in step with the others and reads
+        with them.
         """
         if not self._calls or len(self._calls) < self._writers:
             return
@@ -117,7 +117,7 @@ class BatchingModel(InferenceModel):
         self._calls = [call for call in self._calls if call not in chosen]
         try:
             (self._score_all if scoring else self._read_all)(chosen)
-        except BaseException as error:  # a panic of a library, too: the others wait for an answer
+        except BaseException as error:  # even a panic in a library: the others wait for a result
             for call in chosen:
                 call.error = error
         self._condition.notify_all()

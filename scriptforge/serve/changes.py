@@ -17,7 +17,7 @@ from scriptforge.serve.elements import CLOSED, MAX_ELEMENTS, Identifier, Name, P
 
 _GAP = 1 << 20
 _MAX_SINGLE_EDITS = 100
-"""Number of edits above which a change reads the order of the whole draft and writes it anew."""
+"""Maximum number of edits that are applied one by one; for more, the whole draft is renumbered."""
 
 
 class Edit(BaseModel):
@@ -26,8 +26,7 @@ class Edit(BaseModel):
     Attributes:
         put: the element with its new content.
         after: id of the element before it; null for the beginning of the draft. If this is left out, an
-            existing element keeps its place and a new one goes to the end. An id that does not exist means
-            the end, too.
+            existing element keeps its place and a new one is appended. An unknown id means the end.
         remove: id of the element to remove, if there is one.
     """
 
@@ -39,7 +38,7 @@ class Edit(BaseModel):
 
 
 class Branch(BaseModel):
-    """A passage that was set aside when the writer tried another way.
+    """A passage that was set aside for an alternative.
 
     Attributes:
         id: id of the branch, unique in its draft.
@@ -107,7 +106,7 @@ def apply_change(db: sqlite3.Connection, id_: str, change: Change) -> None:
         )
     (count,) = db.execute("SELECT count(*) FROM elements WHERE draft = ?", (id_,)).fetchone()
     if count > MAX_ELEMENTS:
-        raise UsageError(f"A draft has at most {MAX_ELEMENTS:,} elements.", "Begin another draft.")
+        raise UsageError(f"A draft has at most {MAX_ELEMENTS:,} elements.", "Start another draft.")
 
 
 def _edit_few(db: sqlite3.Connection, id_: str, edits: Iterable[Edit]) -> None:
@@ -212,7 +211,7 @@ def _previous_id(db: sqlite3.Connection, id_: str, position: int) -> str | None:
 
 
 def _free_position(db: sqlite3.Connection, id_: str, after: str | None, *, at_end: bool) -> int:
-    """Return a free position after an element; if there is none, all positions are numbered anew first."""
+    """Return a free position after an element; if there is none, all are renumbered first."""
     for _ in range(3):
         first = 0
         if at_end:
@@ -240,7 +239,7 @@ def _free_position(db: sqlite3.Connection, id_: str, after: str | None, *, at_en
             " WHERE draft = ? AND id = numbered.own",
             (_GAP, id_, id_),
         )
-    raise AssertionError("elements numbered anew have room between them")
+    raise AssertionError("renumbered elements have gaps between them")
 
 
 def _as_row(draft: str, position: int, element: PageElement) -> tuple[Any, ...]:
@@ -252,7 +251,7 @@ def _check_ids_are_unique(ids: Iterable[str]) -> None:
     seen: set[str] = set()
     for each in ids:
         if each in seen:
-            raise UsageError(f"Two elements have the id “{each}”.", "Give each one of its own.")
+            raise UsageError(f"Two elements have the id “{each}”.", "Give each element its own id.")
         seen.add(each)
 
 

@@ -1,8 +1,8 @@
 """Connections of the server: how many may be open, and how long each may be idle.
 
 A client has a limited time to send a request, and to read the response. If there are too many connections,
-the idle one that has been silent for longest is closed. When the server stops, clients that still wait are
-told so. The module knows nothing of what is requested.
+the idle one that has been silent for longest is closed. When the server stops, waiting clients are
+notified. The module does not know what is requested.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ UNREAD_SECONDS = 30.0
 """Seconds that a client may leave a response unread."""
 
 GRACE_SECONDS = 2
-"""Seconds that requests in progress have to finish when the server stops."""
+"""Seconds within which requests in progress must finish when the server stops."""
 
 BACKLOG = 128
-"""Length of the queue of connections that are not accepted yet."""
+"""Maximum number of connections that wait to be accepted."""
 
 _MIN_READ = 32_768
-"""Bytes that a client must read within `UNREAD_SECONDS`, if so many are left."""
+"""Bytes that a client must read within `UNREAD_SECONDS`, unless fewer are left."""
 
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _MAX_CONNECTIONS = 1_000
@@ -43,7 +43,7 @@ _DEFAULT_FILES = 1_024
 
 
 class TimeoutProtocol(H11Protocol):
-    """uvicorn's protocol, with timeouts for clients that are idle, send slowly or do not read."""
+    """uvicorn's protocol, with timeouts for clients that are idle, slow to send, or do not read."""
 
     _request_timer: asyncio.TimerHandle | None = None
     _client_state: type[object] | None = None
@@ -64,7 +64,7 @@ class TimeoutProtocol(H11Protocol):
         return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
 
     def cut_off(self) -> None:
-        """Close the connection at once, and drop unsent data, even what the operating system has buffered."""
+        """Close the connection at once, and discard unsent data, even in buffers of the operating system."""
         if not self.transport.is_closing() or self.transport.get_write_buffer_size():
             self.transport.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER
@@ -92,10 +92,10 @@ class TimeoutProtocol(H11Protocol):
             self._limit_unread()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer data that is no valid HTTP, unless a response has begun, and close the connection.
+        """Respond to data that is not valid HTTP, unless a response has begun, and close the connection.
 
-        If the data arrives in the middle of a request, the handler of that request is told that the client
-        has disconnected. The response has no body, since the request may be a HEAD.
+        If the data arrives in the middle of a request, its handler is notified that the client has
+        disconnected. The response has no body, since the request may be a HEAD.
         """
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers = [(b"content-length", b"0"), (b"connection", b"close")]
@@ -114,7 +114,7 @@ class TimeoutProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _limit_state(self, state: type[object]) -> None:
-        """Limit the time that the client may stay in a state of h11, from when it entered it."""
+        """Limit the time that the client may stay in a state of h11, counted from its beginning."""
         if state is self._client_state:
             return
         self._client_state = state
@@ -140,11 +140,11 @@ class TimeoutProtocol(H11Protocol):
 
 
 class TimeoutServer(uvicorn.Server):
-    """uvicorn's server, which tells waiting clients when it stops, and cuts off those that do not leave.
+    """uvicorn's server, which notifies waiting clients when it stops, and cuts off those that stay.
 
     Args:
         config: uvicorn's configuration.
-        close: tells the clients.
+        close: called to notify the clients.
     """
 
     def __init__(self, config: uvicorn.Config, close: Callable[[], None]) -> None:
@@ -164,7 +164,7 @@ class TimeoutServer(uvicorn.Server):
 
 
 def max_connections() -> int:
-    """Return the maximum number of open connections, which leaves file descriptors for files."""
+    """Return the maximum number of open connections, which reserves file descriptors for files."""
     if sys.platform == "win32":
         return _DEFAULT_FILES // 2
     else:
@@ -174,7 +174,7 @@ def max_connections() -> int:
 
 
 def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report errors of an event loop, except a lack of file descriptors: then clients wait to be accepted."""
+    """Report errors of an event loop, except a lack of file descriptors, which only makes clients wait."""
     problem = context.get("exception")
     if not (isinstance(problem, OSError) and problem.errno in (errno.EMFILE, errno.ENFILE)):
         loop.default_exception_handler(context)

@@ -1,7 +1,7 @@
-"""Marks: the words in a row of a draft that also occur in the training text of a run.
+"""Copies: the passages of a draft that also occur in the training text of a run.
 
-The index of a training text takes seconds to make, so it is made in a background thread when it is first
-needed, and cached. Until it is ready there are no marks.
+A training text takes seconds to index, so this happens in a background thread when the index is first needed,
+and the index is cached. Until it is ready, no copies are found.
 """
 
 import threading
@@ -20,7 +20,7 @@ from scriptforge.serve.elements import CLOSED, MAX_TEXT_LENGTH, Name
 from scriptforge.serve.runs import Runs
 
 MIN_COPIED_WORDS = 6
-"""Minimum number of words in a row that are marked; shorter runs are what everybody says."""
+"""Minimum number of words of a copy; shorter ones are common phrases."""
 
 _MAX_LINES = 4_000
 _MAX_CACHED = 2
@@ -33,7 +33,7 @@ class ComparedLine(BaseModel):
 
     Attributes:
         text: text of the line.
-        speaker: who says it, which makes no difference.
+        speaker: speaker of the line, which makes no difference.
     """
 
     model_config = CLOSED
@@ -132,7 +132,7 @@ class TrainingTexts:
             dataset = about.dataset_at_hand(self._runs.offered.workspace)
             text = TrainingText.of(dataset) if dataset else None
         except ScriptforgeError:
-            pass  # a damaged text gives no marks; `scriptforge originality` reports what is wrong
+            pass  # no copies are found in a damaged text; `scriptforge originality` reports what is wrong
         finally:
             with self._lock:
                 self._in_progress.discard(key)
@@ -142,11 +142,11 @@ class TrainingTexts:
 
 
 def copied_spans(lines: Sequence[ComparedLine], text: TrainingText) -> list[list[dict[str, Any]]]:
-    """Return the marks of each line: the stretches that are copied from the training text.
+    """Return the spans of each line that are copied from the training text.
 
-    Each mark has `start` and `end` in UTF-16 code units of the line, as JavaScript counts, the number of
+    Each span has `start` and `end` in UTF-16 code units of the line, as JavaScript counts, the number of
     `words` of the whole copy, its `source` (document and line), and a `quote`: the line of the training text
-    where the copy begins, empty if its lines are not kept.
+    where the copy begins, empty if quotes are not available.
     """
     found: list[list[dict[str, Any]]] = [[] for _ in lines]
     numbered = enumerate(lines, start=1)

@@ -2,8 +2,8 @@
 
 Each draft has its elements in order, branches that were set aside, and a log of its latest changes. A change
 names the revision that it was made on: one that was made on an older revision is refused, together with the
-changes since, so that two tabs never overwrite each other. It also has an id, so that a page that did not get
-the response can send it again.
+changes since, so that two tabs never overwrite each other. It also has an id, so that a page that did not
+receive the response can send it again.
 
 A damaged database is set aside under another name, and its readable rows go into a new one.
 """
@@ -34,7 +34,7 @@ from scriptforge.serve.elements import (
 from scriptforge.workspace import make_folder, parse_json, timestamp_after
 
 KEPT_CHANGES = 2_000
-"""Number of latest changes that are kept of each draft."""
+"""Number of latest changes that are stored of each draft."""
 
 MAX_MISSED_CHARACTERS = 8_000_000
 """Maximum characters of missed changes that are sent at once; a page further behind reloads the draft."""
@@ -78,7 +78,7 @@ class RevisionConflict(Exception):  # noqa: N818 (it names what happened)
 
     Attributes:
         revision: current revision of the draft.
-        changes: changes since the revision of the page; None if they are too many or no longer kept.
+        changes: changes since the revision of the page; None if they are too many or no longer stored.
     """
 
     def __init__(self, revision: int, changes: list[dict[str, Any]] | None) -> None:
@@ -117,7 +117,7 @@ class Drafts:
         path: the database, which is created if it does not exist.
 
     Attributes:
-        notes: messages for the user: that a damaged database was set aside, and where.
+        notes: messages for the user, which name a damaged database that was set aside.
     """
 
     path: Path
@@ -198,9 +198,9 @@ class Drafts:
         self._do(delete, writes=True)
 
     def change(self, id_: str, change: Change) -> tuple[int, dict[str, Any] | None]:
-        """Apply a change; return the revision after it, and the message that tells other tabs of it.
+        """Apply a change; return the revision after it, and the event for other tabs.
 
-        A change that was applied before is not applied again: its revision is returned, and no message.
+        A change that was applied before is not applied again: its revision is returned, and no event.
 
         Raises:
             DraftMissing: there is no such draft.
@@ -270,7 +270,7 @@ class Drafts:
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
             if recovery.finish(self.path):
-                self.notes.append("The drafts were damaged. What could be read of them is in a new file.")
+                self.notes.append("The drafts were damaged. The readable ones are in a new file.")
             self._connection = _open_database(self.path)
         return self._connection
 
@@ -288,7 +288,7 @@ class Drafts:
         self._connect()
         self.notes.append(
             f"The drafts were damaged. The file is kept as {aside.name}; {counts['drafts']} drafts with"
-            f" {counts['elements']} elements could be read and are in a new one."
+            f" {counts['elements']} elements could be read and are in a new file."
         )
 
 
@@ -329,20 +329,20 @@ def _report_invalid_rows_as_damage() -> Iterator[None]:
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Translate errors about a full disk, a lock or damage into errors for the user."""
+    """Translate errors of the disk and the database into errors for the user."""
     try:
         yield
     except OSError as problem:
         raise DiskFull(
             f"The drafts are damaged, and could not be recovered: {problem.strerror}.",
-            "Free some space, or check the disk: the damaged file is as it was.",
+            "Free some space, or check the disk; the damaged file is unchanged.",
         ) from problem
     except sqlite3.DatabaseError as problem:
         message = str(problem).lower()
         if is_damaged_database(problem):
             raise ScriptforgeError(
                 "The drafts are damaged, and could not be recovered.",
-                "Move drafts.db away from the folder `room`; what is in it may still be read as text.",
+                "Move drafts.db out of the folder `room`; its text may still be readable.",
             ) from problem
         if "locked" in message or "unable to open" in message or "readonly" in message:
             raise ScriptforgeError(
@@ -350,7 +350,7 @@ def _translate_errors() -> Iterator[None]:
             ) from problem
         if disk_error(problem) is not None:
             raise DiskFull(
-                "The disk is full, or does not work: the change was not kept.",
+                "The disk is full or faulty: the change was not saved.",
                 "Free some space, or check the disk; the page still has the text.",
             ) from problem
         raise

@@ -33,7 +33,7 @@ MAX_TEXT_LENGTH = 20_000
 MAX_TITLE_LENGTH = 400
 
 MAX_ELEMENTS = 20_000
-"""Maximum elements of a draft: a dozen long films."""
+"""Maximum elements of a draft: about a dozen long films."""
 
 CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 """Strict validation, for everything that comes from a page."""
@@ -51,7 +51,7 @@ def _require_finite(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
     try:
         json.dumps(settings, allow_nan=False)
     except ValueError:
-        raise ValueError("must have finite numbers alone") from None
+        raise ValueError("must contain only finite numbers") from None
     return settings
 
 
@@ -119,7 +119,7 @@ class OpenLine(BaseModel):
     Attributes:
         kind: kind of the element.
         text: text of the element up to the cursor.
-        speaker: who says it, if it is part of a speech; None takes the speaker from the cue above it.
+        speaker: speaker of its speech; None takes the speaker from the cue above it.
     """
 
     model_config = CLOSED

@@ -20,7 +20,7 @@ from scriptforge.serve.runs import Runs
 from scriptforge.serve.writing import Event, Writing
 
 MAX_WRITING, MAX_WAITING = 8, 32
-"""Maximum number of requests that are written at the same time, and that wait."""
+"""Maximum numbers of requests: written at the same time, and waiting."""
 
 
 class Busy(Exception):  # noqa: N818 (it names the engine)
@@ -55,14 +55,14 @@ class Job:
                 self.is_cancelled = True
 
     def cancel(self) -> None:
-        """Stop the writing, since nobody waits for the result any more."""
+        """Stop writing, because nobody waits for the result any more."""
         self.is_cancelled = True
 
     async def events(self) -> AsyncIterator[list[Event]]:
         """Yield lists of events as they come.
 
         Raises:
-            ScriptforgeError: the writing has failed.
+            ScriptforgeError: writing has failed.
         """
         while (results := await self.results.get()) is not None:
             if isinstance(results, Exception):
@@ -88,21 +88,21 @@ class Engine:
 
     def warm_up(self, name: str) -> None:
         """Write a line with a run in the background, so that its model is loaded when it is first needed."""
-        with suppress(queue.Full):  # others write already, which warms the model
+        with suppress(queue.Full):  # others are writing, which loads the model
             self._jobs.put_nowait(Job(SuggestionRequest(run=name), None))
 
     async def submit(self, request: SuggestionRequest) -> Job:
-        """Queue a request; return its job once the run is open and the request has turned out to be valid.
+        """Queue a request; return its job once the run is loaded and the request is known to be valid.
 
         Raises:
             Busy: too many others wait, or the training text is still being indexed.
-            ScriptforgeError: the request does not suit the run, or the run cannot be used.
+            ScriptforgeError: the request does not fit the run, or the run cannot be used.
         """
         job = Job(request, asyncio.get_running_loop())
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
-            raise Busy(2, "Too many others are writing just now.") from None
+            raise Busy(2, "Too many suggestions are being written.") from None
         try:
             first = await job.results.get()
             if isinstance(first, Exception):
@@ -157,11 +157,11 @@ class Engine:
             return None
         is_ready, text = self._texts.get(request.run)
         if not is_ready:
-            raise Busy(2, "The training text is still being indexed, to limit copying.")
+            raise Busy(2, "Copying cannot be limited until the training text is indexed.")
         if text is None:
             raise ScriptforgeError(
-                "Copying cannot be limited: the dataset of this run is not here.",
-                "Leave the limit out, or prepare the dataset again.",
+                "Copying cannot be limited: the dataset of this run is missing.",
+                "Omit the limit, or prepare the dataset again.",
             )
         return text.index
 

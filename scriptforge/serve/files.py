@@ -101,8 +101,8 @@ def read_file(path: Path, name: str) -> dict[str, Any]:
     """Read a script from a file.
 
     Args:
-        path: the file, called as `stored_name` says.
-        name: what it was called before, which gives a title if the script has none.
+        path: the file, under the name that `stored_name` returns.
+        name: its original name, which becomes the title if the script has none.
 
     Raises:
         CorpusError: the file cannot be read, contains no script, or is too long for a draft.
@@ -117,7 +117,7 @@ def read_file(path: Path, name: str) -> dict[str, Any]:
     if max(len(rows), len(page)) > MAX_ELEMENTS:
         raise CorpusError(
             f"“{shown}” has more than {MAX_ELEMENTS:,} elements, the most that a draft can have.",
-            "Split it, and read one part.",
+            "Split it, and import one part.",
         )
     titles = list(dict.fromkeys(row.title for row in rows if row.title != _STORED_STEM))
     return {

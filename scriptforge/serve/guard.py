@@ -1,15 +1,15 @@
 """The guard: middleware that checks every request, and limits its size and its duration.
 
-The page is not alone in reaching the server: any site that is open in the same browser may send requests to
+The page is not the only client of the server: any site that is open in the same browser may send requests to
 it, a domain name may resolve to 127.0.0.1 (DNS rebinding), and other users of this machine can reach the
-port. So the Host header must be one of ours, the Origin header, if there is one, must match it, and every
-path under `/api` needs the token, which is in no cookie. Every response carries a content security policy
+port. So the Host header must be allowed, the Origin header, if there is one, must match it, and every path
+under `/api` needs the token, which is never in a cookie. Every response carries a content security policy
 under which the page loads nothing from elsewhere and runs no inline script.
 
 Bodies are read here, whole, within limits of size and time, before the application sees the request; the size
 of all bodies in memory together is limited, too. A body counts until its request is answered, or until the
-application calls `request.state.release_body()`, since it has stored the body elsewhere. A request that needs
-no body may have none.
+application calls `request.state.release_body()`, because it has stored the body elsewhere. A request that
+needs no body must not have one.
 """
 
 import hashlib
@@ -37,10 +37,10 @@ LIMITS = {
 """Maximum bytes of a body, by endpoint (`body` is for all others), and of all bodies in memory at once."""
 
 _LIMITED = ("import", "suggestions", "login")
-"""Endpoints with a limit of their own."""
+"""Endpoints that have their own limits."""
 
 HEADER_BYTES = 32_768
-"""Maximum bytes of all headers of a request together."""
+"""Maximum bytes of all headers of a request."""
 
 BODY_SECONDS = 20.0
 """Seconds within which the body of a request must arrive."""
@@ -73,7 +73,7 @@ class AccessRules:
     Attributes:
         port: port of the server.
         names: host names that are allowed besides those of this machine.
-        token: token that every API request must carry; None if anyone may use the API.
+        token: token that every API request must carry; None if the API needs no token.
         password: password that is exchanged for the token; None if there is none.
         allows_addresses: whether any IP address is allowed as the host; DNS rebinding works with names only.
     """
@@ -94,7 +94,7 @@ class AccessRules:
         return self.allows_addresses and _is_address(name)
 
     def allows_token(self, authorization: str) -> bool:
-        """Return whether an Authorization header has the token; true if none is needed."""
+        """Return whether an Authorization header has the token; true if no token is needed."""
         if self.token is None:
             return True
         scheme, _, given = authorization.partition(" ")
@@ -138,7 +138,7 @@ class Guard:
                 await body(scope, receive, outgoing.send)
             elif body is not None:
                 incoming = _Incoming(body, receive)
-                del body  # so that it is gone once the application has dropped it
+                del body  # so that its memory is freed once the application has dropped it
                 scope.setdefault("state", {})["release_body"] = reserved.release
                 await self._app(scope, incoming.receive, outgoing.send)
 
@@ -160,11 +160,11 @@ class Guard:
             [f"http://{hosts[0].lower()}"],
             [f"https://{hosts[0].lower()}"],
         ):
-            return _error(403, "Pages from elsewhere may not use the room.", "Open the room itself.")
+            return _error(403, "Other sites may not use the room.", "Open the room's own page.")
         if not scope["path"].startswith("/api"):
             return None
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            return _error(403, "Pages from elsewhere may not use the room.", "Open the room itself.")
+            return _error(403, "Other sites may not use the room.", "Open the room's own page.")
         if scope["path"] == "/api/login" or rules.allows_token(headers.get("authorization", "")):
             return None
         body: dict[str, Any] = {
@@ -172,21 +172,21 @@ class Guard:
             "remedy": "Open the link that `scriptforge serve` printed.",
         }
         if rules.password is not None:
-            body |= {"login": True, "remedy": "Type the password."}
+            body |= {"login": True, "remedy": "Enter the password."}
         return JSONResponse(body, 401, {"www-authenticate": "Bearer"})
 
 
 class LoginLimiter:
-    """A limit on how often wrong passwords may be tried within a minute, by client and in total."""
+    """A limit on wrong passwords within a minute, by client and in total."""
 
     def __init__(self) -> None:
         self._times: OrderedDict[str, list[float]] = OrderedDict()
 
     def refusal(self, client: str) -> JSONResponse | None:
-        """Return the response to a client that may not try a password now; None if it may."""
+        """Return the response that refuses another attempt by a client; None if it may try."""
         own, everybody = self._recent(client), self._recent("*")
         if len(own) >= _FAILURES or len(everybody) >= _TOTAL_FAILURES:
-            return busy_response(_FAILURE_SECONDS, "Too many passwords were tried.")
+            return busy_response(_FAILURE_SECONDS, "Too many wrong passwords.")
         return None
 
     def count_failure(self, client: str) -> None:
@@ -204,7 +204,7 @@ class LoginLimiter:
 
 
 class BodyBudget:
-    """A limit on the bytes of all request bodies in memory together.
+    """A limit on the total bytes of request bodies in memory.
 
     Attributes:
         reserved: bytes that requests have reserved.
@@ -215,7 +215,7 @@ class BodyBudget:
 
     @contextmanager
     def reservation(self) -> Iterator["Reservation"]:
-        """Yield a reservation of nothing yet, which is released when the block ends."""
+        """Yield an empty reservation, which is released when the block ends."""
         reservation = Reservation(self)
         try:
             yield reservation
@@ -231,7 +231,7 @@ class Reservation:
         self._own = 0
 
     def add(self, size: int) -> bool:
-        """Reserve more bytes; return whether they were left."""
+        """Reserve more bytes; return whether as many were left."""
         if self._budget.reserved + size > LIMITS["bodies_together"]:
             return False
         self._budget.reserved += size
@@ -281,7 +281,7 @@ async def _read_body(
         receive: the ASGI function that returns the parts of the body.
         headers: headers of the request, which may declare the length.
         limit: maximum bytes of the body.
-        reserve: reserves bytes in memory, and returns whether they were left.
+        reserve: reserves bytes in memory, and returns whether as many were left.
     """
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > _MAX_LENGTH_DIGITS or int(length) > limit:
@@ -314,18 +314,18 @@ def _body_limit(path: str) -> int:
 
 
 def _too_large(limit: int) -> JSONResponse:
-    return _error(413, f"The request has more than {limit:,} bytes.", "Send less at once.")
+    return _error(413, f"The request has more than {limit:,} bytes.", "Send less data at once.")
 
 
-def busy_response(seconds: float = 1.0, what: str = "The room is busy.") -> JSONResponse:
+def busy_response(seconds: float = 1.0, reason: str = "The room is busy.") -> JSONResponse:
     """Return the response that asks a client to try again after some seconds."""
     wait = max(1, round(seconds))
-    return _error(429, what, f"Try again in {wait} s.", {"retry-after": str(wait)})
+    return _error(429, reason, f"Try again in {wait} s.", {"retry-after": str(wait)})
 
 
-def _error(status: int, what: str, remedy: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def _error(status: int, error: str, remedy: str, headers: dict[str, str] | None = None) -> JSONResponse:
     close = {"connection": "close"} if status in (408, 413) else {}
-    return JSONResponse({"error": what, "remedy": remedy}, status, {**(headers or {}), **close})
+    return JSONResponse({"error": error, "remedy": remedy}, status, {**(headers or {}), **close})
 
 
 def _split_port(host: str) -> tuple[str, int | None]:

@@ -1,8 +1,8 @@
-"""A cache of decoder states after the texts that a model has read: after a new line, only that line is read.
+"""A cache of decoder states, so that after a new line a model reads only that line.
 
-A text is identified by the ids of its elements, each of which changes the keys of everything after it. A
-cached state is that of a decoder of one sequence after all ids but the last: the decoding loop reads the last
-id again, which gives the scores of the next token.
+The key of a text is a hash of the ids of all its elements. A cached state is that of a decoder of one
+sequence after all ids except the last: the decoding loop reads the last id again, which gives the scores of
+the next token.
 """
 
 import threading
@@ -27,7 +27,7 @@ _ELEMENTS_BETWEEN = 8
 
 
 class PrefixCache:
-    """A cache of the texts that a model has read lately; threads may share it.
+    """A cache of decoder states after recent texts; threads may share it.
 
     Args:
         model: the model that reads.
@@ -46,7 +46,7 @@ class PrefixCache:
     def state_after(self, request: EncodedRequest, sequences: int) -> Saved:
         """Return the state of a decoder of several sequences after the text of a request except its last id.
 
-        States on the way there are cached.
+        That state and some before it are cached.
         """
         parts = [request.opening, *request.element_ids]
         keys = _keys(parts)
@@ -71,7 +71,7 @@ class PrefixCache:
         return TurnTaking(reader, self._habits, self._vocabulary, 1) if self._habits else reader
 
     def _longest_cached(self, keys: Sequence[bytes]) -> tuple[int, Saved | None]:
-        """Return the index of the last part after which a state is cached, and that state; -1 if none is."""
+        """Return the index of the last part with a cached state, and that state; -1 and None without one."""
         with self._lock:
             for place in range(len(keys) - 1, -1, -1):
                 if keys[place] in self._states:

@@ -2,7 +2,7 @@
 
 The model reads the whole elements before the cursor, and then the opening of the next element or the
 beginning of the one that the cursor is in. Of a long script it reads only the end, from an element that stays
-the same while lines are added (`first_read`), so that its state can be cached. The module knows nothing of
+the same while lines are added (`first_read`), so that its state can be cached. The module does not know
 models.
 """
 
@@ -28,10 +28,10 @@ MAX_LINES_READ = 400
 """Maximum number of elements in a request."""
 
 _MIN_READ, _MAX_READ = 24, 56
-"""Number of elements that are read of a longer script: above the first, up to the second."""
+"""Number of elements that are read of a longer script: more than the first, at most the second."""
 
 _RULE_TOKENS = 256
-"""Tokens before the prompt after which rules see no elements further back: they measure recent text only."""
+"""Tokens before the prompt beyond which rules see no further elements, since they measure recent text."""
 
 _MAX_SEED = 2**53 - 16
 """Largest seed: it and those that follow it are exact as numbers in JavaScript."""
@@ -64,12 +64,12 @@ class SuggestionRequest(BaseModel):
         next: what comes next, if the writer chooses it.
         count: number of alternatives.
         lines: number of elements in each alternative.
-        seed: seed of the first alternative, followed by those of the others; None draws one at random.
+        seed: seed of the first alternative, followed by those of the others; None draws a random one.
         temperature: sampling temperature; None uses the default.
         voice: how much the voices of speakers are strengthened; None uses the default of the model.
         max_copy: maximum number of words in a row that may be copied from the training text; None sets no
             limit.
-        cast: names of those who may speak; empty for everybody.
+        cast: names of the allowed speakers; empty allows everybody.
     """
 
     model_config = CLOSED
@@ -94,11 +94,11 @@ class EncodedRequest:
 
     Attributes:
         options: options of generation.
-        cast: those who may speak.
+        cast: the allowed speakers.
         source: in a mix, the source to write like; else None.
         opening: ids that begin a script, before all elements.
         element_ids: ids of each element that is read.
-        prompt: what follows these elements, before anything is drawn freely.
+        prompt: what follows these elements before the model writes freely.
         open: the element to be continued, its text as typed; None if a new one begins.
     """
 
@@ -124,7 +124,7 @@ class EncodedRequest:
 
 
 def encode_request(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> EncodedRequest:
-    """Turn a request into token ids.
+    """Encode a request as token ids.
 
     Raises:
         UsageError: it names a source or a speaker that the model cannot write.
@@ -175,28 +175,28 @@ def _fingerprint(element: Element) -> bytes:
     return blake2b(content.encode(errors="surrogatepass"), digest_size=8).digest()
 
 
-def _choose_source(asked: str | None, speakers: Sequence[str], vocabulary: Vocabulary) -> str | None:
-    """Return the source to write like: the one asked for, or that of most speakers; None without a mix."""
+def _choose_source(requested: str | None, speakers: Sequence[str], vocabulary: Vocabulary) -> str | None:
+    """Return the source to write like: the requested one, or that of most speakers; None without a mix."""
     if not vocabulary.sources:
         return None
-    if asked:
-        if asked not in vocabulary.sources:
-            raise unknown_name("source", asked, vocabulary.sources)
-        return asked
+    if requested:
+        if requested not in vocabulary.sources:
+            raise unknown_name("source", requested, vocabulary.sources)
+        return requested
     named = (token.source for name in speakers for token in vocabulary.speaker_tokens_named(name))
     counts = Counter(source for source in named if source)
     return counts.most_common(1)[0][0] if counts else next(iter(vocabulary.sources))
 
 
 def _prompt_continuation(element: Element, source: str | None, vocabulary: Vocabulary) -> Prompt:
-    """Return the prompt that continues an element: its last word is whole, and a space asks for another."""
+    """Return the prompt that continues an element; a space at its end asks for another word."""
     kept = Element(element.kind, element.text.rstrip(), element.speaker)
     ids = tuple(vocabulary.encode_elements([kept], source).ids.tolist())
     return [Given(ids, _boundary_after(element.text))]
 
 
 def _boundary_after(text: str) -> Boundary | None:
-    """Return what must come after the text of an open line; after a line break, too, it is text."""
+    """Return what must follow the text of an open line; after a line break, too, it is text."""
     if not text.strip():
         return None
     return Boundary.SPACE if text[-1].isspace() else boundary_after(text)
@@ -222,7 +222,7 @@ def _prompt_new_element(
 def _encode_plain_request(
     lines: Sequence[Element], opened: Element | None, options: GenerateOptions, vocabulary: Vocabulary
 ) -> EncodedRequest:
-    """Return the question for a model of plain text, which knows no elements: each becomes a line."""
+    """Encode a request for a model of plain text, in which each element becomes a line."""
     kept = lines[first_read(lines) :]
     element_ids = tuple(tuple(vocabulary.encode(f"{render_line(each)}\n")) for each in kept)
     prompt: Prompt = []

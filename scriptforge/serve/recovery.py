@@ -1,12 +1,11 @@
-"""Recovery of a damaged database of drafts: the file is set aside, and its readable rows go into a new one.
+"""Recovery of a damaged database of drafts: it is set aside, and its readable rows are copied to a new one.
 
-Rows are read one by one, and unreadable ones are skipped. If even the first page is damaged, which declares
-the tables, the first page of a new database takes its place: the same statements put the same tables on the
-same pages.
+Rows are read one by one, and unreadable ones are skipped. If the first page, which declares the tables, is
+damaged, that of a new database replaces it, since the same statements put the same tables on the same pages.
 
-The copies that are set aside are on disk before anything else changes. The new database then waits under a
-name of its own until the logs of the damaged one are gone, since SQLite would apply these to it. After a kill
-in between, whoever opens the drafts next does the rest.
+The copies that are set aside are on disk before anything else changes. The new database then has a
+temporary name until the logs of the damaged one are deleted, since SQLite would apply these to it. If the
+process is killed in between, the next one that opens the drafts finishes the recovery.
 """
 
 import os
@@ -44,14 +43,14 @@ _MAX_NAME_LENGTH = 200
 _MAX_NUMBER = 1 << 53
 _MAX_STEP = 1 << 16
 _REVISION_STEP = 1_000
-"""Added to the revision of a recovered draft, so that no open page mistakes it for the one that it has."""
+"""Added to the revision of a recovered draft, so that every open page reloads it."""
 
 _UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
-"""SQLite's errors of a disk that mean a row cannot be read; others are not about the row."""
+"""SQLite's disk errors that concern a single row."""
 
 
 def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]]:
-    """Set a damaged database aside, and replace it by a new one with all rows that can be read.
+    """Set a damaged database aside, and replace it by a new one with its readable rows.
 
     Args:
         path: the database, which must not be open.
@@ -62,7 +61,7 @@ def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]
         The path of the damaged database, and the number of recovered rows by table.
 
     Raises:
-        OSError or sqlite3.Error: the disk is full, or does not work; the damaged database is as it was.
+        OSError or sqlite3.Error: the disk is full or faulty; the damaged database is unchanged.
     """
     aside = _free_name(path)
     try:
@@ -81,7 +80,7 @@ def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]
 
 
 def finish(path: Path) -> bool:
-    """Put a recovered database in the place of the damaged one; return whether there was one."""
+    """Replace the damaged database by the recovered one; return whether there was one."""
     recovered = _recovered_path(path)
     if not recovered.exists():
         return False
@@ -95,12 +94,12 @@ def finish(path: Path) -> bool:
 
 
 def _recovered_path(path: Path) -> Path:
-    """Return where a recovered database waits for its place."""
+    """Return the temporary path of a recovered database."""
     return path.with_name(f"{path.stem}.recovered{path.suffix}")
 
 
 def _existing_suffixes(path: Path) -> list[str]:
-    """Return the suffixes of the database and its logs, as far as they exist."""
+    """Return the suffixes of the existing files among the database and its logs."""
     return [suffix for suffix in ("", *_LOGS) if Path(f"{path}{suffix}").exists()]
 
 
@@ -111,7 +110,7 @@ def _copy_to_disk(source: Path, target: Path) -> None:
 
 
 def _fill(fresh: Path, aside: Path, schema: str, version: int) -> dict[str, int]:
-    """Create a database with the readable rows of another one; return their number by table."""
+    """Create a database with the readable rows of another; return their number by table."""
     with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
         db.executescript(schema)
         db.execute(f"PRAGMA user_version = {version}")
@@ -171,7 +170,7 @@ def _copy(
 
 
 def _repair_text(value: object, longest: int = _MAX_NAME_LENGTH) -> str:
-    """Return a value as text, cut to `longest` characters; empty if it is no text."""
+    """Return a value as text, cut to `longest` characters; empty if it is not text."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
     return value[:longest] if isinstance(value, str) else ""
@@ -193,7 +192,7 @@ def _repair_id(value: object) -> str:
 
 
 def _repair_draft(value: object) -> str:
-    """Return the value if it is a valid id, else one id for all rows that have lost their draft."""
+    """Return the value if it is a valid id, else the id of a draft for all such rows."""
     return _repair_optional_id(value) or "recovered"
 
 
@@ -239,7 +238,7 @@ _TABLES: dict[str, tuple[Callable[[Any], object], ...]] = {
         _json_repairer(TypeAdapter(list[PageElement]), "[]"),
     ),
 }
-"""The tables that are copied, and for each column the function that makes a valid value of the stored one."""
+"""The tables that are copied, and for each column the function that repairs its values."""
 
 
 def _readable_rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
@@ -265,7 +264,7 @@ def _readable_rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[Any
 
 
 def _complete_drafts(target: sqlite3.Connection) -> None:
-    """Create the drafts that elements lack, and give every draft a revision that no open page has."""
+    """Create missing drafts of elements, and give every draft a revision that no open page has."""
     target.execute("DELETE FROM changes")
     target.execute(
         "INSERT INTO drafts SELECT DISTINCT draft, 'Recovered', '', '{}', ?, 1 FROM elements"

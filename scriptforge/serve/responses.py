@@ -1,6 +1,6 @@
 """Responses of the server: files of the page, streams of JSON lines, and errors.
 
-The module knows nothing of endpoints, drafts and models.
+The module does not know endpoints, drafts or models.
 """
 
 import gzip
@@ -22,9 +22,9 @@ PAGE = Path(__file__).with_name("page")
 """The folder of the page's files."""
 
 
-def error_response(status: int, what: str, remedy: str) -> JSONResponse:
+def error_response(status: int, error: str, remedy: str) -> JSONResponse:
     """Return the response to a request that failed: what is wrong, and what to do."""
-    return JSONResponse({"error": what, "remedy": remedy}, status)
+    return JSONResponse({"error": error, "remedy": remedy}, status)
 
 
 def attachment(name: str) -> dict[str, str]:
@@ -39,7 +39,7 @@ def as_json_lines(events: Iterable[dict[str, Any]]) -> bytes:
 
 
 class JsonLinesResponse(StreamingResponse):
-    """A response of lines that are sent as they come.
+    """A response of lines that are sent as they are produced.
 
     Args:
         lines: the lines, as bytes.

@@ -22,7 +22,7 @@ Subscription: TypeAlias = "asyncio.Queue[dict[str, Any] | None]"
 """A queue of events for a tab, in order; None marks the end."""
 
 MAX_IMPORTS = 8
-"""Maximum number of files that are imported, or wait for that on disk, at once."""
+"""Maximum number of imports at once, including those that wait with their file on disk."""
 
 _MAX_QUEUED_EVENTS = 1_000
 _FILES_AT_ONCE = 2
@@ -35,7 +35,7 @@ class Room:
     Attributes:
         runs: the runs that are offered.
         rules: what requests must satisfy.
-        drafts: the stored drafts; None in a room for visitors, whose browsers keep them.
+        drafts: the stored drafts; None in a room for visitors, whose browsers store them.
         logins: limit on wrong passwords.
         texts: the training texts of the runs.
         engine: the threads that write suggestions.
@@ -61,7 +61,7 @@ class Room:
     @property
     def stored_drafts(self) -> Drafts:
         """Return `drafts`, which must not be None."""
-        assert self.drafts is not None, "visitors have no address that leads here"
+        assert self.drafts is not None, "visitors have no endpoints of drafts"
         return self.drafts
 
     def token_for(self, password: str) -> str | None:
@@ -79,7 +79,7 @@ class Room:
             Busy: there are too many.
         """
         if self._imports >= MAX_IMPORTS:
-            raise Busy(5, "Too many files are being read.")
+            raise Busy(5, "Too many files are being imported.")
         self._imports += 1
         try:
             yield

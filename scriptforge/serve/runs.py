@@ -1,4 +1,4 @@
-"""The runs that a room offers: what the page shows of them, and those that are loaded.
+"""The runs that a room offers, and those of them that are loaded.
 
 A name from the page is looked up among the existing runs and never becomes part of a path.
 """
@@ -57,7 +57,7 @@ class LoadedRun:
 
     Attributes:
         vocabulary: vocabulary of the run.
-        habits: statistics of its training text that generated text is held to.
+        habits: statistics of its training text that constrain what is generated.
         model: the model, which several threads may use at once.
         prefix_cache: cache of the texts that the model has read.
     """
@@ -71,7 +71,7 @@ class LoadedRun:
 
 
 class Runs:
-    """The runs of an offer, with those used last loaded. Its methods may be called from any thread.
+    """The offered runs, of which those used last are loaded. Its methods may be called from any thread.
 
     Args:
         offered: the runs that the page may use.
@@ -84,7 +84,7 @@ class Runs:
         self._summaries: dict[tuple[str, int], dict[str, Any] | None] = {}
 
     def summaries(self) -> list[dict[str, Any]]:
-        """Return what the page shows of each usable run."""
+        """Return a summary of each usable run for the page."""
         found = []
         for folder in self.offered.folders.values():
             key = _key(folder)
@@ -130,7 +130,7 @@ def _key(folder: RunFolder) -> tuple[str, int]:
 
 
 def _summarise(folder: RunFolder) -> dict[str, Any] | None:
-    """Return what the page shows of a run; None if it has no weights yet or is damaged."""
+    """Return a summary of a run for the page; None if it has no weights yet or is damaged."""
     try:
         if not folder.weights.is_file():
             return None

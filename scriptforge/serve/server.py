@@ -1,7 +1,6 @@
 """The server: its port, its token, and the loop that serves a room until it is stopped.
 
-The token and the port of a workspace stay the same, so that a tab that was left open works again when the
-server is restarted.
+A workspace keeps its token and port, so that an open tab works again after a restart of the server.
 """
 
 import asyncio
@@ -37,7 +36,7 @@ from scriptforge.serve.runs import OfferedRuns, Runs
 from scriptforge.workspace import RunFolder, Workspace, atomic_write, make_folder, parse_json
 
 DEFAULT_PORT = 8420
-"""The port that is tried first in a workspace where none has been used."""
+"""The port that a new workspace tries first."""
 
 _PORTS_TRIED = 50
 _KEEP_ALIVE_SECONDS = 30
@@ -47,7 +46,7 @@ _MAX_SECRET_BYTES = 1_000
 if sys.platform == "win32":
     _PORT_OPTION = socket.SO_EXCLUSIVEADDRUSE  # with SO_REUSEADDR two processes could share the port
 else:
-    _PORT_OPTION = socket.SO_REUSEADDR  # so that the port is free again as soon as a server stops
+    _PORT_OPTION = socket.SO_REUSEADDR  # so that the port is free as soon as a server stops
 
 _SECRET = re.compile(rb"[\w-]{%d,}" % _TOKEN_BYTES)
 
@@ -174,11 +173,11 @@ def _listen(options: ServeOptions, preferred: int) -> tuple[socket.socket, list[
             last = error
             continue
         found.setblocking(False)
-        in_use = f"Port {preferred} is in use; this is {port}."
+        in_use = f"Port {preferred} is in use; using {port} instead."
         return found, [in_use] if port != preferred and preferred else []
     raise UsageError(
-        f"No port from {preferred} on is free at {options.host}: {last.strerror if last else ''}.",
-        "Name another one with --port.",
+        f"No port from {preferred} upwards is free at {options.host}: {last.strerror if last else ''}.",
+        "Choose another one with --port.",
     )
 
 

@@ -1,7 +1,7 @@
 """The writing of one request: the decoding loop of its alternatives, and the events of each token.
 
-The events of an alternative say that an element begins, gets more text, or is complete; of an element that a
-person began, they have only what is added. The module knows nothing of queues and the network.
+The events of an alternative report that an element begins, gets more text, or is complete; for an element
+that a person began, they contain only what is added. The module does not know queues or the network.
 """
 
 import time
@@ -22,17 +22,17 @@ from scriptforge.serve.runs import LoadedRun
 from scriptforge.vocabulary import Vocabulary
 
 Event: TypeAlias = dict[str, Any]
-"""A message for the page, as a JSON object."""
+"""An event for the page, as a JSON object."""
 
 MAX_TOKENS = 600
-"""Maximum number of tokens that are drawn for each alternative."""
+"""Maximum number of tokens drawn for each alternative."""
 
 MAX_SECONDS = 30.0
-"""Maximum seconds that a request may be written."""
+"""Maximum seconds for writing a request."""
 
 
 class Writing:
-    """The alternatives of one request, as they are written.
+    """The alternatives of one request while they are written.
 
     Args:
         run: the run to write with.
@@ -42,7 +42,7 @@ class Writing:
 
     def __init__(self, run: LoadedRun, request: EncodedRequest, index: Index | None = None) -> None:
         options, vocabulary = request.options, run.vocabulary
-        assert options.seed is not None, "whoever asks has drawn one"
+        assert options.seed is not None, "the caller has drawn one"
         seeds = range(options.seed, options.seed + options.count)
         limit = new_copy_limit(index, vocabulary, options)
         reader = new_decoder(run.model, vocabulary, options)
@@ -94,10 +94,10 @@ class Writing:
 
     def _begin(self, ids: Sequence[Sequence[int]]) -> list[Event]:
         pairs = zip(ids, self._alternatives, strict=True)
-        return [event for own, each in pairs for event in each.begin(own)]
+        return [event for own_ids, each in pairs for event in each.begin(own_ids)]
 
     def _excluded(self, boundary: Boundary | None) -> Mask:
-        """Return the tokens that must not come: the end of a script, and those that `boundary` excludes."""
+        """Return the tokens that must not follow: the end of a script, and those that `boundary` excludes."""
         excluded_V = np.zeros(self._vocabulary.size, np.bool_)
         if boundary:
             excluded_V |= boundary.excluded(self._vocabulary)
@@ -107,12 +107,12 @@ class Writing:
 
 
 class Alternative:
-    """One of the alternatives of a request: turns ids, one at a time, into events.
+    """One of the alternatives of a request; converts ids, one at a time, to events.
 
     Args:
         number: number of the alternative, from 0.
         seed: seed that it is drawn with.
-        request: the request, which has the open element and the number of lines.
+        request: the request, with the open element and the number of lines.
         vocabulary: vocabulary of the ids.
 
     Attributes:
@@ -131,7 +131,7 @@ class Alternative:
 
     @property
     def needs_text(self) -> bool:
-        """Return whether nothing was added yet to the element that a person began."""
+        """Return whether the element that a person began still lacks added text."""
         return self._added is not None and not self._added.strip()
 
     def begin(self, ids: Sequence[int]) -> list[Event]:
@@ -151,7 +151,7 @@ class Alternative:
         return events
 
     def cut(self) -> list[Event]:
-        """End the text here, because it has become too long or taken too long."""
+        """End the text here, because it is too long or took too long."""
         if self.is_finished:
             return []
         events = list(self._events(self._stream.close()))

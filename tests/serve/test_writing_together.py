@@ -33,7 +33,7 @@ def run(tiny_run: RunFolder) -> Run:
     return Run(tiny_run)
 
 
-def question(run: Run, *lines: str) -> EncodedRequest:
+def encoded(run: Run, *lines: str) -> EncodedRequest:
     elements = [{"kind": "action", "text": line} for line in lines]
     request = SuggestionRequest.model_validate({"run": "harbour", "elements": elements})
     return encode_request(request, run.vocabulary, seed=1)
@@ -101,7 +101,7 @@ class TestPrefixCache:
         texts = PrefixCache(run.inference(), run.vocabulary, None)
         lines = [f"The ferryman lost {number} bells." for number in range(20)]
         for count in (20, 3, 12, 20):  # from nothing, from a part, from the middle, from all
-            asked = question(run, *lines[:count])
+            asked = encoded(run, *lines[:count])
             ids = [*asked.opening, *(id_ for part in asked.element_ids for id_ in part)]
             decoder = ModelDecoder(run.inference(), 1)
             decoder.read(np.array([ids[:-1]]))
@@ -112,8 +112,8 @@ class TestPrefixCache:
 
     def test_a_text_of_which_a_line_was_changed_is_another(self, run: Run) -> None:
         texts = PrefixCache(run.inference(), run.vocabulary, None)
-        one = texts.state_after(question(run, "A bell.", "Two umbrellas.", "My hat."), 1)
-        other = texts.state_after(question(run, "A goose.", "Two umbrellas.", "My hat."), 1)
+        one = texts.state_after(encoded(run, "A bell.", "Two umbrellas.", "My hat."), 1)
+        other = texts.state_after(encoded(run, "A goose.", "Two umbrellas.", "My hat."), 1)
         assert any((one[name] != other[name]).any() for name in one)
 
 
@@ -129,8 +129,8 @@ def test_what_is_read_of_a_long_script_seldom_begins_elsewhere(numbers: list[int
 
 def test_of_a_long_script_only_the_end_is_read(run: Run) -> None:
     lines = [f"Line {number}." for number in range(400)]
-    read = question(run, *lines).element_ids
-    assert read == question(run, *lines[-60:]).element_ids
+    read = encoded(run, *lines).element_ids
+    assert read == encoded(run, *lines[-60:]).element_ids
     assert 24 <= len(read) <= 56
 
 
