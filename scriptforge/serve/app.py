@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from scriptforge.errors import ScriptforgeError, UsageError
 from scriptforge.serve.changes import Change
-from scriptforge.serve.copies import CopiesRequest, copied_spans
+from scriptforge.serve.copies import CopiesRequest, find_copied_spans
 from scriptforge.serve.drafts import DiskFull, DraftMissing, RevisionConflict
 from scriptforge.serve.elements import (
     CLOSED,
@@ -251,7 +251,7 @@ async def _find_copies(room: Room, request: Request) -> Response:
     is_ready, text = await run_in_threadpool(room.texts.get, body.run)
     if not is_ready:
         return JSONResponse({"ready": False, "lines": []}, 202)
-    lines = [] if text is None else await run_in_threadpool(copied_spans, body.lines, text)
+    lines = [] if text is None else await run_in_threadpool(find_copied_spans, body.lines, text)
     return JSONResponse({"ready": True, "known": text is not None, "lines": lines})
 
 

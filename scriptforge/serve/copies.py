@@ -141,7 +141,7 @@ class TrainingTexts:
                     self._cache.popitem(last=False)
 
 
-def copied_spans(lines: Sequence[ComparedLine], text: TrainingText) -> list[list[dict[str, Any]]]:
+def find_copied_spans(lines: Sequence[ComparedLine], text: TrainingText) -> list[list[dict[str, Any]]]:
     """Return the spans of each line that are copied from the training text.
 
     Each span has `start` and `end` in UTF-16 code units of the line, as JavaScript counts, the number of

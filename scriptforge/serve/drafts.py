@@ -140,7 +140,7 @@ class Drafts:
 
     def summaries(self) -> list[dict[str, Any]]:
         """Return a summary of each draft, the latest first."""
-        return self._do(_read_summaries)
+        return self._run(_read_summaries)
 
     def create(self, title: str, run: str, elements: Sequence[PageElement]) -> dict[str, Any]:
         """Create a draft and return it."""
@@ -152,7 +152,7 @@ class Drafts:
             )
             insert_elements(db, id_, elements)
 
-        self._do(make, writes=True)
+        self._run(make, writes=True)
         return self.get(id_)
 
     def get(self, id_: str) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class Drafts:
         Raises:
             DraftMissing: there is none.
         """
-        return self._do(lambda db: _read_draft(db, id_))
+        return self._run(lambda db: _read_draft(db, id_))
 
     def update(self, id_: str, **fields: Any) -> dict[str, Any]:
         """Change title, run or settings of a draft, without a new revision; return all three."""
@@ -180,7 +180,7 @@ class Drafts:
             ).fetchone()
             return {"title": title, "run": run, "settings": DRAFT_SETTINGS.validate_json(settings)}
 
-        return self._do(change, writes=True)
+        return self._run(change, writes=True)
 
     def remove(self, id_: str) -> None:
         """Delete a draft.
@@ -195,7 +195,7 @@ class Drafts:
             for table in ("elements", "branches", "changes"):
                 db.execute(f"DELETE FROM {table} WHERE draft = ?", (id_,))
 
-        self._do(delete, writes=True)
+        self._run(delete, writes=True)
 
     def change(self, id_: str, change: Change) -> tuple[int, dict[str, Any] | None]:
         """Apply a change; return the revision after it, and the event for other tabs.
@@ -234,7 +234,7 @@ class Drafts:
                 )
             return revision, {"revision": revision, "change": change.change, **body}
 
-        return self._do(apply, writes=True)
+        return self._run(apply, writes=True)
 
     def changes(self, id_: str, after: int) -> tuple[int, list[dict[str, Any]] | None]:
         """Return the revision of a draft, and the changes after another; None if not all can be sent."""
@@ -243,9 +243,9 @@ class Drafts:
             revision = _read_revision(db, id_)
             return revision, _read_changes(db, id_, after, revision)
 
-        return self._do(look)
+        return self._run(look)
 
-    def _do(self, work: Callable[[sqlite3.Connection], ResultT], *, writes: bool = False) -> ResultT:
+    def _run(self, work: Callable[[sqlite3.Connection], ResultT], *, writes: bool = False) -> ResultT:
         """Run `work` in one transaction; if the database turns out to be damaged, recover it and retry."""
         with self._lock, _translate_errors():
             try:

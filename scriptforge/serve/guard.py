@@ -184,7 +184,7 @@ class LoginLimiter:
 
     def refusal(self, client: str) -> JSONResponse | None:
         """Return the response that refuses another attempt by a client; None if it may try."""
-        own, everybody = self._recent(client), self._recent("*")
+        own, everybody = self._recent_failures(client), self._recent_failures("*")
         if len(own) >= _FAILURES or len(everybody) >= _TOTAL_FAILURES:
             return busy_response(_FAILURE_SECONDS, "Too many wrong passwords.")
         return None
@@ -192,9 +192,9 @@ class LoginLimiter:
     def count_failure(self, client: str) -> None:
         """Count a wrong password."""
         for name in (client, "*"):
-            self._recent(name).append(time.monotonic())
+            self._recent_failures(name).append(time.monotonic())
 
-    def _recent(self, client: str) -> list[float]:
+    def _recent_failures(self, client: str) -> list[float]:
         now = time.monotonic()
         times = [each for each in self._times.pop(client, []) if now - each < _FAILURE_SECONDS]
         self._times[client] = times

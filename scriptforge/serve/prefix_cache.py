@@ -49,9 +49,9 @@ class PrefixCache:
         That state and some before it are cached.
         """
         parts = [request.opening, *request.element_ids]
-        keys = _keys(parts)
-        reached, saved = self._longest_cached(keys)
-        decoder = self._decoder()
+        keys = _prefix_keys(parts)
+        reached, saved = self._find_cached(keys)
+        decoder = self._new_decoder()
         if saved is not None:
             decoder.restore(saved)
         stops = [*range(_ELEMENTS_BETWEEN, len(parts) - 1, _ELEMENTS_BETWEEN), len(parts) - 1]
@@ -66,11 +66,11 @@ class PrefixCache:
         assert saved is not None, "the last stop is the end of the text"
         return _repeat(saved, sequences, len(request.element_ids))
 
-    def _decoder(self) -> Decoder:
+    def _new_decoder(self) -> Decoder:
         reader = ModelDecoder(self._model, 1)
         return TurnTaking(reader, self._habits, self._vocabulary, 1) if self._habits else reader
 
-    def _longest_cached(self, keys: Sequence[bytes]) -> tuple[int, Saved | None]:
+    def _find_cached(self, keys: Sequence[bytes]) -> tuple[int, Saved | None]:
         """Return the index of the last part with a cached state, and that state; -1 and None without one."""
         with self._lock:
             for place in range(len(keys) - 1, -1, -1):
@@ -89,7 +89,7 @@ class PrefixCache:
                 self._bytes -= _size(self._states.popitem(last=False)[1])
 
 
-def _keys(parts: Sequence[tuple[int, ...]]) -> list[bytes]:
+def _prefix_keys(parts: Sequence[tuple[int, ...]]) -> list[bytes]:
     """Return for each part the key of the text up to its end."""
     keys: list[bytes] = []
     for part in parts:

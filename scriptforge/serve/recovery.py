@@ -50,7 +50,7 @@ _UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
 
 
 def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]]:
-    """Set a damaged database aside, and replace it by a new one with its readable rows.
+    """Set a damaged database aside, and replace it with a new one that has its readable rows.
 
     Args:
         path: the database, which must not be open.
@@ -69,7 +69,7 @@ def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]
             _copy_to_disk(Path(f"{path}{suffix}"), Path(f"{aside}{suffix}"))
         sync_folder(path.parent)
         with scratch_folder(path) as folder:
-            counts = _fill(folder / "fresh.db", aside, schema, version)
+            counts = _create_recovered(folder / "fresh.db", aside, schema, version)
             (folder / "fresh.db").replace(_recovered_path(path))
     except BaseException:
         for suffix in _existing_suffixes(aside):
@@ -80,7 +80,7 @@ def recover(path: Path, schema: str, version: int) -> tuple[Path, dict[str, int]
 
 
 def finish(path: Path) -> bool:
-    """Replace the damaged database by the recovered one; return whether there was one."""
+    """Replace the damaged database with the recovered one; return whether there was one."""
     recovered = _recovered_path(path)
     if not recovered.exists():
         return False
@@ -109,7 +109,7 @@ def _copy_to_disk(source: Path, target: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _fill(fresh: Path, aside: Path, schema: str, version: int) -> dict[str, int]:
+def _create_recovered(fresh: Path, aside: Path, schema: str, version: int) -> dict[str, int]:
     """Create a database with the readable rows of another; return their number by table."""
     with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
         db.executescript(schema)
@@ -201,7 +201,7 @@ def _repair_kind(value: object) -> str:
 
 
 def _json_repairer(adapter: TypeAdapter[Any], default: str) -> Callable[[object], str]:
-    """Return a function that keeps JSON which `adapter` accepts, and replaces anything else by `default`."""
+    """Return a function that keeps JSON that `adapter` accepts, and returns `default` for anything else."""
 
     def repair(value: object) -> str:
         try:

@@ -71,8 +71,8 @@ class Writing:
                 events += self._begin([part.ids] * len(self._alternatives))
             else:
                 events += self._begin(self._loop.draw(part.choices))
-        yield [*events, *self._step(self._excluded(boundary))]
-        excluded_V = self._excluded(None)
+        yield [*events, *self._step(self._exclusion_mask(boundary))]
+        excluded_V = self._exclusion_mask(None)
         with self._run.model.active_writer():
             while not all(each.is_finished for each in self._alternatives):
                 yield self._step(excluded_V)
@@ -96,7 +96,7 @@ class Writing:
         pairs = zip(ids, self._alternatives, strict=True)
         return [event for own_ids, each in pairs for event in each.begin(own_ids)]
 
-    def _excluded(self, boundary: Boundary | None) -> Mask:
+    def _exclusion_mask(self, boundary: Boundary | None) -> Mask:
         """Return the tokens that must not follow: the end of a script, and those that `boundary` excludes."""
         excluded_V = np.zeros(self._vocabulary.size, np.bool_)
         if boundary:
@@ -124,22 +124,23 @@ class Alternative:
         self._seed = seed
         self._stream = _LineStream(vocabulary) if vocabulary.plain else ElementStream(vocabulary)
         self._open = request.open
+        self._continued: Element | None = None  # the element that a person began, while it is open
+        self._added = ""  # to that element
         self._lines_left = request.options.lines or 1
         self._drawn = 0
-        self._added: str | None = None  # to the element that a person began, while it is open
         self.is_finished = False
 
     @property
     def needs_text(self) -> bool:
         """Return whether the element that a person began still lacks added text."""
-        return self._added is not None and not self._added.strip()
+        return self._continued is not None and not self._added.strip()
 
     def begin(self, ids: Sequence[int]) -> list[Event]:
         """Take ids of the prompt; there are no events for those of an element that is continued."""
         changes = [change for id_ in ids for change in self._stream.push(id_)]
         if self._open is None:
             return list(self._events(changes))
-        self._added = ""
+        self._continued = self._open
         return []
 
     def push(self, id_: int) -> list[Event]:
@@ -174,8 +175,8 @@ class Alternative:
 
     def _add(self, text: str) -> Iterator[Event]:
         """Yield the event of more text, without the space that a continued element already ends with."""
-        if self._added is not None and self._open is not None:
-            if not self._added and (not self._open.text or self._open.text[-1].isspace()):
+        if self._continued is not None:
+            if not self._added and (not self._continued.text or self._continued.text[-1].isspace()):
                 text = text.lstrip()
             self._added += text
         if text:
@@ -183,8 +184,8 @@ class Alternative:
 
     def _close(self, element: Element | None) -> Iterator[Event]:
         """Yield the event of a complete element, if any is left of it; a continued one has what was added."""
-        if self._added is not None and self._open is not None:
-            element, self._added = replace(self._open, text=self._added.rstrip()), None
+        if self._continued is not None:
+            element, self._continued = replace(self._continued, text=self._added.rstrip()), None
         if element is None:
             return
         about = {"kind": element.kind, "speaker": element.speaker, "text": element.text}

@@ -8,7 +8,13 @@ from support.tiny import comedy, prepared
 
 from scriptforge.copying import Index, lines_of_script
 from scriptforge.screenplay.script import Element
-from scriptforge.serve.copies import MIN_COPIED_WORDS, ComparedLine, TrainingText, TrainingTexts, copied_spans
+from scriptforge.serve.copies import (
+    MIN_COPIED_WORDS,
+    ComparedLine,
+    TrainingText,
+    TrainingTexts,
+    find_copied_spans,
+)
 from scriptforge.serve.runs import OfferedRuns, Runs
 from scriptforge.workspace import Workspace
 
@@ -25,7 +31,7 @@ def known(texts: TrainingTexts, name: str) -> TrainingText | None:
 def test_places_are_counted_as_javascript_counts() -> None:
     said = "what are you doing in there"
     text = TrainingText(Index(lines_of_script([Element("dialogue", said, "BO")])))
-    ((found,),) = copied_spans([ComparedLine(text=f"😀 {said} 😀")], text)
+    ((found,),) = find_copied_spans([ComparedLine(text=f"😀 {said} 😀")], text)
     assert (found["start"], found["end"]) == (3, 3 + len(said))
 
 
@@ -38,7 +44,7 @@ def test_of_two_scripts_with_one_title_the_right_one_is_quoted(tmp_path: Path) -
     assert {(row.document, row.title) for row in rows} == {(0, "act"), (1, "act")}
     text = TrainingText.of(dataset)
     for row in (each for each in rows if len(each.text.split()) >= MIN_COPIED_WORDS):
-        ((found,),) = copied_spans([ComparedLine(text=row.text)], text)
+        ((found,),) = find_copied_spans([ComparedLine(text=row.text)], text)
         assert found["quote"].strip(".!?") == row.text.strip(".!?")
 
 
