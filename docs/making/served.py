@@ -57,7 +57,7 @@ def http_api() -> str:
 def _endpoint(endpoint: Any) -> Iterator[str]:
     yield f"## {endpoint.method} /api{endpoint.path}"
     visitors = "" if not endpoint.is_for_writers else " Not in a room for visitors."
-    yield f"{endpoint.does} Answers: {endpoint.answers[0].lower()}{endpoint.answers[1:]}{visitors}"
+    yield f"{endpoint.summary} Answers: {endpoint.response[0].lower()}{endpoint.response[1:]}{visitors}"
     if endpoint.body:
         yield _fields(endpoint.body)
 

@@ -144,7 +144,7 @@ def open_room(
             installed.
         RunError: there is no run that can generate.
     """
-    from scriptforge.serve import find_writer, require_libraries
+    from scriptforge.serve import find_run, require_libraries
 
     require_libraries()
     from scriptforge.serve.server import Server
@@ -153,5 +153,5 @@ def open_room(
     if isinstance(model, Model):
         return Server(model.workspace, model.run.folder, chosen)
     found = Workspace.find(workspace)
-    folder = find_writer(found, None if model is None else str(model))
+    folder = find_run(found, None if model is None else str(model))
     return Server(found, folder if model is not None or chosen.read_only else None, chosen)

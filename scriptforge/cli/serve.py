@@ -55,11 +55,11 @@ def serve(
     """
     output = Output(as_json=False, quiet=quiet)
 
-    from scriptforge.serve import find_writer, require_libraries
+    from scriptforge.serve import find_run, require_libraries
     from scriptforge.workspace import Workspace
 
     workspace = Workspace.find(workspace_path)
-    folder = find_writer(workspace, run)
+    folder = find_run(workspace, run)
     require_libraries()
 
     from scriptforge.serve.server import Server

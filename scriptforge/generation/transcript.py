@@ -6,9 +6,9 @@ module does not depend on models.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 
 from scriptforge.errors import UsageError
+from scriptforge.generation.element_stream import Added, Closed, ElementEvent, ElementStream, Opened
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
 from scriptforge.screenplay.name_line import CONTINUATION, render_line
 from scriptforge.screenplay.script import Element, normalise, visible_text
@@ -18,19 +18,13 @@ from scriptforge.vocabulary import Vocabulary
 class Transcript(ABC):
     """The text of one sequence so far.
 
-    Args:
-        vocabulary: vocabulary of its ids.
-
     Attributes:
         elements: finished elements, in normal form; empty in plain text.
         lines: number of finished lines: elements in a script, non-blank lines in plain text.
         turns: number of finished lines of dialogue; 0 in plain text.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
-        self._layout_size = vocabulary.layout_size
-        self._stream = vocabulary.text_stream()
+    def __init__(self) -> None:
         self.elements: list[Element] = []
         self.lines = self.turns = 0
 
@@ -75,56 +69,44 @@ def cut_back(ids: Sequence[int], lines: int, vocabulary: Vocabulary) -> list[int
 
 
 class ScriptTranscript(Transcript):
-    """The transcript of a script: one element a line, as `name: text`; an `<end>` is not shown."""
+    """The transcript of a script: one element a line, as `name: text`; an `<end>` is not shown.
+
+    Args:
+        vocabulary: vocabulary of the ids.
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        super().__init__(vocabulary)
-        self._openings: dict[int, Element] = {
-            vocabulary.heading: Element("heading", ""),
-            vocabulary.action: Element("action", ""),
-            vocabulary.transition: Element("transition", ""),
-            **{token.id: Element("dialogue", "", token.name) for token in vocabulary.speaker_tokens},
-        }
-        self._open(None)
+        super().__init__()
+        self._stream = ElementStream(vocabulary)
+        self._draft: _Draft | None = None
 
     @property
     def is_between_lines(self) -> bool:
         """See `Transcript.is_between_lines`."""
-        return not self._name and (self._draft is None or not self._draft.has_text)
+        return not self._stream.name and (self._draft is None or not self._draft.has_text)
 
     def push(self, id_: int) -> str:
         """See `Transcript.push`."""
-        if id_ >= self._layout_size:
-            return self._extend(self._stream.push(id_))
-        shown = self._extend(self._stream.finish())
-        if id_ == self._vocabulary.says:
-            self._open(Element("dialogue", "", self._name))
-            return shown
-        shown += self._close()
-        self._open(self._openings.get(id_))
-        return shown
+        return "".join(map(self._show, self._stream.push(id_)))
 
-    def _open(self, opening: Element | None) -> None:
-        """Begin an element; None begins a spelled name, whose speaker is not known yet."""
-        self._draft = _Draft(opening) if opening else None
-        self._name = ""
-        self._stream = self._vocabulary.text_stream()
+    def _show(self, event: ElementEvent) -> str:
+        match event:
+            case Opened():
+                self._draft = _Draft(event)
+                return ""
+            case Added(text):
+                assert self._draft is not None
+                return self._draft.extend(text)
+            case Closed(element):
+                draft, self._draft = self._draft, None
+                return self._close(draft, element) if draft and element else ""
 
-    def _extend(self, text: str) -> str:
-        if self._draft is None:
-            self._name += text
-            return ""
-        return self._draft.extend(text)
-
-    def _close(self) -> str:
-        element = self._draft and self._draft.element
-        if not self._draft or not element:
-            return ""
+    def _close(self, draft: "_Draft", element: Element) -> str:
         gap = "\n" if element.kind == "heading" and self.elements else ""
         self.elements.append(element)
         self.lines += 1
         self.turns += element.kind == "dialogue"
-        return f"{gap}{self._draft.show()}\n"
+        return f"{gap}{draft.show()}\n"
 
 
 class _Draft:
@@ -133,8 +115,8 @@ class _Draft:
     Nearly every piece is appended to the last line, which is done without looking at the text before it.
     """
 
-    def __init__(self, opening: Element) -> None:
-        self._opening = opening
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
         self._text = ""
         # Spaces at the end of the last line; None if the next piece cannot be appended to it as it is.
         self._spaces: str | None = None
@@ -144,7 +126,7 @@ class _Draft:
     @property
     def element(self) -> Element | None:
         """Return the element in normal form; None if nothing is left of it."""
-        return normalise(replace(self._opening, text=self._text))
+        return normalise(Element(self._opened.kind, self._text, self._opened.speaker))
 
     @property
     def has_text(self) -> bool:
@@ -205,10 +187,15 @@ class PlainTranscript(Transcript):
     """The transcript of plain text; an `<end>` is shown as the line break that it implies, if any.
 
     Blank lines and white space at the start of a line are shown once something follows them.
+
+    Args:
+        vocabulary: vocabulary of the ids.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        super().__init__(vocabulary)
+        super().__init__()
+        self._vocabulary = vocabulary
+        self._stream = vocabulary.text_stream()
         self._held = ""
         self._is_line_open = False
 

@@ -19,15 +19,15 @@ def require_libraries() -> None:
         )
 
 
-def find_writer(workspace: Workspace, run: str | None) -> RunFolder:
+def find_run(workspace: Workspace, run: str | None) -> RunFolder:
     """Return the named run, or the latest one that has weights.
 
     Raises:
         UsageError: there is no run of that name.
         RunError: there is no run at all, or it has no weights yet.
     """
-    able = [folder for folder in workspace.runs() if folder.weights.is_file()]
-    folder = able[0] if run is None and able else workspace.run(run)
+    usable = [folder for folder in workspace.runs() if folder.weights.is_file()]
+    folder = usable[0] if run is None and usable else workspace.run(run)
     if not folder.weights.is_file():
         trains = folder.training_process() is not None
         raise RunError(

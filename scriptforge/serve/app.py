@@ -23,10 +23,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scriptforge.errors import ScriptforgeError, UsageError
-from scriptforge.serve.answers import PAGE, JsonLinesResponse, PageFiles, as_lines, attachment, error_response
 from scriptforge.serve.changes import Change
+from scriptforge.serve.copies import CopiesRequest, find_copied_spans
 from scriptforge.serve.drafts import DiskFull, DraftMissing, RevisionConflict
-from scriptforge.serve.elements import CLOSED, LONGEST_TITLE, MAX_ELEMENTS, Name, PageElement, Settings
+from scriptforge.serve.elements import (
+    CLOSED,
+    MAX_ELEMENTS,
+    MAX_TITLE_LENGTH,
+    DraftSettings,
+    Name,
+    PageElement,
+)
 from scriptforge.serve.engine import Busy, Job
 from scriptforge.serve.files import (
     ExportRequest,
@@ -37,13 +44,20 @@ from scriptforge.serve.files import (
     write_file,
 )
 from scriptforge.serve.guard import LIMITS, busy_response
-from scriptforge.serve.marks import MarksRequest, mark
 from scriptforge.serve.prompt import MAX_LINES_READ, SuggestionRequest
-from scriptforge.serve.room import Listener, Room
+from scriptforge.serve.responses import (
+    PAGE,
+    JsonLinesResponse,
+    PageFiles,
+    as_json_lines,
+    attachment,
+    error_response,
+)
+from scriptforge.serve.room import Room, Subscription
 from scriptforge.validation import first_problem
 
 HEARTBEAT_SECONDS = 15.0
-"""Seconds without changes after which a stream of changes has an empty line."""
+"""Seconds without changes after which a stream of changes sends an empty line."""
 
 _MAX_SETTINGS = 64_000
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -55,18 +69,18 @@ class NewDraft(BaseModel):
     Attributes:
         title: title of the draft.
         run: name of the run that it is written with.
-        elements: elements that it begins with.
+        elements: its first elements.
     """
 
     model_config = CLOSED
 
-    title: str = Field(max_length=LONGEST_TITLE)
+    title: str = Field(max_length=MAX_TITLE_LENGTH)
     run: Name = ""
     elements: list[PageElement] = Field(default=[], max_length=MAX_ELEMENTS)
 
 
 class DraftFields(BaseModel):
-    """Fields of a draft to change, apart from its elements; those left out stay as they are.
+    """Fields of a draft to change, apart from its elements; those left out do not change.
 
     Attributes:
         title: title of the draft.
@@ -76,9 +90,9 @@ class DraftFields(BaseModel):
 
     model_config = CLOSED
 
-    title: str = Field("", max_length=LONGEST_TITLE)
+    title: str = Field("", max_length=MAX_TITLE_LENGTH)
     run: Name = ""
-    settings: Settings = {}
+    settings: DraftSettings = {}
 
 
 class Login(BaseModel):
@@ -100,17 +114,17 @@ class Endpoint:
     Attributes:
         method: HTTP method.
         path: path below `/api`.
-        does: what it does, as a sentence.
-        answers: what it returns, as a sentence.
+        summary: what it does, as a sentence.
+        response: what it returns, as a sentence.
         handler: the function that handles its requests.
         body: model of the request body; None if there is no body, or if it is a file.
-        is_for_writers: whether it is missing in a room for visitors.
+        is_for_writers: whether a room for visitors lacks it.
     """
 
     method: str
     path: str
-    does: str
-    answers: str
+    summary: str
+    response: str
     handler: Callable[[Room, Request], Awaitable[Response]]
     body: type[BaseModel] | None = None
     is_for_writers: bool = False
@@ -121,7 +135,7 @@ async def _about(room: Room, request: Request) -> Response:
 
 
 def _describe(room: Room) -> dict[str, Any]:
-    runs = room.runs.about()
+    runs = room.runs.summaries()
     return {
         "version": version("scriptforge-lm"),
         "mode": "writer" if room.drafts else "visitor",
@@ -135,14 +149,14 @@ def _describe(room: Room) -> dict[str, Any]:
 
 
 async def _login(room: Room, request: Request) -> Response:
-    given = await _body(request, Login)
+    body = await _parse_body(request, Login)
     client = request.client.host if request.client else ""
     if (refusal := room.logins.refusal(client)) is not None:
         return refusal
-    token = room.token_for(given.password)
+    token = room.token_for(body.password)
     if token is None:
         room.logins.count_failure(client)
-        return error_response(401, "The password is wrong.", "Ask whoever runs the room.")
+        return error_response(401, "The password is wrong.", "Ask the person who runs the room.")
     return JSONResponse({"token": token})
 
 
@@ -151,8 +165,8 @@ async def _list(room: Room, request: Request) -> Response:
 
 
 async def _create(room: Room, request: Request) -> Response:
-    asked = await _body(request, NewDraft)
-    draft = await run_in_threadpool(room.stored_drafts.create, asked.title, asked.run, asked.elements)
+    body = await _parse_body(request, NewDraft)
+    draft = await run_in_threadpool(room.stored_drafts.create, body.title, body.run, body.elements)
     return JSONResponse(draft, 201)
 
 
@@ -161,93 +175,97 @@ async def _read(room: Room, request: Request) -> Response:
 
 
 async def _update(room: Room, request: Request) -> Response:
-    id_, asked = request.path_params["id"], await _body(request, DraftFields)
-    fields = asked.model_dump(exclude_unset=True)
+    id_, body = request.path_params["id"], await _parse_body(request, DraftFields)
+    fields = body.model_dump(exclude_unset=True)
     if len(json.dumps(fields.get("settings", {}))) > _MAX_SETTINGS:
-        raise UsageError("The settings of a draft are too large.", "Keep less there.")
+        raise UsageError("The settings of a draft are too large.", "Store less in them.")
     after = await run_in_threadpool(partial(room.stored_drafts.update, id_, **fields))
-    room.tell(id_, {name: after[name] for name in fields})
+    room.publish(id_, {name: after[name] for name in fields})
     return JSONResponse(after)
 
 
 async def _delete(room: Room, request: Request) -> Response:
     id_ = request.path_params["id"]
     await run_in_threadpool(room.stored_drafts.remove, id_)
-    room.tell(id_, {"removed": True})
+    room.publish(id_, {"removed": True})
     return JSONResponse({})
 
 
 async def _change(room: Room, request: Request) -> Response:
-    id_, change = request.path_params["id"], await _body(request, Change)
-    revision, news = await run_in_threadpool(room.stored_drafts.change, id_, change)
-    if news is not None:
-        room.tell(id_, news)
+    id_, change = request.path_params["id"], await _parse_body(request, Change)
+    revision, event = await run_in_threadpool(room.stored_drafts.change, id_, change)
+    if event is not None:
+        room.publish(id_, event)
     return JSONResponse({"revision": revision})
 
 
 async def _changes(room: Room, request: Request) -> Response:
-    id_, after = request.path_params["id"], _number(request.query_params.get("after", "0"))
-    listener = room.listen(id_)
+    id_, after = request.path_params["id"], _parse_revision(request.query_params.get("after", "0"))
+    subscription = room.subscribe(id_)
     try:
         revision, missed = await run_in_threadpool(room.stored_drafts.changes, id_, after)
     except BaseException:
-        room.leave(id_, listener)
+        room.unsubscribe(id_, subscription)
         raise
     first = [{"reload": True, "revision": revision}] if missed is None else missed
-    return JsonLinesResponse(_followed(listener, first, revision), partial(room.leave, id_, listener))
+    return JsonLinesResponse(
+        _stream_changes(subscription, first, revision), partial(room.unsubscribe, id_, subscription)
+    )
 
 
-async def _followed(listener: Listener, first: Sequence[dict[str, Any]], seen: int) -> AsyncIterator[bytes]:
+async def _stream_changes(
+    subscription: Subscription, first: Sequence[dict[str, Any]], seen: int
+) -> AsyncIterator[bytes]:
     """Yield changes as lines of JSON, missed ones first, and empty lines as heartbeats."""
-    yield as_lines(first) or b"\n"
+    yield as_json_lines(first) or b"\n"
     while True:
         try:
             async with asyncio.timeout(HEARTBEAT_SECONDS):
-                news = await listener.get()
+                event = await subscription.get()
         except TimeoutError:
             yield b"\n"
             continue
-        if news is None:
+        if event is None:
             return
-        if news.get("revision", seen + 1) > seen:
-            yield as_lines([news])
-        if news.get("removed") or news.get("reload"):
+        if event.get("revision", seen + 1) > seen:
+            yield as_json_lines([event])
+        if event.get("removed") or event.get("reload"):
             return
 
 
 async def _suggest(room: Room, request: Request) -> Response:
-    job = await room.engine.begin(await _body(request, SuggestionRequest))
-    return JsonLinesResponse(_written(job), job.cancel)
+    job = await room.engine.submit(await _parse_body(request, SuggestionRequest))
+    return JsonLinesResponse(_stream_events(job), job.cancel)
 
 
-async def _written(job: Job) -> AsyncIterator[bytes]:
+async def _stream_events(job: Job) -> AsyncIterator[bytes]:
     try:
-        async for news in job.events():
-            yield as_lines(news)
+        async for events in job.events():
+            yield as_json_lines(events)
     except ScriptforgeError as failure:
-        yield as_lines([{"error": failure.message, "remedy": failure.hint}])
+        yield as_json_lines([{"error": failure.message, "remedy": failure.hint}])
 
 
-async def _mark(room: Room, request: Request) -> Response:
-    asked = await _body(request, MarksRequest)
-    is_ready, text = await run_in_threadpool(room.texts.get, asked.run)
+async def _find_copies(room: Room, request: Request) -> Response:
+    body = await _parse_body(request, CopiesRequest)
+    is_ready, text = await run_in_threadpool(room.texts.get, body.run)
     if not is_ready:
         return JSONResponse({"ready": False, "lines": []}, 202)
-    lines = [] if text is None else await run_in_threadpool(mark, asked.lines, text)
+    lines = [] if text is None else await run_in_threadpool(find_copied_spans, body.lines, text)
     return JSONResponse({"ready": True, "known": text is not None, "lines": lines})
 
 
 async def _import(room: Room, request: Request) -> Response:
     name = request.query_params.get("name", "")[:400]
-    with room.importing(), TemporaryDirectory(prefix="scriptforge-") as folder:
+    with room.import_slot(), TemporaryDirectory(prefix="scriptforge-") as folder:
         path = Path(folder) / stored_name(name)
         await _store_body(request, path)
-        async with room.reading:
+        async with room.file_slots:
             return JSONResponse(await run_in_threadpool(read_file, path, name))
 
 
 async def _store_body(request: Request, path: Path) -> None:
-    """Write the body of a request into a file, so that it is no longer in memory."""
+    """Write the body of a request to a file, and release its memory."""
     try:
         with path.open("wb") as file:
             async for part in request.stream():
@@ -260,10 +278,10 @@ async def _store_body(request: Request, path: Path) -> None:
 
 
 async def _export(room: Room, request: Request) -> Response:
-    asked = await _body(request, ExportRequest)
+    body = await _parse_body(request, ExportRequest)
     format = request.query_params.get("format", "")
-    async with room.reading:
-        content, media, name = await run_in_threadpool(write_file, asked, format)
+    async with room.file_slots:
+        content, media, name = await run_in_threadpool(write_file, body, format)
     return Response(content, media_type=media, headers=attachment(name))
 
 
@@ -271,25 +289,31 @@ ENDPOINTS = (
     Endpoint(
         "GET",
         "/about",
-        "Say what the room is and which runs it has.",
-        "The version, the `mode`, the runs.",
+        "Describe the room and its runs.",
+        "The version, the `mode` and the runs.",
         _about,
     ),
     Endpoint("POST", "/login", "Exchange a password for the token.", "The `token`.", _login, Login),
     Endpoint("GET", "/drafts", "List the drafts.", "A summary of each, the latest first.", _list, None, True),
-    Endpoint("POST", "/drafts", "Make a draft.", "The draft, with status 201.", _create, NewDraft, True),
+    Endpoint("POST", "/drafts", "Create a draft.", "The draft, with status 201.", _create, NewDraft, True),
     Endpoint(
         "GET", "/drafts/{id}", "Read a draft.", "The draft with its elements and branches.", _read, None, True
     ),
     Endpoint(
-        "PATCH", "/drafts/{id}", "Change title, run or settings.", "All three.", _update, DraftFields, True
+        "PATCH",
+        "/drafts/{id}",
+        "Change the title, run or settings of a draft.",
+        "All three fields.",
+        _update,
+        DraftFields,
+        True,
     ),
     Endpoint("DELETE", "/drafts/{id}", "Delete a draft.", "An empty object.", _delete, None, True),
     Endpoint(
         "POST",
         "/drafts/{id}/changes",
         "Change the elements or branches of a draft, in one transaction.",
-        "The `revision` after it; 409 with what is missing if the change was made on another one.",
+        "The `revision` after it; 409 with the missed changes if it was made on another revision.",
         _change,
         Change,
         True,
@@ -297,8 +321,8 @@ ENDPOINTS = (
     Endpoint(
         "GET",
         "/drafts/{id}/changes",
-        "Follow the changes of a draft after a revision, `?after=R`.",
-        "A stream of JSON lines, one a change, and an empty line every 15 seconds.",
+        "Follow the changes of a draft since revision `?after=R`.",
+        "A stream of JSON lines, one for each change; an empty line after 15 seconds without any.",
         _changes,
         None,
         True,
@@ -306,7 +330,7 @@ ENDPOINTS = (
     Endpoint(
         "POST",
         "/suggestions",
-        "Write alternatives of what may come next.",
+        "Suggest alternatives for what comes next.",
         "A stream of JSON lines; closing the connection stops the writing.",
         _suggest,
         SuggestionRequest,
@@ -314,22 +338,22 @@ ENDPOINTS = (
     Endpoint(
         "POST",
         "/marks",
-        "Find words that stand in the training text in a row of six or more.",
-        "The marks of each line, in UTF-16 code units; 202 while the training text is still being indexed.",
-        _mark,
-        MarksRequest,
+        "Find passages of six or more words that also occur in the training text.",
+        "The copied spans of each line, in UTF-16 code units; 202 while the training text is being indexed.",
+        _find_copies,
+        CopiesRequest,
     ),
     Endpoint(
         "POST",
         "/import",
-        "Read a script from a file, the body; `?name=` says what the file is called.",
+        "Import a script from a file, which is the body; `?name=` is the name of the file.",
         "Its `title`, `elements`, `format` and `notes`.",
         _import,
     ),
     Endpoint(
         "POST",
         "/export",
-        "Lay a script out as a file in a `?format=`.",
+        "Export a script as a file in the format `?format=`.",
         "The file.",
         _export,
         ExportRequest,
@@ -343,16 +367,16 @@ def build_app(room: Room) -> Starlette:
     page = PageFiles(PAGE)
     endpoints = [each for each in ENDPOINTS if room.drafts or not each.is_for_writers]
     routes = [
-        Route(f"/api{each.path}", partial(_answer, each.handler, room), methods=[each.method])
+        Route(f"/api{each.path}", partial(_respond, each.handler, room), methods=[each.method])
         for each in endpoints
     ]
     return Starlette(
-        routes=[*routes, Route("/{name:path}", page.answer, methods=["GET"])],
-        exception_handlers={HTTPException: _http_problem, 500: _unexpected},
+        routes=[*routes, Route("/{name:path}", page.respond, methods=["GET"])],
+        exception_handlers={HTTPException: _http_error, 500: _unexpected_error},
     )
 
 
-async def _answer(
+async def _respond(
     handler: Callable[[Room, Request], Awaitable[Response]], room: Room, request: Request
 ) -> Response:
     """Return the response of a handler, or the error response if it fails."""
@@ -361,7 +385,7 @@ async def _answer(
     except ValidationError as invalid:
         wrong = first_problem(invalid)
         return error_response(
-            422, f"{wrong.key or 'The request'} {wrong.words}."[:400], "Send what the reference says."
+            422, f"{wrong.key or 'The request'} {wrong.words}."[:400], "See the API reference."
         )
     except RevisionConflict as conflict:
         return JSONResponse(
@@ -373,8 +397,8 @@ async def _answer(
             },
             409,
         )
-    except Busy as waits:
-        return busy_response(waits.seconds, waits.why)
+    except Busy as busy:
+        return busy_response(busy.retry_after, busy.reason)
     except DraftMissing as missing:
         return error_response(404, missing.message, missing.hint)
     except DiskFull as full:
@@ -383,22 +407,22 @@ async def _answer(
         return error_response(422, failure.message, failure.hint)
 
 
-async def _http_problem(request: Request, failure: Exception) -> Response:
+async def _http_error(request: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
-    answer = error_response(failure.status_code, f"{failure.detail}.", "Look into the reference of the API.")
-    answer.headers.update(failure.headers or {})
-    return answer
+    response = error_response(failure.status_code, f"{failure.detail}.", "See the API reference.")
+    response.headers.update(failure.headers or {})
+    return response
 
 
-async def _unexpected(request: Request, failure: Exception) -> Response:
-    return error_response(500, "Something went wrong in the room.", "Look at the terminal that it runs in.")
+async def _unexpected_error(request: Request, failure: Exception) -> Response:
+    return error_response(500, "Something went wrong on the server.", "See the terminal that it runs in.")
 
 
-async def _body(request: Request, model: type[ModelT]) -> ModelT:
+async def _parse_body(request: Request, model: type[ModelT]) -> ModelT:
     return model.model_validate_json(await request.body())
 
 
-def _number(text: str) -> int:
+def _parse_revision(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 16):
-        raise UsageError("`after` must be the number of a revision.", "Send the revision that the page has.")
+        raise UsageError("`after` must be a revision number.", "Send the revision that the page has.")
     return int(text)

@@ -4,9 +4,9 @@ Each writer is a thread with its own decoding loop, and uses the model like any 
 every other active writer has called, too; then one of the threads computes the batch for all.
 
 The result of a row must not depend on the other rows, or a seed would give another text whenever others write
-at the same time. Matrix products do not guarantee that: the number of rows decides in which order a sum is
-added up. So rows are always computed in blocks of one size, the last one padded. The size is the largest for
-which tests show that the position of a row in its block makes no difference (`batch_invariant_size`).
+at the same time. Matrix products do not guarantee that: the number of rows decides the order in which terms
+are summed. So rows are always computed in blocks of one size, the last one padded. The size is the largest
+for which tests show that the position of a row in its block makes no difference (`batch_invariant_size`).
 
 Shape letters: B sequences of one writer, R rows of all writers, T steps, H features, V vocabulary.
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 from scriptforge.inference import FloatArray, Ids, InferenceModel, State
 
-_BLOCKS = (16, 8, 4, 2)
+_BLOCK_SIZES = (16, 8, 4, 2)
 _TRIALS = 12
 _STEPS_BEFORE_TRIALS = 3
 
@@ -107,8 +107,8 @@ class BatchingModel(InferenceModel):
     def _compute_if_all_wait(self) -> None:
         """Compute the pending calls once every active writer has made one.
 
-        Scores come first: a writer who has just begun is then soon in step with the others, and reads with
-        them.
+        Scores come first, so that a writer that has just begun is soon in step with the others and reads
+        with them.
         """
         if not self._calls or len(self._calls) < self._writers:
             return
@@ -117,7 +117,7 @@ class BatchingModel(InferenceModel):
         self._calls = [call for call in self._calls if call not in chosen]
         try:
             (self._score_all if scoring else self._read_all)(chosen)
-        except BaseException as error:  # a panic of a library, too: the others wait for an answer
+        except BaseException as error:  # even a panic in a library: the others wait for a result
             for call in chosen:
                 call.error = error
         self._condition.notify_all()
@@ -176,20 +176,22 @@ def batch_invariant_size(model: InferenceModel) -> int:
     """
     size = model.config.vocabulary_size
     model.features(np.arange(size)[None], model.initial_state(1))
-    draw = np.random.RandomState(0)
-    count = 3 * max(_BLOCKS)
-    ids_RT = draw.randint(0, size, (count, _STEPS_BEFORE_TRIALS))
+    rng = np.random.RandomState(0)
+    count = 3 * max(_BLOCK_SIZES)
+    ids_RT = rng.randint(0, size, (count, _STEPS_BEFORE_TRIALS))
     _, state = model.features(ids_RT, model.initial_state(count))
-    next_R1 = draw.randint(0, size, (count, 1))
-    for block in _BLOCKS:
+    next_R1 = rng.randint(0, size, (count, 1))
+    for block in _BLOCK_SIZES:
         seen: dict[int, bytes] = {}
-        places = [draw.permutation(count)[:block] for _ in range(_TRIALS)]
-        if all(_agrees(model, next_R1, state, place, seen) for place in places):
+        places = [rng.permutation(count)[:block] for _ in range(_TRIALS)]
+        if all(_gives_same_bits(model, next_R1, state, place, seen) for place in places):
             return block
     return 1
 
 
-def _agrees(model: InferenceModel, ids_R1: Ids, state: State, place: Ids, seen: dict[int, bytes]) -> bool:
+def _gives_same_bits(
+    model: InferenceModel, ids_R1: Ids, state: State, place: Ids, seen: dict[int, bytes]
+) -> bool:
     """Return whether some rows give the same bits as before; record in `seen` those that are new."""
     features, after = model.features(ids_R1[place], tuple(each[:, place] for each in state))
     scores = model.score(features[:, -1])

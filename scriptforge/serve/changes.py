@@ -16,8 +16,8 @@ from scriptforge.errors import UsageError
 from scriptforge.serve.elements import CLOSED, MAX_ELEMENTS, Identifier, Name, PageElement
 
 _GAP = 1 << 20
-_MANY = 100
-"""Number of edits above which a change reads the order of the whole draft and writes it anew."""
+_MAX_SINGLE_EDITS = 100
+"""Maximum number of edits that are applied one by one; for more, the whole draft is renumbered."""
 
 
 class Edit(BaseModel):
@@ -26,8 +26,7 @@ class Edit(BaseModel):
     Attributes:
         put: the element with its new content.
         after: id of the element before it; null for the beginning of the draft. If this is left out, an
-            existing element keeps its place and a new one goes to the end. An id that does not exist means
-            the end, too.
+            existing element keeps its place and a new one is appended. An unknown id means the end.
         remove: id of the element to remove, if there is one.
     """
 
@@ -39,7 +38,7 @@ class Edit(BaseModel):
 
 
 class Branch(BaseModel):
-    """A passage that was set aside when the writer tried another way.
+    """A passage that was set aside for an alternative.
 
     Attributes:
         id: id of the branch, unique in its draft.
@@ -76,14 +75,14 @@ class Change(BaseModel):
     remove_branch: Identifier | None = None
 
 
-def fill(db: sqlite3.Connection, id_: str, elements: Sequence[PageElement]) -> None:
+def insert_elements(db: sqlite3.Connection, id_: str, elements: Sequence[PageElement]) -> None:
     """Insert the elements of a new draft.
 
     Raises:
         UsageError: two of them have the same id.
     """
-    _refuse_duplicate_ids(each.id for each in elements)
-    rows = [_row(id_, number * _GAP, each) for number, each in enumerate(elements, start=1)]
+    _check_ids_are_unique(each.id for each in elements)
+    rows = [_as_row(id_, number * _GAP, each) for number, each in enumerate(elements, start=1)]
     db.executemany("INSERT INTO elements VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
@@ -93,7 +92,7 @@ def apply_change(db: sqlite3.Connection, id_: str, change: Change) -> None:
     Raises:
         UsageError: the draft would become too long.
     """
-    if len(change.edits) > _MANY:
+    if len(change.edits) > _MAX_SINGLE_EDITS:
         _edit_many(db, id_, change.edits)
     else:
         _edit_few(db, id_, change.edits)
@@ -107,7 +106,7 @@ def apply_change(db: sqlite3.Connection, id_: str, change: Change) -> None:
         )
     (count,) = db.execute("SELECT count(*) FROM elements WHERE draft = ?", (id_,)).fetchone()
     if count > MAX_ELEMENTS:
-        raise UsageError(f"A draft has at most {MAX_ELEMENTS:,} elements.", "Begin another draft.")
+        raise UsageError(f"A draft has at most {MAX_ELEMENTS:,} elements.", "Start another draft.")
 
 
 def _edit_few(db: sqlite3.Connection, id_: str, edits: Iterable[Edit]) -> None:
@@ -141,7 +140,7 @@ def _edit_many(db: sqlite3.Connection, id_: str, edits: Iterable[Edit]) -> None:
     db.executemany("DELETE FROM elements WHERE draft = ? AND id = ?", gone)
     moved = ((place, id_, own) for own, place in positions.items() if own not in written)
     db.executemany("UPDATE elements SET position = ? WHERE draft = ? AND id = ?", moved)
-    new = (_row(id_, positions[own], element) for own, element in written.items())
+    new = (_as_row(id_, positions[own], element) for own, element in written.items())
     db.executemany("INSERT OR REPLACE INTO elements VALUES (?, ?, ?, ?, ?, ?)", new)
 
 
@@ -194,16 +193,16 @@ def _put(db: sqlite3.Connection, id_: str, element: PageElement, after: str | No
     before = db.execute(
         "SELECT position FROM elements WHERE draft = ? AND id = ?", (id_, element.id)
     ).fetchone()
-    if (before and not moves) or (before and _precedes(db, id_, before[0]) == after):
+    if (before and not moves) or (before and _previous_id(db, id_, before[0]) == after):
         position = before[0]
     else:
         if before:
             db.execute("DELETE FROM elements WHERE draft = ? AND id = ?", (id_, element.id))
-        position = _place(db, id_, after, at_end=not moves)
-    db.execute("INSERT OR REPLACE INTO elements VALUES (?, ?, ?, ?, ?, ?)", _row(id_, position, element))
+        position = _free_position(db, id_, after, at_end=not moves)
+    db.execute("INSERT OR REPLACE INTO elements VALUES (?, ?, ?, ?, ?, ?)", _as_row(id_, position, element))
 
 
-def _precedes(db: sqlite3.Connection, id_: str, position: int) -> str | None:
+def _previous_id(db: sqlite3.Connection, id_: str, position: int) -> str | None:
     row = db.execute(
         "SELECT id FROM elements WHERE draft = ? AND position < ? ORDER BY position DESC LIMIT 1",
         (id_, position),
@@ -211,8 +210,8 @@ def _precedes(db: sqlite3.Connection, id_: str, position: int) -> str | None:
     return row[0] if row else None
 
 
-def _place(db: sqlite3.Connection, id_: str, after: str | None, *, at_end: bool) -> int:
-    """Return a free position after an element; if there is none, all positions are numbered anew first."""
+def _free_position(db: sqlite3.Connection, id_: str, after: str | None, *, at_end: bool) -> int:
+    """Return a free position after an element; if there is none, all are renumbered first."""
     for _ in range(3):
         first = 0
         if at_end:
@@ -240,19 +239,19 @@ def _place(db: sqlite3.Connection, id_: str, after: str | None, *, at_end: bool)
             " WHERE draft = ? AND id = numbered.own",
             (_GAP, id_, id_),
         )
-    raise AssertionError("elements numbered anew have room between them")
+    raise AssertionError("renumbered elements have gaps between them")
 
 
-def _row(draft: str, position: int, element: PageElement) -> tuple[Any, ...]:
+def _as_row(draft: str, position: int, element: PageElement) -> tuple[Any, ...]:
     origin = as_json(element.origin.model_dump() if element.origin else None)
     return draft, element.id, position, element.kind, element.text, origin
 
 
-def _refuse_duplicate_ids(ids: Iterable[str]) -> None:
+def _check_ids_are_unique(ids: Iterable[str]) -> None:
     seen: set[str] = set()
     for each in ids:
         if each in seen:
-            raise UsageError(f"Two elements have the id “{each}”.", "Give each one of its own.")
+            raise UsageError(f"Two elements have the id “{each}”.", "Give each element its own id.")
         seen.add(each)
 
 

@@ -1,8 +1,8 @@
 """Connections of the server: how many may be open, and how long each may be idle.
 
 A client has a limited time to send a request, and to read the response. If there are too many connections,
-the idle one that has been silent for longest is closed. When the server stops, clients that still wait are
-told so. The module knows nothing of what is requested.
+the idle one that has been silent for longest is closed. When the server stops, waiting clients are
+notified. The module does not know what is requested.
 """
 
 import asyncio
@@ -29,34 +29,34 @@ UNREAD_SECONDS = 30.0
 """Seconds that a client may leave a response unread."""
 
 GRACE_SECONDS = 2
-"""Seconds that requests in progress have to finish when the server stops."""
+"""Seconds within which requests in progress must finish when the server stops."""
 
 BACKLOG = 128
-"""Length of the queue of connections that are not accepted yet."""
+"""Maximum number of connections that wait to be accepted."""
 
 _MIN_READ = 32_768
-"""Bytes that a client must read within `UNREAD_SECONDS`, if so many are left."""
+"""Bytes that a client must read within `UNREAD_SECONDS`, unless fewer are left."""
 
-_AT_ONCE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+_NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _MAX_CONNECTIONS = 1_000
-_USUAL_FILES = 1_024
+_DEFAULT_FILES = 1_024
 
 
 class TimeoutProtocol(H11Protocol):
-    """uvicorn's protocol, with timeouts for clients that are idle, send slowly or do not read."""
+    """uvicorn's protocol, with timeouts for clients that are idle, slow to send, or do not read."""
 
-    _sending: asyncio.TimerHandle | None = None
-    _sends: type[object] | None = None
-    _reading: asyncio.TimerHandle | None = None
+    _request_timer: asyncio.TimerHandle | None = None
+    _client_state: type[object] | None = None
+    _unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request; if there are too many connections, close the longest idle one."""
-        self._heard = self.loop.time()
+        self._last_received = self.loop.time()
         super().connection_made(transport)
-        self._await(h11.IDLE)
-        if len(self.connections) > most_connections():
+        self._limit_state(h11.IDLE)
+        if len(self.connections) > max_connections():
             idle = (each for each in self.connections if isinstance(each, TimeoutProtocol) and each.is_idle)
-            min(idle, key=lambda each: each._heard).cut_off()
+            min(idle, key=lambda each: each._last_received).cut_off()
 
     @property
     def is_idle(self) -> bool:
@@ -64,36 +64,38 @@ class TimeoutProtocol(H11Protocol):
         return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
 
     def cut_off(self) -> None:
-        """Close the connection at once, and drop unsent data, even what the operating system has buffered."""
+        """Close the connection at once, and discard unsent data, even in buffers of the operating system."""
         if not self.transport.is_closing() or self.transport.get_write_buffer_size():
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            self.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER
+            )
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Handle incoming data, and limit the time for the rest of the request."""
-        self._heard = self.loop.time()
-        if self._reading is not None and not self.flow.write_paused:
-            self._reading.cancel()
-            self._reading = None
+        self._last_received = self.loop.time()
+        if self._unread_timer is not None and not self.flow.write_paused:
+            self._unread_timer.cancel()
+            self._unread_timer = None
         super().data_received(data)
-        self._await(self.conn.their_state)
+        self._limit_state(self.conn.their_state)
 
     def pause_writing(self) -> None:
         """Pause sending, and limit the time until the client reads."""
         super().pause_writing()
-        self._await_reading()
+        self._limit_unread()
 
     def on_response_complete(self) -> None:
         """Limit the time until the client has read the end of the response."""
         super().on_response_complete()
         if self.transport.get_write_buffer_size():
-            self._await_reading()
+            self._limit_unread()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer data that is no valid HTTP, unless a response has begun, and close the connection.
+        """Respond to data that is not valid HTTP, unless a response has begun, and close the connection.
 
-        If the data arrives in the middle of a request, the handler of that request is told that the client
-        has disconnected. The response has no body, since the request may be a HEAD.
+        If the data arrives in the middle of a request, its handler is notified that the client has
+        disconnected. The response has no body, since the request may be a HEAD.
         """
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers = [(b"content-length", b"0"), (b"connection", b"close")]
@@ -106,43 +108,43 @@ class TimeoutProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel all timeouts."""
-        for timer in (self._sending, self._reading):
+        for timer in (self._request_timer, self._unread_timer):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
 
-    def _await(self, state: type[object]) -> None:
-        """Limit the time that the client may stay in a state of h11, from when it entered it."""
-        if state is self._sends:
+    def _limit_state(self, state: type[object]) -> None:
+        """Limit the time that the client may stay in a state of h11, counted from its beginning."""
+        if state is self._client_state:
             return
-        self._sends = state
-        if self._sending is not None:
-            self._sending.cancel()
+        self._client_state = state
+        if self._request_timer is not None:
+            self._request_timer.cancel()
         timeouts: dict[object, float] = {h11.IDLE: HEADER_SECONDS, h11.SEND_BODY: REST_SECONDS}
         seconds = timeouts.get(state)
-        self._sending = None if seconds is None else self.loop.call_later(seconds, self.cut_off)
+        self._request_timer = None if seconds is None else self.loop.call_later(seconds, self.cut_off)
 
-    def _await_reading(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
+    def _limit_unread(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
         unread = self.transport.get_write_buffer_size()
-        self._reading = self.loop.call_later(UNREAD_SECONDS, self._go_on_or_abort, unread)
+        self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self._check_unread, unread)
 
-    def _go_on_or_abort(self, before: int) -> None:
-        self._reading = None
+    def _check_unread(self, before: int) -> None:
+        self._unread_timer = None
         unread = self.transport.get_write_buffer_size()
         if unread > max(0, before - _MIN_READ):
             self.cut_off()
         elif unread:
-            self._await_reading()
+            self._limit_unread()
 
 
 class TimeoutServer(uvicorn.Server):
-    """uvicorn's server, which tells waiting clients when it stops, and cuts off those that do not leave.
+    """uvicorn's server, which notifies waiting clients when it stops, and cuts off those that stay.
 
     Args:
         config: uvicorn's configuration.
-        close: tells the clients.
+        close: called to notify the clients.
     """
 
     def __init__(self, config: uvicorn.Config, close: Callable[[], None]) -> None:
@@ -161,10 +163,10 @@ class TimeoutServer(uvicorn.Server):
                 connection.cut_off()
 
 
-def most_connections() -> int:
-    """Return the maximum number of open connections, which leaves file descriptors for files."""
+def max_connections() -> int:
+    """Return the maximum number of open connections, which reserves file descriptors for files."""
     if sys.platform == "win32":
-        return _USUAL_FILES // 2
+        return _DEFAULT_FILES // 2
     else:
         import resource
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -172,7 +174,7 @@ def most_connections() -> int:
 
 
 def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report errors of an event loop, except a lack of file descriptors: then clients wait to be accepted."""
+    """Report errors of an event loop, except a lack of file descriptors, which only makes clients wait."""
     problem = context.get("exception")
     if not (isinstance(problem, OSError) and problem.errno in (errno.EMFILE, errno.ENFILE)):
         loop.default_exception_handler(context)

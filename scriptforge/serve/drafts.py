@@ -2,8 +2,8 @@
 
 Each draft has its elements in order, branches that were set aside, and a log of its latest changes. A change
 names the revision that it was made on: one that was made on an older revision is refused, together with the
-changes since, so that two tabs never overwrite each other. It also has an id, so that a page that did not get
-the response can send it again.
+changes since, so that two tabs never overwrite each other. It also has an id, so that a page that did not
+receive the response can send it again.
 
 A damaged database is set aside under another name, and its readable rows go into a new one.
 """
@@ -20,21 +20,21 @@ from uuid import uuid4
 from pydantic import BaseModel, Field
 
 from scriptforge.errors import ScriptforgeError, UsageError, disk_error, is_damaged_database
-from scriptforge.serve import salvage
-from scriptforge.serve.changes import Branch, Change, apply_change, as_json, fill
+from scriptforge.serve import recovery
+from scriptforge.serve.changes import Branch, Change, apply_change, as_json, insert_elements
 from scriptforge.serve.elements import (
     CLOSED,
-    LONGEST_TITLE,
-    SETTINGS,
+    DRAFT_SETTINGS,
+    MAX_TITLE_LENGTH,
+    DraftSettings,
     Identifier,
     Name,
     PageElement,
-    Settings,
 )
 from scriptforge.workspace import make_folder, parse_json, timestamp_after
 
 KEPT_CHANGES = 2_000
-"""Number of latest changes that are kept of each draft."""
+"""Number of latest changes that are stored of each draft."""
 
 MAX_MISSED_CHARACTERS = 8_000_000
 """Maximum characters of missed changes that are sent at once; a page further behind reloads the draft."""
@@ -59,8 +59,8 @@ CREATE TABLE changes (
 );
 """
 _VERSION = 1
-_TRIMMED_EVERY = 64
-_BUSY = 10.0  # seconds to wait while another process keeps the database locked
+_TRIM_INTERVAL = 64
+_BUSY_SECONDS = 10.0  # seconds to wait while another process keeps the database locked
 
 ResultT = TypeVar("ResultT")
 
@@ -78,7 +78,7 @@ class RevisionConflict(Exception):  # noqa: N818 (it names what happened)
 
     Attributes:
         revision: current revision of the draft.
-        changes: changes since the revision of the page; None if they are too many or no longer kept.
+        changes: changes since the revision of the page; None if they are too many or no longer stored.
     """
 
     def __init__(self, revision: int, changes: list[dict[str, Any]] | None) -> None:
@@ -87,24 +87,24 @@ class RevisionConflict(Exception):  # noqa: N818 (it names what happened)
         self.changes = changes
 
 
-class _Head(BaseModel):
+class _DraftRow(BaseModel):
     """The fields of a draft's row, which are validated since an invalid row means damage."""
 
     model_config = CLOSED
 
     id: Identifier
-    title: str = Field(max_length=LONGEST_TITLE)
+    title: str = Field(max_length=MAX_TITLE_LENGTH)
     run: Name
     updated: str
     revision: int = Field(ge=0, lt=2**53)
 
 
-class _Summary(_Head):
+class _Summary(_DraftRow):
     elements: int
 
 
-class _Whole(_Head):
-    settings: Settings
+class _Draft(_DraftRow):
+    settings: DraftSettings
     elements: list[PageElement]
     branches: list[Branch]
 
@@ -117,7 +117,7 @@ class Drafts:
         path: the database, which is created if it does not exist.
 
     Attributes:
-        notes: messages for the user: that a damaged database was set aside, and where.
+        notes: messages for the user, which name a damaged database that was set aside.
     """
 
     path: Path
@@ -127,9 +127,9 @@ class Drafts:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None  # None if recovering it failed
         make_folder(self.path.parent)
-        with _translated():
+        with _translate_errors():
             try:
-                self._opened()
+                self._connect()
             except sqlite3.DatabaseError as problem:
                 self._recover(problem)
 
@@ -140,17 +140,19 @@ class Drafts:
 
     def summaries(self) -> list[dict[str, Any]]:
         """Return a summary of each draft, the latest first."""
-        return self._do(_summaries)
+        return self._run(_read_summaries)
 
     def create(self, title: str, run: str, elements: Sequence[PageElement]) -> dict[str, Any]:
         """Create a draft and return it."""
         id_ = uuid4().hex
 
         def make(db: sqlite3.Connection) -> None:
-            db.execute("INSERT INTO drafts VALUES (?, ?, ?, '{}', ?, 1)", (id_, title, run, _now(db)))
-            fill(db, id_, elements)
+            db.execute(
+                "INSERT INTO drafts VALUES (?, ?, ?, '{}', ?, 1)", (id_, title, run, _next_timestamp(db))
+            )
+            insert_elements(db, id_, elements)
 
-        self._do(make, writes=True)
+        self._run(make, writes=True)
         return self.get(id_)
 
     def get(self, id_: str) -> dict[str, Any]:
@@ -159,25 +161,26 @@ class Drafts:
         Raises:
             DraftMissing: there is none.
         """
-        return self._do(lambda db: _whole(db, id_))
+        return self._run(lambda db: _read_draft(db, id_))
 
     def update(self, id_: str, **fields: Any) -> dict[str, Any]:
         """Change title, run or settings of a draft, without a new revision; return all three."""
 
         def change(db: sqlite3.Connection) -> dict[str, Any]:
-            _revision(db, id_)
+            _read_revision(db, id_)
             for name in ("title", "run", "settings"):
                 if name in fields:
                     value = as_json(fields[name]) if name == "settings" else fields[name]
                     db.execute(
-                        f"UPDATE drafts SET {name} = ?, updated = ? WHERE id = ?", (value, _now(db), id_)
+                        f"UPDATE drafts SET {name} = ?, updated = ? WHERE id = ?",
+                        (value, _next_timestamp(db), id_),
                     )
             title, run, settings = db.execute(
                 "SELECT title, run, settings FROM drafts WHERE id = ?", (id_,)
             ).fetchone()
-            return {"title": title, "run": run, "settings": SETTINGS.validate_json(settings)}
+            return {"title": title, "run": run, "settings": DRAFT_SETTINGS.validate_json(settings)}
 
-        return self._do(change, writes=True)
+        return self._run(change, writes=True)
 
     def remove(self, id_: str) -> None:
         """Delete a draft.
@@ -187,17 +190,17 @@ class Drafts:
         """
 
         def delete(db: sqlite3.Connection) -> None:
-            _revision(db, id_)
+            _read_revision(db, id_)
             db.execute("DELETE FROM drafts WHERE id = ?", (id_,))
             for table in ("elements", "branches", "changes"):
                 db.execute(f"DELETE FROM {table} WHERE draft = ?", (id_,))
 
-        self._do(delete, writes=True)
+        self._run(delete, writes=True)
 
     def change(self, id_: str, change: Change) -> tuple[int, dict[str, Any] | None]:
-        """Apply a change; return the revision after it, and the message that tells other tabs of it.
+        """Apply a change; return the revision after it, and the event for other tabs.
 
-        A change that was applied before is not applied again: its revision is returned, and no message.
+        A change that was applied before is not applied again: its revision is returned, and no event.
 
         Raises:
             DraftMissing: there is no such draft.
@@ -208,40 +211,43 @@ class Drafts:
         body = change.model_dump(exclude_unset=True, exclude={"base", "change"})
 
         def apply(db: sqlite3.Connection) -> tuple[int, dict[str, Any] | None]:
-            revision = _revision(db, id_)
+            revision = _read_revision(db, id_)
             done = db.execute(
                 "SELECT revision FROM changes WHERE draft = ? AND change = ?", (id_, change.change)
             ).fetchone()
             if done:
                 return int(done[0]), None
             if change.base != revision:
-                raise RevisionConflict(revision, _changes(db, id_, change.base, revision))
+                raise RevisionConflict(revision, _read_changes(db, id_, change.base, revision))
             apply_change(db, id_, change)
             revision += 1
             db.execute(
                 "INSERT INTO changes VALUES (?, ?, ?, ?)", (id_, revision, change.change, as_json(body))
             )
-            db.execute("UPDATE drafts SET revision = ?, updated = ? WHERE id = ?", (revision, _now(db), id_))
-            if revision % _TRIMMED_EVERY == 0:
+            db.execute(
+                "UPDATE drafts SET revision = ?, updated = ? WHERE id = ?",
+                (revision, _next_timestamp(db), id_),
+            )
+            if revision % _TRIM_INTERVAL == 0:
                 db.execute(
                     "DELETE FROM changes WHERE draft = ? AND revision <= ?", (id_, revision - KEPT_CHANGES)
                 )
             return revision, {"revision": revision, "change": change.change, **body}
 
-        return self._do(apply, writes=True)
+        return self._run(apply, writes=True)
 
     def changes(self, id_: str, after: int) -> tuple[int, list[dict[str, Any]] | None]:
         """Return the revision of a draft, and the changes after another; None if not all can be sent."""
 
         def look(db: sqlite3.Connection) -> tuple[int, list[dict[str, Any]] | None]:
-            revision = _revision(db, id_)
-            return revision, _changes(db, id_, after, revision)
+            revision = _read_revision(db, id_)
+            return revision, _read_changes(db, id_, after, revision)
 
-        return self._do(look)
+        return self._run(look)
 
-    def _do(self, work: Callable[[sqlite3.Connection], ResultT], *, writes: bool = False) -> ResultT:
+    def _run(self, work: Callable[[sqlite3.Connection], ResultT], *, writes: bool = False) -> ResultT:
         """Run `work` in one transaction; if the database turns out to be damaged, recover it and retry."""
-        with self._lock, _translated():
+        with self._lock, _translate_errors():
             try:
                 return self._in_transaction(work, writes)
             except sqlite3.DatabaseError as problem:
@@ -249,10 +255,10 @@ class Drafts:
                 return self._in_transaction(work, writes)
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], ResultT], writes: bool) -> ResultT:
-        db = self._opened()
+        db = self._connect()
         db.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
         try:
-            with _damage_named():
+            with _report_invalid_rows_as_damage():
                 result = work(db)
             db.execute("COMMIT")
         except BaseException:
@@ -261,11 +267,11 @@ class Drafts:
             raise
         return result
 
-    def _opened(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
-            if salvage.finish(self.path):
-                self.notes.append("The drafts were damaged. What could be read of them is in a new file.")
-            self._connection = _open(self.path)
+            if recovery.finish(self.path):
+                self.notes.append("The drafts were damaged. The readable ones are in a new file.")
+            self._connection = _open_database(self.path)
         return self._connection
 
     def _disconnect(self) -> None:
@@ -278,17 +284,17 @@ class Drafts:
         if not is_damaged_database(problem):
             raise problem
         self._disconnect()
-        aside, counts = salvage.recover(self.path, _SCHEMA, _VERSION)
-        self._opened()
+        aside, counts = recovery.recover(self.path, _SCHEMA, _VERSION)
+        self._connect()
         self.notes.append(
             f"The drafts were damaged. The file is kept as {aside.name}; {counts['drafts']} drafts with"
-            f" {counts['elements']} elements could be read and are in a new one."
+            f" {counts['elements']} elements could be read and are in a new file."
         )
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open_database(path: Path) -> sqlite3.Connection:
     """Open or create the database, and check its integrity."""
-    db = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -313,7 +319,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def _damage_named() -> Iterator[None]:
+def _report_invalid_rows_as_damage() -> Iterator[None]:
     """Re-raise errors about invalid rows, which the room never writes, as SQLite's error about damage."""
     try:
         yield
@@ -322,21 +328,21 @@ def _damage_named() -> Iterator[None]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Translate errors about a full disk, a lock or damage into errors for the user."""
+def _translate_errors() -> Iterator[None]:
+    """Translate errors of the disk and the database into errors for the user."""
     try:
         yield
     except OSError as problem:
         raise DiskFull(
             f"The drafts are damaged, and could not be recovered: {problem.strerror}.",
-            "Free some space, or check the disk: the damaged file is as it was.",
+            "Free some space, or check the disk; the damaged file is unchanged.",
         ) from problem
     except sqlite3.DatabaseError as problem:
         message = str(problem).lower()
         if is_damaged_database(problem):
             raise ScriptforgeError(
                 "The drafts are damaged, and could not be recovered.",
-                "Move drafts.db away from the folder `room`; what is in it may still be read as text.",
+                "Move drafts.db out of the folder `room`; its text may still be readable.",
             ) from problem
         if "locked" in message or "unable to open" in message or "readonly" in message:
             raise ScriptforgeError(
@@ -344,20 +350,20 @@ def _translated() -> Iterator[None]:
             ) from problem
         if disk_error(problem) is not None:
             raise DiskFull(
-                "The disk is full, or does not work: the change was not kept.",
+                "The disk is full or faulty: the change was not saved.",
                 "Free some space, or check the disk; the page still has the text.",
             ) from problem
         raise
 
 
-def _revision(db: sqlite3.Connection, id_: str) -> int:
+def _read_revision(db: sqlite3.Connection, id_: str) -> int:
     row = db.execute("SELECT revision FROM drafts WHERE id = ?", (id_,)).fetchone()
     if row is None:
         raise DraftMissing("There is no such draft.", "List them: scriptforge drafts")
     return int(row[0])
 
 
-def _summaries(db: sqlite3.Connection) -> list[dict[str, Any]]:
+def _read_summaries(db: sqlite3.Connection) -> list[dict[str, Any]]:
     rows = db.execute(
         "SELECT id, title, run, updated, revision, (SELECT count(*) FROM elements WHERE draft = drafts.id)"
         " FROM drafts ORDER BY updated DESC, id"
@@ -366,8 +372,8 @@ def _summaries(db: sqlite3.Connection) -> list[dict[str, Any]]:
     return [_Summary.model_validate(dict(zip(names, row, strict=True))).model_dump() for row in rows]
 
 
-def _whole(db: sqlite3.Connection, id_: str) -> dict[str, Any]:
-    revision = _revision(db, id_)
+def _read_draft(db: sqlite3.Connection, id_: str) -> dict[str, Any]:
+    revision = _read_revision(db, id_)
     title, run, settings, updated = db.execute(
         "SELECT title, run, settings, updated FROM drafts WHERE id = ?", (id_,)
     ).fetchone()
@@ -391,11 +397,11 @@ def _whole(db: sqlite3.Connection, id_: str) -> dict[str, Any]:
             for own, name, after, kept in branches
         ],
     }
-    _Whole.model_validate(draft)
+    _Draft.model_validate(draft)
     return draft
 
 
-def _changes(db: sqlite3.Connection, id_: str, after: int, revision: int) -> list[dict[str, Any]] | None:
+def _read_changes(db: sqlite3.Connection, id_: str, after: int, revision: int) -> list[dict[str, Any]] | None:
     (size,) = db.execute(
         "SELECT total(length(body)) FROM changes WHERE draft = ? AND revision > ?", (id_, after)
     ).fetchone()
@@ -410,7 +416,7 @@ def _changes(db: sqlite3.Connection, id_: str, after: int, revision: int) -> lis
     return [{"revision": number, "change": change, **parse_json(body)} for number, change, body in rows]
 
 
-def _now(db: sqlite3.Connection) -> str:
+def _next_timestamp(db: sqlite3.Connection) -> str:
     """Return the time of a change, later than that of all others."""
     latest = db.execute("SELECT max(updated) FROM drafts").fetchone()[0]
     return timestamp_after([latest] if latest else [], "milliseconds")

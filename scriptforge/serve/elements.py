@@ -27,13 +27,13 @@ from scriptforge.screenplay.script import Element, normalise
 
 PageKind: TypeAlias = Literal["heading", "action", "character", "parenthetical", "dialogue", "transition"]
 
-LONGEST_TEXT = 20_000
+MAX_TEXT_LENGTH = 20_000
 """Maximum characters of an element of the page."""
 
-LONGEST_TITLE = 400
+MAX_TITLE_LENGTH = 400
 
 MAX_ELEMENTS = 20_000
-"""Maximum elements of a draft: a dozen long films."""
+"""Maximum elements of a draft: about a dozen long films."""
 
 CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 """Strict validation, for everything that comes from a page."""
@@ -42,7 +42,7 @@ Name: TypeAlias = Annotated[str, Field(max_length=200)]
 Identifier: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
 
 
-def _finite(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _require_finite(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Return settings unchanged if they are valid as JSON.
 
     Raises:
@@ -51,15 +51,15 @@ def _finite(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
     try:
         json.dumps(settings, allow_nan=False)
     except ValueError:
-        raise ValueError("must have finite numbers alone") from None
+        raise ValueError("must contain only finite numbers") from None
     return settings
 
 
-Settings: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
-SETTINGS: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(Settings, config=CLOSED)
+DraftSettings: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_require_finite)]
+DRAFT_SETTINGS: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(DraftSettings, config=CLOSED)
 """Validator of the settings that the page stores with a draft."""
 
-Text: TypeAlias = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Text: TypeAlias = Annotated[str, Field(max_length=MAX_TEXT_LENGTH)]
 
 _CURSOR = "\N{FULL BLOCK}"
 _SPEECH_PARTS: tuple[PageKind, ...] = ("parenthetical", "dialogue")
@@ -119,7 +119,7 @@ class OpenLine(BaseModel):
     Attributes:
         kind: kind of the element.
         text: text of the element up to the cursor.
-        speaker: who says it, if it is part of a speech; None takes the speaker from the cue above it.
+        speaker: speaker of its speech; None takes the speaker from the cue above it.
     """
 
     model_config = CLOSED
@@ -144,10 +144,10 @@ class Context:
 
 def to_elements(page: Iterable[Line | PageElement]) -> list[Element]:
     """Convert elements of the page to those of the package, in normal form; empty ones are left out."""
-    return list(filter(None, map(normalise, _joined(page))))
+    return list(filter(None, map(normalise, _join_speeches(page))))
 
 
-def _joined(page: Iterable[Line | PageElement]) -> Iterator[Element]:
+def _join_speeches(page: Iterable[Line | PageElement]) -> Iterator[Element]:
     """Yield elements that are not in normal form yet, the parts of a speech joined into one."""
     speaker, parts = "", list[Part]()
     for each in page:
@@ -195,12 +195,12 @@ def with_ids(page: Iterable[dict[str, str]]) -> list[dict[str, object]]:
     return [{"id": uuid4().hex[:12], **each, "origin": None} for each in page]
 
 
-def context_of(page: Sequence[Line], opened: OpenLine | None) -> Context:
+def context_of(page: Sequence[Line], open_line: OpenLine | None) -> Context:
     """Return what a model reads, given the elements above the cursor and the one that the cursor is in.
 
     A cue or a parenthetical at the end of the page opens a speech that is to be continued.
     """
-    above, line = (page, opened) if opened else _open_end(page)
+    above, line = (page, open_line) if open_line else _split_open_end(page)
     if line is None:
         return Context(to_elements(above))
     match line.kind:
@@ -213,7 +213,7 @@ def context_of(page: Sequence[Line], opened: OpenLine | None) -> Context:
             return Context(to_elements(above), Element(kind, line.text))
 
 
-def _open_end(page: Sequence[Line]) -> tuple[Sequence[Line], OpenLine | None]:
+def _split_open_end(page: Sequence[Line]) -> tuple[Sequence[Line], OpenLine | None]:
     """Split off the line that the end of a page opens: the elements above it, and the line, or None."""
     if page and page[-1].kind == "character":
         return page[:-1], OpenLine(kind="character", text=page[-1].text)
@@ -227,7 +227,7 @@ def _context_in_speech(above: Sequence[Line], line: OpenLine) -> Context:
     text = line.text
     if line.kind == "parenthetical":
         text = f"({text.lstrip().removeprefix('(').removesuffix(')')}"
-    place = _place_of_cue(above)
+    place = _index_of_cue(above)
     if place is None:
         return Context(to_elements(above), _open_speech([], text, line.speaker or ""))
     cue, *parts = above[place:]
@@ -235,7 +235,7 @@ def _context_in_speech(above: Sequence[Line], line: OpenLine) -> Context:
     return Context(to_elements(above[:place]), speech)
 
 
-def _place_of_cue(page: Sequence[Line]) -> int | None:
+def _index_of_cue(page: Sequence[Line]) -> int | None:
     """Return the index of the cue above the parts of a speech at the end of a page; None without a cue."""
     for place in reversed(range(len(page))):
         if page[place].kind not in _SPEECH_PARTS:

@@ -14,27 +14,27 @@ from dataclasses import dataclass, field
 from scriptforge.copying import Index
 from scriptforge.errors import ScriptforgeError
 from scriptforge.generation.rng import fresh_seed
-from scriptforge.serve.marks import TrainingTexts
-from scriptforge.serve.prompt import SuggestionRequest, ask
+from scriptforge.serve.copies import TrainingTexts
+from scriptforge.serve.prompt import SuggestionRequest, encode_request
 from scriptforge.serve.runs import Runs
 from scriptforge.serve.writing import Event, Writing
 
 MAX_WRITING, MAX_WAITING = 8, 32
-"""Maximum number of requests that are written at the same time, and that wait."""
+"""Maximum numbers of requests: written at the same time, and waiting."""
 
 
 class Busy(Exception):  # noqa: N818 (it names the engine)
     """A request cannot be accepted now.
 
     Attributes:
-        seconds: seconds after which to try again.
-        why: the reason, as a sentence.
+        retry_after: seconds after which to try again.
+        reason: the reason, as a sentence.
     """
 
-    def __init__(self, seconds: float, why: str) -> None:
-        super().__init__(why)
-        self.seconds = seconds
-        self.why = why
+    def __init__(self, retry_after: float, reason: str) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        self.reason = reason
 
 
 @dataclass
@@ -55,14 +55,14 @@ class Job:
                 self.is_cancelled = True
 
     def cancel(self) -> None:
-        """Stop the writing, since nobody waits for the result any more."""
+        """Stop writing, because nobody waits for the result any more."""
         self.is_cancelled = True
 
     async def events(self) -> AsyncIterator[list[Event]]:
         """Yield lists of events as they come.
 
         Raises:
-            ScriptforgeError: the writing has failed.
+            ScriptforgeError: writing has failed.
         """
         while (results := await self.results.get()) is not None:
             if isinstance(results, Exception):
@@ -86,23 +86,23 @@ class Engine:
         for number in range(MAX_WRITING):
             threading.Thread(target=self._work, daemon=True, name=f"writing-{number}").start()
 
-    def warm(self, name: str) -> None:
+    def warm_up(self, name: str) -> None:
         """Write a line with a run in the background, so that its model is loaded when it is first needed."""
-        with suppress(queue.Full):  # others write already, which warms the model
+        with suppress(queue.Full):  # others are writing, which loads the model
             self._jobs.put_nowait(Job(SuggestionRequest(run=name), None))
 
-    async def begin(self, request: SuggestionRequest) -> Job:
-        """Queue a request; return its job once the run is open and the request has turned out to be valid.
+    async def submit(self, request: SuggestionRequest) -> Job:
+        """Queue a request; return its job once the run is loaded and the request is known to be valid.
 
         Raises:
             Busy: too many others wait, or the training text is still being indexed.
-            ScriptforgeError: the request does not suit the run, or the run cannot be used.
+            ScriptforgeError: the request does not fit the run, or the run cannot be used.
         """
         job = Job(request, asyncio.get_running_loop())
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
-            raise Busy(2, "Too many others are writing just now.") from None
+            raise Busy(2, "Too many suggestions are being written.") from None
         try:
             first = await job.results.get()
             if isinstance(first, Exception):
@@ -117,7 +117,7 @@ class Engine:
         self._is_closed = True
         with suppress(queue.Empty):
             while True:
-                self._jobs.get_nowait().publish(_closed())
+                self._jobs.get_nowait().publish(_closed_error())
 
     def _work(self) -> None:
         while True:
@@ -133,16 +133,16 @@ class Engine:
                 job.publish(RuntimeError(f"writing has failed: {panic!r}"))
 
     def _write(self, job: Job) -> None:
-        run = self._runs.open(job.request.run)
+        run = self._runs.load(job.request.run)
         seed = fresh_seed() if job.request.seed is None else job.request.seed
-        writing = Writing(run, ask(job.request, run.vocabulary, seed), self._index(job.request))
+        writing = Writing(run, encode_request(job.request, run.vocabulary, seed), self._index(job.request))
         job.publish([])
         with closing(iter(writing)) as steps:
             for events in steps:
                 if job.is_cancelled:
                     return
                 if self._is_closed:
-                    raise _closed()
+                    raise _closed_error()
                 if events:
                     job.publish(events)
 
@@ -157,14 +157,14 @@ class Engine:
             return None
         is_ready, text = self._texts.get(request.run)
         if not is_ready:
-            raise Busy(2, "The training text is still being indexed, to limit copying.")
+            raise Busy(2, "Copying cannot be limited until the training text is indexed.")
         if text is None:
             raise ScriptforgeError(
-                "Copying cannot be limited: the dataset of this run is not here.",
-                "Leave the limit out, or prepare the dataset again.",
+                "Copying cannot be limited: the dataset of this run is missing.",
+                "Omit the limit, or prepare the dataset again.",
             )
         return text.index
 
 
-def _closed() -> ScriptforgeError:
+def _closed_error() -> ScriptforgeError:
     return ScriptforgeError("The room was closed.", "Start it again: scriptforge serve")

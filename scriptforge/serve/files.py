@@ -17,8 +17,8 @@ from scriptforge.errors import CorpusError, unknown_name
 from scriptforge.screenplay.script import Script
 from scriptforge.serve.elements import (
     CLOSED,
-    LONGEST_TITLE,
     MAX_ELEMENTS,
+    MAX_TITLE_LENGTH,
     Line,
     to_elements,
     to_page,
@@ -32,7 +32,7 @@ class _FileType(NamedTuple):
     media_type: str
 
 
-_EXPORTED = {
+_EXPORT_FORMATS = {
     "fountain": _FileType("Fountain", "text/plain; charset=utf-8"),
     "fdx": _FileType("Final Draft", "application/xml"),
     "pdf": _FileType("PDF", "application/pdf"),
@@ -43,7 +43,7 @@ _EXPORTED = {
 }
 """Label and media type of the formats of `WRITTEN`, in the order of the page's menu."""
 
-_TEXTS = (
+_TEXT_SUFFIXES = (
     ".txt",
     ".fountain",
     ".spmd",
@@ -60,8 +60,8 @@ _TEXTS = (
     ".md",
 )
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,12}")
-_LONGEST_NAME = 80
-_STORED = "script"
+_MAX_NAME_LENGTH = 80
+_STORED_STEM = "script"
 
 
 class ExportRequest(BaseModel):
@@ -74,38 +74,40 @@ class ExportRequest(BaseModel):
 
     model_config = CLOSED
 
-    title: str = Field("", max_length=LONGEST_TITLE)
+    title: str = Field("", max_length=MAX_TITLE_LENGTH)
     elements: list[Line] = Field(max_length=MAX_ELEMENTS)
 
 
 def import_suffixes() -> list[str]:
     """Return the suffixes of files that can be imported."""
     documents = [suffix for kind in KINDS for suffix in kind.suffixes]
-    return list(dict.fromkeys((*_TEXTS, *documents)))
+    return list(dict.fromkeys((*_TEXT_SUFFIXES, *documents)))
 
 
 def export_formats() -> list[dict[str, str]]:
     """Return the formats that can be exported."""
-    return [{"format": name, "name": each.label, "suffix": f".{name}"} for name, each in _EXPORTED.items()]
+    return [
+        {"format": name, "name": each.label, "suffix": f".{name}"} for name, each in _EXPORT_FORMATS.items()
+    ]
 
 
 def stored_name(name: str) -> str:
     """Return the name under which a file is stored to be read: only its suffix is that of `name`."""
     suffix = Path(_plain_name(name)).suffix
-    return f"{_STORED}{suffix if _SUFFIX.fullmatch(suffix) else '.txt'}"
+    return f"{_STORED_STEM}{suffix if _SUFFIX.fullmatch(suffix) else '.txt'}"
 
 
 def read_file(path: Path, name: str) -> dict[str, Any]:
     """Read a script from a file.
 
     Args:
-        path: the file, called as `stored_name` says.
-        name: what it was called before, which gives a title if the script has none.
+        path: the file, under the name that `stored_name` returns.
+        name: its original name, which becomes the title if the script has none.
 
     Raises:
         CorpusError: the file cannot be read, contains no script, or is too long for a draft.
     """
-    shown = _plain_name(name)[:_LONGEST_NAME]
+    shown = _plain_name(name)[:_MAX_NAME_LENGTH]
     parsing = Parsing()
     parsed = parse(fetch(find_source(str(path), Cards({}, {}))), False, parsing)
     rows = list(islice(parsed, MAX_ELEMENTS + 1))
@@ -115,11 +117,11 @@ def read_file(path: Path, name: str) -> dict[str, Any]:
     if max(len(rows), len(page)) > MAX_ELEMENTS:
         raise CorpusError(
             f"“{shown}” has more than {MAX_ELEMENTS:,} elements, the most that a draft can have.",
-            "Split it, and read one part.",
+            "Split it, and import one part.",
         )
-    titles = list(dict.fromkeys(row.title for row in rows if row.title != _STORED))
+    titles = list(dict.fromkeys(row.title for row in rows if row.title != _STORED_STEM))
     return {
-        "title": titles[0][:LONGEST_TITLE] if titles else Path(_plain_name(name)).stem[:_LONGEST_NAME],
+        "title": titles[0][:MAX_TITLE_LENGTH] if titles else Path(_plain_name(name)).stem[:_MAX_NAME_LENGTH],
         "elements": with_ids(page),
         "format": parsing.text_format,
         "notes": [note.replace(path.name, shown) for note in parsing.notes],
@@ -136,10 +138,10 @@ def write_file(request: ExportRequest, format: str) -> tuple[bytes, str, str]:
     Raises:
         UsageError: there is no such format, or its libraries are not installed.
     """
-    if format not in _EXPORTED:
-        raise unknown_name("format", format, _EXPORTED)
+    if format not in _EXPORT_FORMATS:
+        raise unknown_name("format", format, _EXPORT_FORMATS)
     content = write([draft_script(request.title, request.elements)], format)
-    return content, _EXPORTED[format].media_type, f"{as_file_stem(request.title)}.{format}"
+    return content, _EXPORT_FORMATS[format].media_type, f"{as_file_stem(request.title)}.{format}"
 
 
 def draft_script(title: str, elements: Sequence[Line]) -> Script:

@@ -1,15 +1,15 @@
 """The guard: middleware that checks every request, and limits its size and its duration.
 
-The page is not alone in reaching the server: any site that is open in the same browser may send requests to
+The page is not the only client of the server: any site that is open in the same browser may send requests to
 it, a domain name may resolve to 127.0.0.1 (DNS rebinding), and other users of this machine can reach the
-port. So the Host header must be one of ours, the Origin header, if there is one, must match it, and every
-path under `/api` needs the token, which is in no cookie. Every response carries a content security policy
+port. So the Host header must be allowed, the Origin header, if there is one, must match it, and every path
+under `/api` needs the token, which is never in a cookie. Every response carries a content security policy
 under which the page loads nothing from elsewhere and runs no inline script.
 
 Bodies are read here, whole, within limits of size and time, before the application sees the request; the size
 of all bodies in memory together is limited, too. A body counts until its request is answered, or until the
-application calls `request.state.release_body()`, since it has stored the body elsewhere. A request that needs
-no body may have none.
+application calls `request.state.release_body()`, because it has stored the body elsewhere. A request that
+needs no body must not have one.
 """
 
 import hashlib
@@ -37,18 +37,18 @@ LIMITS = {
 """Maximum bytes of a body, by endpoint (`body` is for all others), and of all bodies in memory at once."""
 
 _LIMITED = ("import", "suggestions", "login")
-"""Endpoints with a limit of their own."""
+"""Endpoints that have their own limits."""
 
 HEADER_BYTES = 32_768
-"""Maximum bytes of all headers of a request together."""
+"""Maximum bytes of all headers of a request."""
 
 BODY_SECONDS = 20.0
 """Seconds within which the body of a request must arrive."""
 
-_LONGEST_LENGTH = 19
+_MAX_LENGTH_DIGITS = 19
 """Maximum digits of a Content-Length header."""
 
-_FAILURES, _FAILURES_OF_ALL, _FAILURE_SECONDS, _MAX_CLIENTS = 5, 60, 60.0, 1_000
+_FAILURES, _TOTAL_FAILURES, _FAILURE_SECONDS, _MAX_CLIENTS = 5, 60, 60.0, 1_000
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
@@ -67,34 +67,34 @@ _HEADERS = (
 
 
 @dataclass(frozen=True)
-class Rules:
+class AccessRules:
     """What a request must satisfy.
 
     Attributes:
         port: port of the server.
         names: host names that are allowed besides those of this machine.
-        token: token that every API request must carry; None if anyone may use the API.
+        token: token that every API request must carry; None if the API needs no token.
         password: password that is exchanged for the token; None if there is none.
-        takes_addresses: whether any IP address is allowed as the host; DNS rebinding works with names only.
+        allows_addresses: whether any IP address is allowed as the host; DNS rebinding works with names only.
     """
 
     port: int
     names: frozenset[str] = frozenset()
     token: str | None = None
     password: str | None = None
-    takes_addresses: bool = False
+    allows_addresses: bool = False
 
-    def knows_host(self, host: str) -> bool:
+    def allows_host(self, host: str) -> bool:
         """Return whether a Host header is allowed."""
         name, port = _split_port(host)
         if name in self.names:
             return True
         if name in ("127.0.0.1", "localhost", "[::1]"):
-            return port in (self.port, None) if self.takes_addresses else port == self.port
-        return self.takes_addresses and _is_address(name)
+            return port in (self.port, None) if self.allows_addresses else port == self.port
+        return self.allows_addresses and _is_address(name)
 
-    def knows_token(self, authorization: str) -> bool:
-        """Return whether an Authorization header has the token; true if none is needed."""
+    def allows_token(self, authorization: str) -> bool:
+        """Return whether an Authorization header has the token; true if no token is needed."""
         if self.token is None:
             return True
         scheme, _, given = authorization.partition(" ")
@@ -118,7 +118,7 @@ class Guard:
         rules: what a request must satisfy.
     """
 
-    def __init__(self, app: ASGIApp, rules: Rules) -> None:
+    def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
         self._app = app
         self._rules = rules
         self._budget = BodyBudget()
@@ -133,12 +133,12 @@ class Guard:
             await refusal(scope, receive, outgoing.send)
             return
         with self._budget.reservation() as reserved:
-            body = await _read(receive, Headers(scope=scope), _limit(scope["path"]), reserved.add)
+            body = await _read_body(receive, Headers(scope=scope), _body_limit(scope["path"]), reserved.add)
             if isinstance(body, JSONResponse):
                 await body(scope, receive, outgoing.send)
             elif body is not None:
                 incoming = _Incoming(body, receive)
-                del body  # so that it is gone once the application has dropped it
+                del body  # so that its memory is freed once the application has dropped it
                 scope.setdefault("state", {})["release_body"] = reserved.release
                 await self._app(scope, incoming.receive, outgoing.send)
 
@@ -147,7 +147,7 @@ class Guard:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
             return _error(431, "The request's headers are too large.", "Open the room in another browser.")
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not rules.knows_host(hosts[0].lower()):
+        if len(hosts) != 1 or not rules.allows_host(hosts[0].lower()):
             return _error(
                 403, "This host name is not allowed.", "Open the link that `scriptforge serve` printed."
             )
@@ -160,41 +160,41 @@ class Guard:
             [f"http://{hosts[0].lower()}"],
             [f"https://{hosts[0].lower()}"],
         ):
-            return _error(403, "Pages from elsewhere may not use the room.", "Open the room itself.")
+            return _error(403, "Other sites may not use the room.", "Open the room's own page.")
         if not scope["path"].startswith("/api"):
             return None
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            return _error(403, "Pages from elsewhere may not use the room.", "Open the room itself.")
-        if scope["path"] == "/api/login" or rules.knows_token(headers.get("authorization", "")):
+            return _error(403, "Other sites may not use the room.", "Open the room's own page.")
+        if scope["path"] == "/api/login" or rules.allows_token(headers.get("authorization", "")):
             return None
-        answer: dict[str, Any] = {
+        body: dict[str, Any] = {
             "error": "The token is missing or wrong.",
             "remedy": "Open the link that `scriptforge serve` printed.",
         }
         if rules.password is not None:
-            answer |= {"login": True, "remedy": "Type the password."}
-        return JSONResponse(answer, 401, {"www-authenticate": "Bearer"})
+            body |= {"login": True, "remedy": "Enter the password."}
+        return JSONResponse(body, 401, {"www-authenticate": "Bearer"})
 
 
 class LoginLimiter:
-    """A limit on how often wrong passwords may be tried within a minute, by client and in total."""
+    """A limit on wrong passwords within a minute, by client and in total."""
 
     def __init__(self) -> None:
         self._times: OrderedDict[str, list[float]] = OrderedDict()
 
     def refusal(self, client: str) -> JSONResponse | None:
-        """Return the response to a client that may not try a password now; None if it may."""
-        own, everybody = self._recent(client), self._recent("*")
-        if len(own) >= _FAILURES or len(everybody) >= _FAILURES_OF_ALL:
-            return busy_response(_FAILURE_SECONDS, "Too many passwords were tried.")
+        """Return the response that refuses another attempt by a client; None if it may try."""
+        own, everybody = self._recent_failures(client), self._recent_failures("*")
+        if len(own) >= _FAILURES or len(everybody) >= _TOTAL_FAILURES:
+            return busy_response(_FAILURE_SECONDS, "Too many wrong passwords.")
         return None
 
     def count_failure(self, client: str) -> None:
         """Count a wrong password."""
         for name in (client, "*"):
-            self._recent(name).append(time.monotonic())
+            self._recent_failures(name).append(time.monotonic())
 
-    def _recent(self, client: str) -> list[float]:
+    def _recent_failures(self, client: str) -> list[float]:
         now = time.monotonic()
         times = [each for each in self._times.pop(client, []) if now - each < _FAILURE_SECONDS]
         self._times[client] = times
@@ -204,7 +204,7 @@ class LoginLimiter:
 
 
 class BodyBudget:
-    """A limit on the bytes of all request bodies in memory together.
+    """A limit on the total bytes of request bodies in memory.
 
     Attributes:
         reserved: bytes that requests have reserved.
@@ -215,7 +215,7 @@ class BodyBudget:
 
     @contextmanager
     def reservation(self) -> Iterator["Reservation"]:
-        """Yield a reservation of nothing yet, which is released when the block ends."""
+        """Yield an empty reservation, which is released when the block ends."""
         reservation = Reservation(self)
         try:
             yield reservation
@@ -231,7 +231,7 @@ class Reservation:
         self._own = 0
 
     def add(self, size: int) -> bool:
-        """Reserve more bytes; return whether they were left."""
+        """Reserve more bytes; return whether as many were left."""
         if self._budget.reserved + size > LIMITS["bodies_together"]:
             return False
         self._budget.reserved += size
@@ -272,7 +272,7 @@ class _Outgoing:
         await self._send(message)
 
 
-async def _read(
+async def _read_body(
     receive: Receive, headers: Headers, limit: int, reserve: Callable[[int], bool]
 ) -> bytes | JSONResponse | None:
     """Return the body of a request, the response that refuses it, or None if the client disconnected.
@@ -281,10 +281,10 @@ async def _read(
         receive: the ASGI function that returns the parts of the body.
         headers: headers of the request, which may declare the length.
         limit: maximum bytes of the body.
-        reserve: reserves bytes in memory, and returns whether they were left.
+        reserve: reserves bytes in memory, and returns whether as many were left.
     """
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or len(length) > _LONGEST_LENGTH or int(length) > limit:
+    if not length.isdecimal() or len(length) > _MAX_LENGTH_DIGITS or int(length) > limit:
         return _too_large(limit)
     parts: list[bytes] = []
     size = 0
@@ -305,7 +305,7 @@ async def _read(
     return _error(408, "The request took too long to arrive.", "Send it again.")
 
 
-def _limit(path: str) -> int:
+def _body_limit(path: str) -> int:
     """Return the maximum bytes of a body: 0 for files of the page, whose requests need none."""
     if not path.startswith("/api/"):
         return 0
@@ -314,18 +314,18 @@ def _limit(path: str) -> int:
 
 
 def _too_large(limit: int) -> JSONResponse:
-    return _error(413, f"The request has more than {limit:,} bytes.", "Send less at once.")
+    return _error(413, f"The request has more than {limit:,} bytes.", "Send less data at once.")
 
 
-def busy_response(seconds: float = 1.0, what: str = "The room is busy.") -> JSONResponse:
+def busy_response(seconds: float = 1.0, reason: str = "The room is busy.") -> JSONResponse:
     """Return the response that asks a client to try again after some seconds."""
     wait = max(1, round(seconds))
-    return _error(429, what, f"Try again in {wait} s.", {"retry-after": str(wait)})
+    return _error(429, reason, f"Try again in {wait} s.", {"retry-after": str(wait)})
 
 
-def _error(status: int, what: str, remedy: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def _error(status: int, error: str, remedy: str, headers: dict[str, str] | None = None) -> JSONResponse:
     close = {"connection": "close"} if status in (408, 413) else {}
-    return JSONResponse({"error": what, "remedy": remedy}, status, {**(headers or {}), **close})
+    return JSONResponse({"error": error, "remedy": remedy}, status, {**(headers or {}), **close})
 
 
 def _split_port(host: str) -> tuple[str, int | None]:

@@ -1,8 +1,8 @@
-"""A cache of decoder states after the texts that a model has read: after a new line, only that line is read.
+"""A cache of decoder states, so that after a new line a model reads only that line.
 
-A text is identified by the ids of its elements, each of which changes the keys of everything after it. A
-cached state is that of a decoder of one sequence after all ids but the last: the decoding loop reads the last
-id again, which gives the scores of the next token.
+The key of a text is a hash of the ids of all its elements. A cached state is that of a decoder of one
+sequence after all ids except the last: the decoding loop reads the last id again, which gives the scores of
+the next token.
 """
 
 import threading
@@ -27,7 +27,7 @@ _ELEMENTS_BETWEEN = 8
 
 
 class PrefixCache:
-    """A cache of the texts that a model has read lately; threads may share it.
+    """A cache of decoder states after recent texts; threads may share it.
 
     Args:
         model: the model that reads.
@@ -42,56 +42,56 @@ class PrefixCache:
         self._vocabulary = vocabulary
         self._statistics = statistics
         self._lock = threading.Lock()
-        self._kept: OrderedDict[bytes, Saved] = OrderedDict()
+        self._states: OrderedDict[bytes, Saved] = OrderedDict()
         self._bytes = 0
 
-    def state_after(self, question: EncodedRequest, sequences: int) -> Saved:
-        """Return the state of a decoder of that many sequences after the text of a question but its last id.
+    def state_after(self, request: EncodedRequest, sequences: int) -> Saved:
+        """Return the state of a decoder of several sequences after the text of a request except its last id.
 
-        States on the way there are cached.
+        That state and some before it are cached.
         """
-        parts = [question.opening, *question.read]
-        keys = _keys(parts)
-        reached, saved = self._longest(keys)
-        decoder = self._decoder()
+        parts = [request.opening, *request.element_ids]
+        keys = _prefix_keys(parts)
+        reached, saved = self._find_cached(keys)
+        decoder = self._new_decoder()
         if saved is not None:
             decoder.restore(saved)
         stops = [*range(_ELEMENTS_BETWEEN, len(parts) - 1, _ELEMENTS_BETWEEN), len(parts) - 1]
         for stop in (each for each in stops if each > reached):
-            held = [parts[reached][-1]] if reached >= 0 else []
-            ids = [*held, *(id_ for part in parts[reached + 1 : stop + 1] for id_ in part)][:-1]
+            last_id = [parts[reached][-1]] if reached >= 0 else []
+            ids = [*last_id, *(id_ for part in parts[reached + 1 : stop + 1] for id_ in part)][:-1]
             if ids:
                 decoder.read(np.array([ids]))
             reached = stop
             saved = decoder.state()
-            self._keep(keys[stop], saved)
+            self._store(keys[stop], saved)
         assert saved is not None, "the last stop is the end of the text"
-        return _spread(saved, sequences, len(question.read))
+        return _repeat(saved, sequences, len(request.element_ids))
 
-    def _decoder(self) -> Decoder:
+    def _new_decoder(self) -> Decoder:
         reader = ModelDecoder(self._model, 1)
         return TurnTaking(reader, self._statistics, self._vocabulary, 1) if self._statistics else reader
 
-    def _longest(self, keys: Sequence[bytes]) -> tuple[int, Saved | None]:
-        """Return the index of the last part after which a state is cached, and that state; -1 if none is."""
+    def _find_cached(self, keys: Sequence[bytes]) -> tuple[int, Saved | None]:
+        """Return the index of the last part with a cached state, and that state; -1 and None without one."""
         with self._lock:
             for place in range(len(keys) - 1, -1, -1):
-                if keys[place] in self._kept:
-                    self._kept.move_to_end(keys[place])
-                    return place, self._kept[keys[place]]
+                if keys[place] in self._states:
+                    self._states.move_to_end(keys[place])
+                    return place, self._states[keys[place]]
         return -1, None
 
-    def _keep(self, key: bytes, saved: Saved) -> None:
+    def _store(self, key: bytes, saved: Saved) -> None:
         with self._lock:
-            if key in self._kept:
+            if key in self._states:
                 return
-            self._kept[key] = saved
+            self._states[key] = saved
             self._bytes += _size(saved)
-            while self._bytes > MAX_BYTES and len(self._kept) > 1:
-                self._bytes -= _size(self._kept.popitem(last=False)[1])
+            while self._bytes > MAX_BYTES and len(self._states) > 1:
+                self._bytes -= _size(self._states.popitem(last=False)[1])
 
 
-def _keys(parts: Sequence[tuple[int, ...]]) -> list[bytes]:
+def _prefix_keys(parts: Sequence[tuple[int, ...]]) -> list[bytes]:
     """Return for each part the key of the text up to its end."""
     keys: list[bytes] = []
     for part in parts:
@@ -104,7 +104,7 @@ def _size(saved: Saved) -> int:
     return sum(array.nbytes for array in saved.values())
 
 
-def _spread(saved: Saved, sequences: int, lines: int) -> Saved:
+def _repeat(saved: Saved, sequences: int, lines: int) -> Saved:
     """Repeat the state of one sequence for several that have read the same text."""
     several = {
         name: np.repeat(array, sequences, axis=1 if name.startswith("state.") else 0)

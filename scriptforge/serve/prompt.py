@@ -2,7 +2,7 @@
 
 The model reads the whole elements before the cursor, and then the opening of the next element or the
 beginning of the one that the cursor is in. Of a long script it reads only the end, from an element that stays
-the same while lines are added (`first_read`), so that its state can be cached. The module knows nothing of
+the same while lines are added (`first_read`), so that its state can be cached. The module does not know
 models.
 """
 
@@ -18,7 +18,7 @@ from scriptforge.errors import unknown_name
 from scriptforge.generation.cast import ResolvedCast, own_cues, resolve_cast
 from scriptforge.generation.grammar import Boundary, boundary_after
 from scriptforge.generation.prompt import Drawn, Given, Prompt
-from scriptforge.options import GenerateOptions
+from scriptforge.options import SAMPLING_RANGES, GenerateOptions
 from scriptforge.screenplay.name_line import render_line
 from scriptforge.screenplay.script import Element
 from scriptforge.serve.elements import CLOSED, Line, Name, OpenLine, PageKind, context_of
@@ -28,13 +28,15 @@ MAX_LINES_READ = 400
 """Maximum number of elements in a request."""
 
 _MIN_READ, _MAX_READ = 24, 56
-"""Number of elements that are read of a longer script: above the first, up to the second."""
+"""Number of elements that are read of a longer script: more than the first, at most the second."""
 
 _RULE_TOKENS = 256
-"""Tokens before the prompt after which rules see no elements further back: they measure recent text only."""
+"""Tokens before the prompt beyond which rules see no further elements, since they measure recent text."""
 
 _MAX_SEED = 2**53 - 16
 """Largest seed: it and those that follow it are exact as numbers in JavaScript."""
+
+_MIN_VOICE, _MAX_VOICE = SAMPLING_RANGES["voice"]
 
 
 class Next(BaseModel):
@@ -62,12 +64,12 @@ class SuggestionRequest(BaseModel):
         next: what comes next, if the writer chooses it.
         count: number of alternatives.
         lines: number of elements in each alternative.
-        seed: seed of the first alternative, followed by those of the others; None draws one at random.
+        seed: seed of the first alternative, followed by those of the others; None draws a random one.
         temperature: sampling temperature; None uses the default.
         voice: how much the voices of speakers are strengthened; None uses the default of the model.
         max_copy: maximum number of words in a row that may be copied from the training text; None sets no
             limit.
-        cast: names of those who may speak; empty for everybody.
+        cast: names of the allowed speakers; empty allows everybody.
     """
 
     model_config = CLOSED
@@ -81,7 +83,7 @@ class SuggestionRequest(BaseModel):
     lines: int = Field(1, ge=1, le=8)
     seed: int | None = Field(None, ge=0, le=_MAX_SEED)
     temperature: Annotated[float, Field(ge=0, le=5, strict=False)] | None = None
-    voice: Annotated[float, Field(ge=0, le=5, strict=False)] | None = None
+    voice: Annotated[float, Field(ge=_MIN_VOICE, le=_MAX_VOICE, strict=False)] | None = None
     max_copy: int | None = Field(None, ge=1, le=1_000)
     cast: list[Name] = Field(default=[], max_length=200)
 
@@ -92,11 +94,11 @@ class EncodedRequest:
 
     Attributes:
         options: options of generation.
-        cast: those who may speak.
+        cast: the allowed speakers.
         source: in a mix, the source to write like; else None.
         opening: ids that begin a script, before all elements.
-        read: ids of each element that is read.
-        prompt: what follows these elements, before anything is drawn freely.
+        element_ids: ids of each element that is read.
+        prompt: what follows these elements before the model writes freely.
         open: the element to be continued, its text as typed; None if a new one begins.
     """
 
@@ -104,7 +106,7 @@ class EncodedRequest:
     cast: ResolvedCast
     source: str | None
     opening: tuple[int, ...]
-    read: tuple[tuple[int, ...], ...]
+    element_ids: tuple[tuple[int, ...], ...]
     prompt: Prompt
     open: Element | None
 
@@ -113,7 +115,7 @@ class EncodedRequest:
         """Return the ids that rules see of the text before the prompt: `opening`, and the last elements."""
         kept: list[tuple[int, ...]] = []
         size = 0
-        for ids in reversed(self.read):
+        for ids in reversed(self.element_ids):
             if size >= _RULE_TOKENS:
                 break
             kept.append(ids)
@@ -121,39 +123,39 @@ class EncodedRequest:
         return [*self.opening, *(id_ for ids in reversed(kept) for id_ in ids)]
 
 
-def ask(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> EncodedRequest:
-    """Turn a request into token ids.
+def encode_request(request: SuggestionRequest, vocabulary: Vocabulary, seed: int) -> EncodedRequest:
+    """Encode a request as token ids.
 
     Raises:
         UsageError: it names a source or a speaker that the model cannot write.
     """
     context = context_of(request.elements, request.open)
     following = request.next or Next()
-    asked_speaker = following.speaker or ""
+    next_speaker = following.speaker or ""
     options = GenerateOptions(
         count=request.count,
         lines=request.lines,
         seed=seed,
         cast=tuple(request.cast),
-        next_speaker=asked_speaker if context.open else "",
+        next_speaker=next_speaker if context.open else "",
         voice=request.voice,
         temperature=GenerateOptions.temperature if request.temperature is None else request.temperature,
         max_copy=request.max_copy,
     )
     if vocabulary.plain:
-        return _plain_question(context.lines, context.open, options, vocabulary)
+        return _encode_plain_request(context.lines, context.open, options, vocabulary)
     cast = resolve_cast(options, vocabulary)
     speakers = [element.speaker for element in context.lines[-_MAX_READ:] if element.speaker]
-    opened = context.open.speaker if context.open else ""
-    source = _source(request.source, [*speakers, opened, asked_speaker], vocabulary)
+    open_speaker = context.open.speaker if context.open else ""
+    source = _choose_source(request.source, [*speakers, open_speaker, next_speaker], vocabulary)
     lines = context.lines[first_read(context.lines) :]
     opening = (vocabulary.end, *([vocabulary.sources[source]] if source else []))
     if context.open:
-        prompt = _continued(context.open, source, vocabulary)
+        prompt = _prompt_continuation(context.open, source, vocabulary)
     else:
-        prompt = _begun(following, cast, source, vocabulary)
-    read = tuple(tuple(vocabulary.encode_elements([each], source).ids.tolist()) for each in lines)
-    return EncodedRequest(options, cast, source, opening, read, prompt, context.open)
+        prompt = _prompt_new_element(following, cast, source, vocabulary)
+    element_ids = tuple(tuple(vocabulary.encode_elements([each], source).ids.tolist()) for each in lines)
+    return EncodedRequest(options, cast, source, opening, element_ids, prompt, context.open)
 
 
 def first_read(lines: Sequence[Element]) -> int:
@@ -173,34 +175,36 @@ def _fingerprint(element: Element) -> bytes:
     return blake2b(content.encode(errors="surrogatepass"), digest_size=8).digest()
 
 
-def _source(asked: str | None, speakers: Sequence[str], vocabulary: Vocabulary) -> str | None:
-    """Return the source to write like: the one asked for, or that of most speakers; None without a mix."""
+def _choose_source(requested: str | None, speakers: Sequence[str], vocabulary: Vocabulary) -> str | None:
+    """Return the source to write like: the requested one, or that of most speakers; None without a mix."""
     if not vocabulary.sources:
         return None
-    if asked:
-        if asked not in vocabulary.sources:
-            raise unknown_name("source", asked, vocabulary.sources)
-        return asked
+    if requested:
+        if requested not in vocabulary.sources:
+            raise unknown_name("source", requested, vocabulary.sources)
+        return requested
     named = (token.source for name in speakers for token in vocabulary.speaker_tokens_named(name))
     counts = Counter(source for source in named if source)
     return counts.most_common(1)[0][0] if counts else next(iter(vocabulary.sources))
 
 
-def _continued(element: Element, source: str | None, vocabulary: Vocabulary) -> Prompt:
-    """Return the prompt that continues an element: its last word is whole, and a space asks for another."""
+def _prompt_continuation(element: Element, source: str | None, vocabulary: Vocabulary) -> Prompt:
+    """Return the prompt that continues an element; a space at its end asks for another word."""
     kept = Element(element.kind, element.text.rstrip(), element.speaker)
     ids = tuple(vocabulary.encode_elements([kept], source).ids.tolist())
     return [Given(ids, _boundary_after(element.text))]
 
 
 def _boundary_after(text: str) -> Boundary | None:
-    """Return what must come after the text of an open line; after a line break, too, it is text."""
+    """Return what must follow the text of an open line; after a line break, too, it is text."""
     if not text.strip():
         return None
     return Boundary.SPACE if text[-1].isspace() else boundary_after(text)
 
 
-def _begun(following: Next, cast: ResolvedCast, source: str | None, vocabulary: Vocabulary) -> Prompt:
+def _prompt_new_element(
+    following: Next, cast: ResolvedCast, source: str | None, vocabulary: Vocabulary
+) -> Prompt:
     """Return the prompt of a new element: its opening if the writer chose a kind or speaker, else nothing."""
     if following.speaker:
         opened = Element("dialogue", "", following.speaker)
@@ -215,14 +219,14 @@ def _begun(following: Next, cast: ResolvedCast, source: str | None, vocabulary: 
     return [Drawn((*cues, *spelled))]
 
 
-def _plain_question(
+def _encode_plain_request(
     lines: Sequence[Element], opened: Element | None, options: GenerateOptions, vocabulary: Vocabulary
 ) -> EncodedRequest:
-    """Return the question for a model of plain text, which knows no elements: each becomes a line."""
+    """Encode a request for a model of plain text, in which each element becomes a line."""
     kept = lines[first_read(lines) :]
-    read = tuple(tuple(vocabulary.encode(f"{render_line(each)}\n")) for each in kept)
+    element_ids = tuple(tuple(vocabulary.encode(f"{render_line(each)}\n")) for each in kept)
     prompt: Prompt = []
     if opened and opened.text.strip():
         said = Element(opened.kind, opened.text.rstrip(), opened.speaker)
         prompt = [Given(tuple(vocabulary.encode(render_line(said))), _boundary_after(opened.text))]
-    return EncodedRequest(options, ResolvedCast(), None, (vocabulary.end,), read, prompt, opened)
+    return EncodedRequest(options, ResolvedCast(), None, (vocabulary.end,), element_ids, prompt, opened)

@@ -1,4 +1,4 @@
-"""The runs that a room offers: what the page shows of them, and those that are loaded.
+"""The runs that a room offers, and those of them that are loaded.
 
 A name from the page is looked up among the existing runs and never becomes part of a path.
 """
@@ -18,12 +18,12 @@ from scriptforge.serve.prefix_cache import PrefixCache
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import RunFolder, Workspace
 
-_MAX_OPEN = 2
+_MAX_LOADED = 2
 """Maximum number of models in memory at once."""
 
 
 @dataclass(frozen=True)
-class Offer:
+class OfferedRuns:
     """The runs that the page may use.
 
     Attributes:
@@ -52,12 +52,12 @@ class Offer:
         return folders[name]
 
 
-class OpenRun:
+class LoadedRun:
     """A loaded run: its model, shared by all threads that write, and a cache of the texts it has read.
 
     Attributes:
         vocabulary: vocabulary of the run.
-        statistics: statistics of its training text that generated text is held to.
+        statistics: those of its training text that constrain what is generated.
         model: the model, which several threads may use at once.
         prefix_cache: cache of the texts that the model has read.
     """
@@ -71,45 +71,45 @@ class OpenRun:
 
 
 class Runs:
-    """The runs of an offer, with those used last loaded. Its methods may be called from any thread.
+    """The offered runs, of which those used last are loaded. Its methods may be called from any thread.
 
     Args:
-        offer: the runs that the page may use.
+        offered: the runs that the page may use.
     """
 
-    def __init__(self, offer: Offer) -> None:
-        self.offer = offer
+    def __init__(self, offered: OfferedRuns) -> None:
+        self.offered = offered
         self._lock = threading.Lock()
-        self._open: OrderedDict[tuple[str, int], OpenRun] = OrderedDict()
-        self._about: dict[tuple[str, int], dict[str, Any] | None] = {}
+        self._loaded: OrderedDict[tuple[str, int], LoadedRun] = OrderedDict()
+        self._summaries: dict[tuple[str, int], dict[str, Any] | None] = {}
 
-    def about(self) -> list[dict[str, Any]]:
-        """Return what the page shows of each usable run."""
+    def summaries(self) -> list[dict[str, Any]]:
+        """Return a summary of each usable run for the page."""
         found = []
-        for folder in self.offer.folders.values():
+        for folder in self.offered.folders.values():
             key = _key(folder)
-            if key not in self._about:
-                self._about[key] = _about(folder)
-            if about := self._about[key]:
+            if key not in self._summaries:
+                self._summaries[key] = _summarise(folder)
+            if about := self._summaries[key]:
                 found.append({**about, "training": folder.training_process() is not None})
         return found
 
-    def open(self, name: str) -> OpenRun:
+    def load(self, name: str) -> LoadedRun:
         """Return a run, and load it if necessary.
 
         Raises:
             UsageError: there is no run of that name.
             RunError: it has no weights yet, or is damaged.
         """
-        folder = self.offer.folder(name)
+        folder = self.offered.folder(name)
         key = _key(folder)
         with self._lock:
-            if key not in self._open:
-                self._open[key] = OpenRun(Run(folder))
-                while len(self._open) > _MAX_OPEN:
-                    self._open.popitem(last=False)
-            self._open.move_to_end(key)
-            return self._open[key]
+            if key not in self._loaded:
+                self._loaded[key] = LoadedRun(Run(folder))
+                while len(self._loaded) > _MAX_LOADED:
+                    self._loaded.popitem(last=False)
+            self._loaded.move_to_end(key)
+            return self._loaded[key]
 
     def describe(self, name: str) -> RunDescription:
         """Return the description of a run.
@@ -118,7 +118,7 @@ class Runs:
             UsageError: there is no run of that name.
             RunError: it is damaged.
         """
-        return RunDescription.load(self.offer.folder(name))
+        return RunDescription.load(self.offered.folder(name))
 
 
 def _key(folder: RunFolder) -> tuple[str, int]:
@@ -129,8 +129,8 @@ def _key(folder: RunFolder) -> tuple[str, int]:
         return folder.name, 0
 
 
-def _about(folder: RunFolder) -> dict[str, Any] | None:
-    """Return what the page shows of a run; None if it has no weights yet or is damaged."""
+def _summarise(folder: RunFolder) -> dict[str, Any] | None:
+    """Return a summary of a run for the page; None if it has no weights yet or is damaged."""
     try:
         if not folder.weights.is_file():
             return None

@@ -1,7 +1,6 @@
 """The server: its port, its token, and the loop that serves a room until it is stopped.
 
-The token and the port of a workspace stay the same, so that a tab that was left open works again when the
-server is restarted.
+A workspace keeps its token and port, so that an open tab works again after a restart of the server.
 """
 
 import asyncio
@@ -31,23 +30,23 @@ from scriptforge.serve.connections import (
     log_loop_error,
 )
 from scriptforge.serve.drafts import Drafts
-from scriptforge.serve.guard import HEADER_BYTES, Guard, Rules, token_for
+from scriptforge.serve.guard import HEADER_BYTES, AccessRules, Guard, token_for
 from scriptforge.serve.room import Room
-from scriptforge.serve.runs import Offer, Runs
+from scriptforge.serve.runs import OfferedRuns, Runs
 from scriptforge.workspace import RunFolder, Workspace, atomic_write, make_folder, parse_json
 
-USUAL_PORT = 8420
-"""The port that is tried first in a workspace where none has been used."""
+DEFAULT_PORT = 8420
+"""The port that a new workspace tries first."""
 
 _PORTS_TRIED = 50
 _KEEP_ALIVE_SECONDS = 30
 _TOKEN_BYTES = 24
-_LONGEST_SECRET = 1_000
+_MAX_SECRET_BYTES = 1_000
 
 if sys.platform == "win32":
     _PORT_OPTION = socket.SO_EXCLUSIVEADDRUSE  # with SO_REUSEADDR two processes could share the port
 else:
-    _PORT_OPTION = socket.SO_REUSEADDR  # so that the port is free again as soon as a server stops
+    _PORT_OPTION = socket.SO_REUSEADDR  # so that the port is free as soon as a server stops
 
 _SECRET = re.compile(rb"[\w-]{%d,}" % _TOKEN_BYTES)
 
@@ -71,25 +70,25 @@ class Server:
 
     def __init__(self, workspace: Workspace, only: RunFolder | None, options: ServeOptions) -> None:
         folder = workspace.room
-        self._socket, self.notes = _listen(options, _preferred(folder.address, options))
+        self._socket, self.notes = _listen(options, _preferred_port(folder.address, options))
         port = self._socket.getsockname()[1]
         token = None
         if not options.for_anyone:
-            token = token_for(_secret(folder.token), options.password)
+            token = token_for(_load_secret(folder.token), options.password)
         if not options.read_only:
-            _remember(folder.address, port)
-        rules = Rules(
+            _save_port(folder.address, port)
+        rules = AccessRules(
             port=port,
             names=frozenset(name.lower() for name in options.names),
             token=token,
             password=options.password,
-            takes_addresses=options.host != LOOPBACK,
+            allows_addresses=options.host != LOOPBACK,
         )
         drafts = None if options.read_only else Drafts(folder.drafts)
         self.notes += drafts.notes if drafts else []
-        offer = Offer(workspace, only)
-        self._room = Room(Runs(offer), rules, drafts)
-        self._first = next(iter(offer.folders), None)
+        offered = OfferedRuns(workspace, only)
+        self._room = Room(Runs(offered), rules, drafts)
+        self._first_run = next(iter(offered.folders), None)
         host = f"[{options.host}]" if ":" in options.host else options.host
         self.address = f"http://{host}:{port}/"
         has_token = token is not None and options.password is None
@@ -97,11 +96,11 @@ class Server:
         self._server = TimeoutServer(self._config(), self._room.close)
         self._thread = threading.Thread(target=self.serve, daemon=True)
 
-    def serve(self, when_ready: Callable[[], None] = lambda: None) -> None:
+    def serve(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Serve until the process is interrupted, or `stop` is called.
 
         Args:
-            when_ready: called once the server accepts requests.
+            on_ready: called once the server accepts requests.
         """
         log = logging.getLogger("uvicorn")
         handler = logging.StreamHandler()
@@ -109,7 +108,7 @@ class Server:
         log.addHandler(handler)
         try:
             with suppress(KeyboardInterrupt):
-                asyncio.run(self._run(when_ready))
+                asyncio.run(self._run(on_ready))
         finally:
             log.removeHandler(handler)
             self._socket.close()
@@ -147,15 +146,15 @@ class Server:
             h11_max_incomplete_event_size=HEADER_BYTES,
         )
 
-    async def _run(self, when_ready: Callable[[], None]) -> None:
+    async def _run(self, on_ready: Callable[[], None]) -> None:
         asyncio.get_running_loop().set_exception_handler(log_loop_error)
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         while not self._server.started and not serving.done():
             await asyncio.sleep(0.01)
         if self._server.started:
-            when_ready()
-            if self._first:
-                self._room.engine.warm(self._first)
+            on_ready()
+            if self._first_run:
+                self._room.engine.warm_up(self._first_run)
         await serving
 
 
@@ -174,42 +173,42 @@ def _listen(options: ServeOptions, preferred: int) -> tuple[socket.socket, list[
             last = error
             continue
         found.setblocking(False)
-        in_use = f"Port {preferred} is in use; this is {port}."
+        in_use = f"Port {preferred} is in use; using {port} instead."
         return found, [in_use] if port != preferred and preferred else []
     raise UsageError(
-        f"No port from {preferred} on is free at {options.host}: {last.strerror if last else ''}.",
-        "Name another one with --port.",
+        f"No port from {preferred} upwards is free at {options.host}: {last.strerror if last else ''}.",
+        "Choose another one with --port.",
     )
 
 
-def _preferred(path: Path, options: ServeOptions) -> int:
+def _preferred_port(path: Path, options: ServeOptions) -> int:
     if options.port is not None:
         return options.port
     try:
         port = parse_json(path.read_bytes())["port"]
-        return port if isinstance(port, int) and 0 < port < 65_536 else USUAL_PORT
+        return port if isinstance(port, int) and 0 < port < 65_536 else DEFAULT_PORT
     except (OSError, ValueError, KeyError, TypeError):
-        return USUAL_PORT
+        return DEFAULT_PORT
 
 
-def _remember(path: Path, port: int) -> None:
+def _save_port(path: Path, port: int) -> None:
     about: dict[str, Any] = {"port": port}
     atomic_write(path, json.dumps(about))
 
 
-def _secret(path: Path) -> str:
+def _load_secret(path: Path) -> str:
     """Return the secret of the workspace, readable by its owner only; create it if missing or damaged."""
     make_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         with path.open("rb") as file:
-            kept = file.read(_LONGEST_SECRET)
+            kept = file.read(_MAX_SECRET_BYTES)
         if _SECRET.fullmatch(kept.strip()):
             path.chmod(0o600)
             return kept.strip().decode("ascii")
         path.unlink()
-        return _secret(path)
+        return _load_secret(path)
     made = secrets.token_urlsafe(_TOKEN_BYTES)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(made)

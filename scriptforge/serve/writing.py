@@ -1,77 +1,78 @@
 """The writing of one request: the decoding loop of its alternatives, and the events of each token.
 
-The events of an alternative say that an element begins, gets more text, or is complete; of an element that a
-person began, they have only what is added. The module knows nothing of queues and the network.
+The events of an alternative report that an element begins, gets more text, or is complete; for an element
+that a person began, they contain only what is added. The module does not know queues or the network.
 """
 
 import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from scriptforge.copying import Index
 from scriptforge.generation.assembly import new_copy_limit, new_decoder, new_loop
+from scriptforge.generation.element_stream import Added, Closed, ElementEvent, ElementStream, Opened
 from scriptforge.generation.grammar import Boundary, Mask
 from scriptforge.generation.prompt import Given
-from scriptforge.screenplay.script import Element, Kind, normalise
+from scriptforge.screenplay.script import Element, normalise
 from scriptforge.serve.prompt import EncodedRequest
-from scriptforge.serve.runs import OpenRun
+from scriptforge.serve.runs import LoadedRun
 from scriptforge.vocabulary import Vocabulary
 
 Event: TypeAlias = dict[str, Any]
-"""A message for the page, as a JSON object."""
+"""An event for the page, as a JSON object."""
 
 MAX_TOKENS = 600
-"""Maximum number of tokens that are drawn for each alternative."""
+"""Maximum number of tokens drawn for each alternative."""
 
 MAX_SECONDS = 30.0
-"""Maximum seconds that a request may be written."""
+"""Maximum seconds for writing a request."""
 
 
 class Writing:
-    """The alternatives of one request, as they are written.
+    """The alternatives of one request while they are written.
 
     Args:
         run: the run to write with.
-        question: the request as token ids.
+        request: the request as token ids.
         index: index of the training text, if copying is limited.
     """
 
-    def __init__(self, run: OpenRun, question: EncodedRequest, index: Index | None = None) -> None:
-        options, vocabulary = question.options, run.vocabulary
-        assert options.seed is not None, "whoever asks has drawn one"
+    def __init__(self, run: LoadedRun, request: EncodedRequest, index: Index | None = None) -> None:
+        options, vocabulary = request.options, run.vocabulary
+        assert options.seed is not None, "the caller has drawn one"
         seeds = range(options.seed, options.seed + options.count)
         limit = new_copy_limit(index, vocabulary, options)
         reader = new_decoder(run.model, vocabulary, options)
-        self._loop = new_loop(reader, vocabulary, options, question.cast, seeds, run.statistics, limit)
+        self._loop = new_loop(reader, vocabulary, options, request.cast, seeds, run.statistics, limit)
         self._run = run
         self._vocabulary = vocabulary
-        self._question = question
+        self._request = request
         self._alternatives = [
-            Alternative(number, seed, question, vocabulary) for number, seed in enumerate(seeds)
+            Alternative(number, seed, request, vocabulary) for number, seed in enumerate(seeds)
         ]
-        self._ends_line_V = _ending_a_line(vocabulary)
+        self._ends_line_V = _line_end_mask(vocabulary)
         self._ends = time.monotonic() + MAX_SECONDS
 
     def __iter__(self) -> Generator[list[Event], None, None]:
         """Write, and yield the events of each step; the first step includes those of the prompt."""
-        question = self._question
+        request = self._request
         self._loop.follow(
-            question.recent_ids, self._run.prefix_cache.state_after(question, question.options.count)
+            request.recent_ids, self._run.prefix_cache.state_after(request, request.options.count)
         )
         boundary: Boundary | None = None
         events: list[Event] = []
-        for part in question.prompt:
+        for part in request.prompt:
             if isinstance(part, Given):
                 boundary = part.boundary
                 self._loop.give(part.ids)
                 events += self._begin([part.ids] * len(self._alternatives))
             else:
                 events += self._begin(self._loop.draw(part.choices))
-        yield [*events, *self._step(self._excluded(boundary))]
-        excluded_V = self._excluded(None)
+        yield [*events, *self._step(self._exclusion_mask(boundary))]
+        excluded_V = self._exclusion_mask(None)
         with self._run.model.active_writer():
             while not all(each.is_finished for each in self._alternatives):
                 yield self._step(excluded_V)
@@ -93,10 +94,10 @@ class Writing:
 
     def _begin(self, ids: Sequence[Sequence[int]]) -> list[Event]:
         pairs = zip(ids, self._alternatives, strict=True)
-        return [event for own, each in pairs for event in each.begin(own)]
+        return [event for own_ids, each in pairs for event in each.begin(own_ids)]
 
-    def _excluded(self, boundary: Boundary | None) -> Mask:
-        """Return the tokens that must not come: the end of a script, and those that `boundary` excludes."""
+    def _exclusion_mask(self, boundary: Boundary | None) -> Mask:
+        """Return the tokens that must not follow: the end of a script, and those that `boundary` excludes."""
         excluded_V = np.zeros(self._vocabulary.size, np.bool_)
         if boundary:
             excluded_V |= boundary.excluded(self._vocabulary)
@@ -106,131 +107,85 @@ class Writing:
 
 
 class Alternative:
-    """One of the alternatives of a request: turns ids, one at a time, into events.
+    """One of the alternatives of a request; converts ids, one at a time, to events.
 
     Args:
         number: number of the alternative, from 0.
         seed: seed that it is drawn with.
-        question: the request, which has the open element and the number of lines.
+        request: the request, with the open element and the number of lines.
         vocabulary: vocabulary of the ids.
 
     Attributes:
         is_finished: whether it is as long as requested, or was cut off.
     """
 
-    def __init__(self, number: int, seed: int, question: EncodedRequest, vocabulary: Vocabulary) -> None:
+    def __init__(self, number: int, seed: int, request: EncodedRequest, vocabulary: Vocabulary) -> None:
         self._number = number
         self._seed = seed
-        self._vocabulary = vocabulary
-        self._openings = _openings(vocabulary)
-        self._continued = question.open
-        self._lines_left = question.options.lines or 1
+        self._stream = _LineStream(vocabulary) if vocabulary.plain else ElementStream(vocabulary)
+        self._open = request.open
+        self._continued: Element | None = None  # the element that a person began, while it is open
+        self._added = ""  # to that element
+        self._lines_left = request.options.lines or 1
         self._drawn = 0
-        self._stream = vocabulary.text_stream()
-        self._open: _OpenElement | None = _OpenElement("action") if vocabulary.plain else None
-        self._name = ""  # as far as it is spelled after a generic cue, while no element is open
-        self._drops_space = False  # in a continued element that ends with a space, until text comes
         self.is_finished = False
 
     @property
     def needs_text(self) -> bool:
-        """Return whether nothing was added yet to the element that a person began."""
-        return self._open is not None and self._open.is_continued and not self._open.text.strip()
+        """Return whether the element that a person began still lacks added text."""
+        return self._continued is not None and not self._added.strip()
 
     def begin(self, ids: Sequence[int]) -> list[Event]:
         """Take ids of the prompt; there are no events for those of an element that is continued."""
-        if self._continued is None:
-            return [event for id_ in ids for event in self._take(id_)]
-        self._continue(self._continued, ids)
+        changes = [change for id_ in ids for change in self._stream.push(id_)]
+        if self._open is None:
+            return list(self._events(changes))
+        self._continued = self._open
         return []
 
     def push(self, id_: int) -> list[Event]:
         """Take an id that was drawn."""
         self._drawn += 1
-        events = list(self._take(id_))
+        events = list(self._events(self._stream.push(id_)))
         if not self.is_finished and self._drawn >= MAX_TOKENS:
             events += self.cut()
         return events
 
     def cut(self) -> list[Event]:
-        """End the text here, because it has become too long or taken too long."""
+        """End the text here, because it is too long or took too long."""
         if self.is_finished:
             return []
-        events = list(self._close())
+        events = list(self._events(self._stream.close()))
         if not self.is_finished:
             events.append(self._finish())
         return events
 
-    def _continue(self, element: Element, ids: Sequence[int]) -> None:
-        """Take the ids of an element that a person began, so that text is added to it."""
-        for id_ in ids:
-            if self._vocabulary.is_text[id_]:
-                self._stream.push(id_)
-            else:
-                self._stream = self._vocabulary.text_stream()
-        self._open = _OpenElement(element.kind, element.speaker, is_continued=True)
-        self._drops_space = element.text[-1:].isspace() or not element.text
+    def _events(self, changes: Iterable[ElementEvent]) -> Iterator[Event]:
+        """Yield the events of changes, up to the end of the last element that was requested."""
+        for change in changes:
+            match change:
+                case Opened(kind, speaker):
+                    yield {"n": self._number, "begin": {"kind": kind, "speaker": speaker}}
+                case Added(text):
+                    yield from self._add(text)
+                case Closed(element):
+                    yield from self._close(element)
+                    if self.is_finished:
+                        return
 
-    def _take(self, id_: int) -> Iterator[Event]:
-        return self._take_plain(id_) if self._vocabulary.plain else self._take_script(id_)
-
-    def _take_plain(self, id_: int) -> Iterator[Event]:
-        """Take an id of plain text, where each line that is not blank is an element."""
-        text = "\n" if id_ == self._vocabulary.end else self._stream.push(id_)
-        *whole, rest = text.split("\n")
-        for line in whole:
-            yield from self._extend(line)
-            if self._open and self._open.text.strip():
-                yield from self._close()
-                if self.is_finished:
-                    return
-                self._open = _OpenElement("action")
-        yield from self._extend(rest)
-
-    def _take_script(self, id_: int) -> Iterator[Event]:
-        """Take an id of a script, where layout tokens open elements and end the ones before."""
-        if self._vocabulary.is_text[id_]:
-            yield from self._extend(self._stream.push(id_))
-        elif id_ == self._vocabulary.says:
-            yield self._open_element("dialogue", self._name + self._stream.finish())
-        else:
-            yield from self._extend(self._stream.finish())
-            yield from self._close()
-            if self.is_finished:
-                return
-            if id_ in self._openings:
-                yield self._open_element(*self._openings[id_])
-            else:
-                self._begin_text()
-
-    def _begin_text(self) -> None:
-        """Begin the text of an element, or the name after a generic cue."""
-        self._stream = self._vocabulary.text_stream()
-        self._name = ""
-
-    def _open_element(self, kind: Kind, speaker: str) -> Event:
-        """Begin an element, and return the event of it."""
-        self._begin_text()
-        self._open = _OpenElement(kind, speaker)
-        return {"n": self._number, "begin": {"kind": kind, "speaker": speaker}}
-
-    def _extend(self, text: str) -> Iterator[Event]:
-        """Add text to the open element, or to the name if there is none."""
-        if self._open is None:
-            self._name += text
-            return
-        if self._drops_space and text:
-            text = text.lstrip()
-            self._drops_space = not text
+    def _add(self, text: str) -> Iterator[Event]:
+        """Yield the event of more text, without the space that a continued element already ends with."""
+        if self._continued is not None:
+            if not self._added and (not self._continued.text or self._continued.text[-1].isspace()):
+                text = text.lstrip()
+            self._added += text
         if text:
-            self._open.text += text
             yield {"n": self._number, "add": text}
 
-    def _close(self) -> Iterator[Event]:
-        """Yield the event of the element that is complete now, if one was open and has text."""
-        if self._open is None:
-            return
-        element, self._open = self._open.completed(), None
+    def _close(self, element: Element | None) -> Iterator[Event]:
+        """Yield the event of a complete element, if any is left of it; a continued one has what was added."""
+        if self._continued is not None:
+            element, self._continued = replace(self._continued, text=self._added.rstrip()), None
         if element is None:
             return
         about = {"kind": element.kind, "speaker": element.speaker, "text": element.text}
@@ -245,44 +200,43 @@ class Alternative:
         return {"n": self._number, "done": True, "seed": self._seed}
 
 
-@dataclass(slots=True)
-class _OpenElement:
-    """The element that is being written.
+class _LineStream:
+    """The counterpart of `ElementStream` for plain text: each line that is not blank is an action.
 
-    Attributes:
-        kind: its kind.
-        speaker: who says it; empty unless it is dialogue.
-        text: the text that was drawn so far.
-        is_continued: whether a person began it, so that `text` is only what is added.
+    Args:
+        vocabulary: vocabulary of the ids, which is plain.
     """
 
-    kind: Kind
-    speaker: str = ""
-    text: str = ""
-    is_continued: bool = False
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._end = vocabulary.end
+        self._text_stream = vocabulary.text_stream()
+        self._text = ""
 
-    def completed(self) -> Element | None:
-        """Return the element in normal form, None if nothing is left; of a continued one, what was added."""
-        if self.is_continued:
-            return Element(self.kind, self.text.rstrip(), self.speaker)
-        return normalise(Element(self.kind, self.text, self.speaker))
+    def push(self, id_: int) -> list[ElementEvent]:
+        """Take the next id, and return what it changes, in order."""
+        text = "\n" if id_ == self._end else self._text_stream.push(id_)
+        *whole, rest = text.split("\n")
+        events: list[ElementEvent] = []
+        for line in whole:
+            events += self._add(line)
+            if self._text.strip():
+                events += self.close()
+        return events + self._add(rest)
+
+    def close(self) -> list[ElementEvent]:
+        """Close the line."""
+        element = normalise(Element("action", self._text))
+        self._text = ""
+        return [Closed(element)]
+
+    def _add(self, text: str) -> list[ElementEvent]:
+        self._text += text
+        return [Added(text)] if text else []
 
 
-def _ending_a_line(vocabulary: Vocabulary) -> Mask:
+def _line_end_mask(vocabulary: Vocabulary) -> Mask:
     """Return the tokens that end a line: layout tokens, and line breaks if the text is plain."""
     ends_V: Mask = ~vocabulary.is_text
     if vocabulary.plain:
         ends_V = ends_V | np.array(["\n" in text for text in vocabulary.token_texts], np.bool_)
     return ends_V
-
-
-def _openings(vocabulary: Vocabulary) -> dict[int, tuple[Kind, str]]:
-    """Return kind and speaker of the element that each layout token opens; none if the text is plain."""
-    if vocabulary.plain:
-        return {}
-    return {
-        vocabulary.heading: ("heading", ""),
-        vocabulary.action: ("action", ""),
-        vocabulary.transition: ("transition", ""),
-        **{token.id: ("dialogue", token.name) for token in vocabulary.speaker_tokens},
-    }

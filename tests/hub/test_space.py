@@ -17,8 +17,8 @@ from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
 from scriptforge.run.run import Run
 from scriptforge.screenplay.formats import read
-from scriptforge.serve.prompt import SuggestionRequest, ask
-from scriptforge.serve.runs import OpenRun
+from scriptforge.serve.prompt import SuggestionRequest, encode_request
+from scriptforge.serve.runs import LoadedRun
 from scriptforge.serve.writing import Writing
 from scriptforge.training.trainer import start
 from scriptforge.workspace import RunFolder
@@ -96,7 +96,7 @@ def written(browser: Browser, site: Site, run: Run, *wishes: dict[str, Any]) -> 
 def suggested(run: Run, **wish: Any) -> list[str]:
     """What the server of the room suggests for a wish, at temperature 0."""
     request = SuggestionRequest.model_validate({"run": run.folder.name, "temperature": 0, **wish})
-    writing = Writing(OpenRun(run), ask(request, run.vocabulary, seed=1))
+    writing = Writing(LoadedRun(run), encode_request(request, run.vocabulary, seed=1))
     elements = [event["element"] for events in writing for event in events if "element" in event]
     if "open" in wish:
         elements[0]["text"] = wish["open"]["text"] + elements[0]["text"]

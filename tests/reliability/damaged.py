@@ -55,7 +55,7 @@ from scriptforge.run.run import Run
 from scriptforge.serve.changes import Change
 from scriptforge.serve.drafts import DraftMissing, Drafts, RevisionConflict
 from scriptforge.serve.elements import PageElement
-from scriptforge.serve.runs import Offer, Runs
+from scriptforge.serve.runs import OfferedRuns, Runs
 from scriptforge.serve.server import Server
 from scriptforge.training.checkpoint import newest_checkpoint, read_state
 from scriptforge.training.trainer import resume, start
@@ -105,7 +105,7 @@ def _show_run(workspace: Workspace) -> None:
             run_command(["runs", *names, "--workspace", str(workspace.root)]) for names in ([], ["play"])
         ]
     assert codes[0] == 0 and "should not have happened" not in said.getvalue(), said.getvalue()
-    assert "someone--play" in {each["name"] for each in Runs(Offer(workspace)).about()}
+    assert "someone--play" in {each["name"] for each in Runs(OfferedRuns(workspace)).summaries()}
     _open_run(workspace)
     build_payload(_run(workspace), "ann/play")
 

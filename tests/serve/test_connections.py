@@ -72,7 +72,7 @@ def test_a_client_that_does_not_read_is_cut_off(server: Server, asked: int) -> N
 def test_a_client_that_goes_before_it_has_read_is_no_listener(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "MAX_LISTENERS", 3)
+    monkeypatch.setattr(room, "MAX_SUBSCRIBERS", 3)
     draft = _large_draft(server)
     for _ in range(4):
         with _connect(server, reads_little=True) as connection:

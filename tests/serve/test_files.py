@@ -12,9 +12,9 @@ from scriptforge.documents.kinds import WRITTEN
 from scriptforge.serve.app import build_app
 from scriptforge.serve.elements import MAX_ELEMENTS
 from scriptforge.serve.files import ExportRequest, export_formats, read_file, write_file
-from scriptforge.serve.guard import LIMITS, Guard, Rules
+from scriptforge.serve.guard import LIMITS, AccessRules, Guard
 from scriptforge.serve.room import MAX_IMPORTS, Room
-from scriptforge.serve.runs import Offer, Runs
+from scriptforge.serve.runs import OfferedRuns, Runs
 from scriptforge.workspace import Workspace
 
 
@@ -87,11 +87,11 @@ def test_files_that_wait_to_be_read_are_not_in_memory_and_not_without_number(
     monkeypatch.setitem(LIMITS, "bodies_together", len(script))
 
     async def ask() -> None:
-        room = Room(Runs(Offer(Workspace(tmp_path))), Rules(1), None)
+        room = Room(Runs(OfferedRuns(Workspace(tmp_path))), AccessRules(1), None)
         app = httpx.ASGITransport(Guard(build_app(room), room.rules))
         async with httpx.AsyncClient(transport=app, base_url="http://127.0.0.1:1") as client:
-            while not room.reading.locked():  # others are being read
-                await room.reading.acquire()
+            while not room.file_slots.locked():  # others are being read
+                await room.file_slots.acquire()
             waiting = []
             for _ in range(MAX_IMPORTS):
                 waiting.append(asyncio.create_task(client.post("api/import?name=a.txt", content=script)))
@@ -101,7 +101,7 @@ def test_files_that_wait_to_be_read_are_not_in_memory_and_not_without_number(
             answer = await client.post("api/import?name=a.txt", content=script)
             assert answer.status_code == 429 and "files" in answer.json()["error"]
             assert (await client.post("api/marks", content=script)).status_code == 422
-            room.reading.release()
+            room.file_slots.release()
             answers = await asyncio.gather(*waiting)
         assert {each.status_code for each in answers} == {200}
         assert {len(each.json()["elements"]) for each in answers} == {16}

@@ -18,7 +18,7 @@ from scriptforge.errors import UsageError
 from scriptforge.options import ServeOptions
 from scriptforge.serve import guard
 from scriptforge.serve.app import ENDPOINTS
-from scriptforge.serve.guard import LIMITS, Guard, Rules
+from scriptforge.serve.guard import LIMITS, AccessRules, Guard
 from scriptforge.serve.server import Server
 from scriptforge.workspace import Workspace
 
@@ -138,7 +138,7 @@ def test_bodies_that_are_in_memory_at_once_are_limited_together(monkeypatch: pyt
     statuses: list[int] = []
 
     async def ask() -> None:
-        front = Guard(_hello, Rules(1))
+        front = Guard(_hello, AccessRules(1))
         async with anyio.create_task_group() as group:
             group.start_soon(front, _scope(8_000), _beginning(b"12345678"), _into([]))
             await anyio.sleep(0)
@@ -217,17 +217,17 @@ def _into(statuses: list[int]) -> Any:
 
 def _status(receive: Any) -> int:
     statuses: list[int] = []
-    anyio.run(Guard(_hello, Rules(1)), _scope(), receive, _into(statuses))
+    anyio.run(Guard(_hello, AccessRules(1)), _scope(), receive, _into(statuses))
     return statuses[0]
 
 
-class TestRules:
+class TestAccessRules:
     def test_from_outside_it_is_called_by_an_address_or_by_its_names(self) -> None:
-        rules = Rules(80, names=frozenset({"room.example"}), takes_addresses=True)
+        rules = AccessRules(80, names=frozenset({"room.example"}), allows_addresses=True)
         known = ("room.example", "192.168.1.2:80", "[fe80::1]:80", "127.0.0.1:80", "localhost", "10.0.0.1")
-        assert all(map(rules.knows_host, known))
+        assert all(map(rules.allows_host, known))
         strangers = ("evil.example", "room.example.evil", "", "1.2.3.4.evil.example", "[evil]")
-        assert not any(map(rules.knows_host, strangers))
+        assert not any(map(rules.allows_host, strangers))
 
     @pytest.mark.parametrize(
         "fields",

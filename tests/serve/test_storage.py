@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from support.browser import CHROMIUM, FLAGS, Desk, Site, needs_chromium
 
 from scriptforge.run.run import Run
-from scriptforge.serve.answers import PAGE
+from scriptforge.serve.responses import PAGE
 from scriptforge.workspace import RunFolder
 
 REOPENED = Path(__file__).with_name("page_reopened.js")

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Route
 from support.browser import Desk, Site, needs_chromium
 from support.room import ServedRoom, put
 
-from scriptforge.serve.answers import PAGE
+from scriptforge.serve.responses import PAGE
 
 STORAGE = Path(__file__).with_name("page_storage.js")
 _PATIENCE = 15.0

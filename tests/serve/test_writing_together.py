@@ -20,11 +20,11 @@ from scriptforge.inference import FloatArray, Ids, InferenceModel, State
 from scriptforge.run.run import Run
 from scriptforge.screenplay.script import Element
 from scriptforge.serve.batching import BatchingModel
+from scriptforge.serve.copies import TrainingTexts
 from scriptforge.serve.engine import MAX_WAITING, MAX_WRITING, Engine
-from scriptforge.serve.marks import TrainingTexts
 from scriptforge.serve.prefix_cache import PrefixCache
-from scriptforge.serve.prompt import EncodedRequest, SuggestionRequest, ask, first_read
-from scriptforge.serve.runs import Offer, Runs
+from scriptforge.serve.prompt import EncodedRequest, SuggestionRequest, encode_request, first_read
+from scriptforge.serve.runs import OfferedRuns, Runs
 from scriptforge.workspace import RunFolder, Workspace
 
 
@@ -33,10 +33,10 @@ def run(tiny_run: RunFolder) -> Run:
     return Run(tiny_run)
 
 
-def question(run: Run, *lines: str) -> EncodedRequest:
+def encoded(run: Run, *lines: str) -> EncodedRequest:
     elements = [{"kind": "action", "text": line} for line in lines]
     request = SuggestionRequest.model_validate({"run": "harbour", "elements": elements})
-    return ask(request, run.vocabulary, seed=1)
+    return encode_request(request, run.vocabulary, seed=1)
 
 
 class TestBatchingModel:
@@ -101,8 +101,8 @@ class TestPrefixCache:
         texts = PrefixCache(run.inference(), run.vocabulary, None)
         lines = [f"The ferryman lost {number} bells." for number in range(20)]
         for count in (20, 3, 12, 20):  # from nothing, from a part, from the middle, from all
-            asked = question(run, *lines[:count])
-            ids = [*asked.opening, *(id_ for part in asked.read for id_ in part)]
+            asked = encoded(run, *lines[:count])
+            ids = [*asked.opening, *(id_ for part in asked.element_ids for id_ in part)]
             decoder = ModelDecoder(run.inference(), 1)
             decoder.read(np.array([ids[:-1]]))
             found = texts.state_after(asked, 2)
@@ -112,8 +112,8 @@ class TestPrefixCache:
 
     def test_a_text_of_which_a_line_was_changed_is_another(self, run: Run) -> None:
         texts = PrefixCache(run.inference(), run.vocabulary, None)
-        one = texts.state_after(question(run, "A bell.", "Two umbrellas.", "My hat."), 1)
-        other = texts.state_after(question(run, "A goose.", "Two umbrellas.", "My hat."), 1)
+        one = texts.state_after(encoded(run, "A bell.", "Two umbrellas.", "My hat."), 1)
+        other = texts.state_after(encoded(run, "A goose.", "Two umbrellas.", "My hat."), 1)
         assert any((one[name] != other[name]).any() for name in one)
 
 
@@ -129,8 +129,8 @@ def test_what_is_read_of_a_long_script_seldom_begins_elsewhere(numbers: list[int
 
 def test_of_a_long_script_only_the_end_is_read(run: Run) -> None:
     lines = [f"Line {number}." for number in range(400)]
-    read = question(run, *lines).read
-    assert read == question(run, *lines[-60:]).read
+    read = encoded(run, *lines).element_ids
+    assert read == encoded(run, *lines[-60:]).element_ids
     assert 24 <= len(read) <= 56
 
 
@@ -159,14 +159,14 @@ class Panicking(InferenceModel):
 
 
 def test_after_panics_in_all_threads_there_is_an_answer_and_the_room_writes_on(room_workspace: Path) -> None:
-    runs = Runs(Offer(Workspace(room_workspace)))
-    opened = runs.open("harbour")
+    runs = Runs(OfferedRuns(Workspace(room_workspace)))
+    opened = runs.load("harbour")
     model = Panicking(opened.model)
     opened.model = BatchingModel(model)
     engine = Engine(runs, TrainingTexts(runs))
 
     async def write() -> list[Any]:
-        job = await engine.begin(SuggestionRequest(run="harbour", seed=1))
+        job = await engine.submit(SuggestionRequest(run="harbour", seed=1))
         return [event async for events in job.events() for event in events]
 
     async def ask() -> None:

@@ -1,6 +1,6 @@
 """Responses of the server: files of the page, streams of JSON lines, and errors.
 
-The module knows nothing of endpoints, drafts and models.
+The module does not know endpoints, drafts or models.
 """
 
 import gzip
@@ -22,9 +22,9 @@ PAGE = Path(__file__).with_name("page")
 """The folder of the page's files."""
 
 
-def error_response(status: int, what: str, remedy: str) -> JSONResponse:
+def error_response(status: int, error: str, remedy: str) -> JSONResponse:
     """Return the response to a request that failed: what is wrong, and what to do."""
-    return JSONResponse({"error": what, "remedy": remedy}, status)
+    return JSONResponse({"error": error, "remedy": remedy}, status)
 
 
 def attachment(name: str) -> dict[str, str]:
@@ -33,29 +33,29 @@ def attachment(name: str) -> dict[str, str]:
     return {"content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"}
 
 
-def as_lines(news: Iterable[dict[str, Any]]) -> bytes:
+def as_json_lines(events: Iterable[dict[str, Any]]) -> bytes:
     """Return objects as lines of JSON."""
-    return b"".join(f"{json.dumps(each, ensure_ascii=False)}\n".encode() for each in news)
+    return b"".join(f"{json.dumps(each, ensure_ascii=False)}\n".encode() for each in events)
 
 
 class JsonLinesResponse(StreamingResponse):
-    """A response of lines that are sent as they come.
+    """A response of lines that are sent as they are produced.
 
     Args:
         lines: the lines, as bytes.
-        when_over: called when the response ends, even if no line was sent.
+        on_close: called when the response ends, even if no line was sent.
     """
 
-    def __init__(self, lines: AsyncIterator[bytes], when_over: Callable[[], None]) -> None:
+    def __init__(self, lines: AsyncIterator[bytes], on_close: Callable[[], None]) -> None:
         super().__init__(lines, media_type="application/x-ndjson", headers={"x-accel-buffering": "no"})
-        self._when_over = when_over
+        self._on_close = on_close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the lines."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._when_over()
+            self._on_close()
 
 
 class PageFiles:
@@ -68,27 +68,27 @@ class PageFiles:
     def __init__(self, folder: Path) -> None:
         files = (path for path in sorted(folder.rglob("*")) if path.is_file())
         self._paths = {path.relative_to(folder).as_posix(): path for path in files}
-        self._kept: dict[str, tuple[int, bytes, bytes, str]] = {}
+        self._cache: dict[str, tuple[int, bytes, bytes, str]] = {}
 
-    async def answer(self, request: Request) -> Response:
+    async def respond(self, request: Request) -> Response:
         """Return a file; a browser checks it on every use, and downloads it only if it has changed."""
         name = request.path_params["name"] or "index.html"
         if name not in self._paths:
             raise HTTPException(404, "There is no such page")
-        plain, packed, tag = await run_in_threadpool(self._content, name)
+        plain, compressed, tag = await run_in_threadpool(self._content, name)
         headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept-encoding"}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         media = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
         if "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(packed, media_type=media, headers={**headers, "content-encoding": "gzip"})
+            return Response(compressed, media_type=media, headers={**headers, "content-encoding": "gzip"})
         return Response(plain, media_type=media, headers=headers)
 
     def _content(self, name: str) -> tuple[bytes, bytes, str]:
         path = self._paths[name]
         changed = path.stat().st_mtime_ns
-        if name not in self._kept or self._kept[name][0] != changed:
+        if name not in self._cache or self._cache[name][0] != changed:
             plain = path.read_bytes()
             tag = f'"{blake2b(plain, digest_size=12).hexdigest()}"'
-            self._kept[name] = (changed, plain, gzip.compress(plain, mtime=0), tag)
-        return self._kept[name][1:]
+            self._cache[name] = (changed, plain, gzip.compress(plain, mtime=0), tag)
+        return self._cache[name][1:]

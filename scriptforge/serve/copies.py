@@ -1,7 +1,7 @@
-"""Marks: the words in a row of a draft that also occur in the training text of a run.
+"""Copies: the passages of a draft that also occur in the training text of a run.
 
-The index of a training text takes seconds to make, so it is made in a background thread when it is first
-needed, and cached. Until it is ready there are no marks.
+A training text takes seconds to index, so this happens in a background thread when the index is first needed,
+and the index is cached. Until it is ready, no copies are found.
 """
 
 import threading
@@ -16,33 +16,33 @@ from scriptforge.copying import ComparedText, Copy, Index, Line, find_copies, li
 from scriptforge.dataset import Dataset
 from scriptforge.errors import ScriptforgeError
 from scriptforge.run.records import RunDescription
-from scriptforge.serve.elements import CLOSED, LONGEST_TEXT, Name
+from scriptforge.serve.elements import CLOSED, MAX_TEXT_LENGTH, Name
 from scriptforge.serve.runs import Runs
 
-SHORTEST_MARK = 6
-"""Minimum number of words in a row that are marked; shorter runs are what everybody says."""
+MIN_COPIED_WORDS = 6
+"""Minimum number of words of a copy; shorter ones are common phrases."""
 
 _MAX_LINES = 4_000
-_MAX_KEPT = 2
+_MAX_CACHED = 2
 _MAX_QUOTABLE_CHARACTERS = 64_000_000
 """Maximum characters of a training text whose lines are kept in memory for quotes."""
 
 
-class MarkedLine(BaseModel):
+class ComparedLine(BaseModel):
     """A line to look up in a training text.
 
     Attributes:
         text: text of the line.
-        speaker: who says it, which makes no difference.
+        speaker: speaker of the line, which makes no difference.
     """
 
     model_config = CLOSED
 
-    text: str = Field(max_length=LONGEST_TEXT)
+    text: str = Field(max_length=MAX_TEXT_LENGTH)
     speaker: Name = ""
 
 
-class MarksRequest(BaseModel):
+class CopiesRequest(BaseModel):
     """Lines to look up in a training text.
 
     Attributes:
@@ -53,7 +53,7 @@ class MarksRequest(BaseModel):
     model_config = CLOSED
 
     run: Name
-    lines: list[MarkedLine] = Field(max_length=_MAX_LINES)
+    lines: list[ComparedLine] = Field(max_length=_MAX_LINES)
 
 
 @dataclass
@@ -76,15 +76,15 @@ class TrainingText:
             DatasetError: the text is missing or damaged.
         """
         quotes: list[str] = []
-        keeps = dataset.description.splits["train"].characters <= _MAX_QUOTABLE_CHARACTERS
+        keeps_quotes = dataset.description.splits["train"].characters <= _MAX_QUOTABLE_CHARACTERS
 
-        def kept() -> Iterator[Line]:
+        def read_lines() -> Iterator[Line]:
             for line in lines_of_rows(dataset.rows("train")):
-                if keeps:
+                if keeps_quotes:
                     quotes.append(line.text)
                 yield line
 
-        return cls(Index(kept()), quotes)
+        return cls(Index(read_lines()), quotes)
 
 
 _Key: TypeAlias = tuple[str, str]
@@ -101,8 +101,8 @@ class TrainingTexts:
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._lock = threading.Lock()
-        self._found: OrderedDict[_Key, TrainingText | None] = OrderedDict()
-        self._being_made: set[_Key] = set()
+        self._cache: OrderedDict[_Key, TrainingText | None] = OrderedDict()
+        self._in_progress: set[_Key] = set()
 
     def get(self, name: str) -> tuple[bool, TrainingText | None]:
         """Return whether the training text of a run is ready, and the text; None if its dataset is missing.
@@ -116,43 +116,43 @@ class TrainingTexts:
         about = self._runs.describe(name)
         key = name, about.dataset.fingerprint
         with self._lock:
-            if key in self._found:
-                text = self._found.pop(key)
+            if key in self._cache:
+                text = self._cache.pop(key)
                 if text is not None:
-                    self._found[key] = text
+                    self._cache[key] = text
                 return True, text
-            if key not in self._being_made:
-                self._being_made.add(key)
-                threading.Thread(target=self._make, args=(key, about), daemon=True).start()
+            if key not in self._in_progress:
+                self._in_progress.add(key)
+                threading.Thread(target=self._index, args=(key, about), daemon=True).start()
             return False, None
 
-    def _make(self, key: _Key, about: RunDescription) -> None:
+    def _index(self, key: _Key, about: RunDescription) -> None:
         text = None
         try:
-            dataset = about.dataset_at_hand(self._runs.offer.workspace)
+            dataset = about.dataset_at_hand(self._runs.offered.workspace)
             text = TrainingText.of(dataset) if dataset else None
         except ScriptforgeError:
-            pass  # a damaged text gives no marks; `scriptforge originality` reports what is wrong
+            pass  # no copies are found in a damaged text; `scriptforge originality` reports what is wrong
         finally:
             with self._lock:
-                self._being_made.discard(key)
-                self._found[key] = text
-                while len(self._found) > _MAX_KEPT:
-                    self._found.popitem(last=False)
+                self._in_progress.discard(key)
+                self._cache[key] = text
+                while len(self._cache) > _MAX_CACHED:
+                    self._cache.popitem(last=False)
 
 
-def mark(lines: Sequence[MarkedLine], text: TrainingText) -> list[list[dict[str, Any]]]:
-    """Return the marks of each line: the stretches that are copied from the training text.
+def find_copied_spans(lines: Sequence[ComparedLine], text: TrainingText) -> list[list[dict[str, Any]]]:
+    """Return the spans of each line that are copied from the training text.
 
-    Each mark has `start` and `end` in UTF-16 code units of the line, as JavaScript counts, the number of
+    Each span has `start` and `end` in UTF-16 code units of the line, as JavaScript counts, the number of
     `words` of the whole copy, its `source` (document and line), and a `quote`: the line of the training text
-    where the copy begins, empty if its lines are not kept.
+    where the copy begins, empty if quotes are not available.
     """
     found: list[list[dict[str, Any]]] = [[] for _ in lines]
     numbered = enumerate(lines, start=1)
     compared = [Line(0, "", number, "dialogue", each.speaker, each.text) for number, each in numbered]
     for copy in find_copies(ComparedText(compared, text.index)):
-        if copy.words < SHORTEST_MARK:
+        if copy.words < MIN_COPIED_WORDS:
             continue
         about = {"words": copy.words, "source": _source(copy), "quote": _quote(copy, text)}
         for each in copy.marks:

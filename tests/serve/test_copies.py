@@ -8,8 +8,14 @@ from support.tiny import comedy, prepared
 
 from scriptforge.copying import Index, lines_of_script
 from scriptforge.screenplay.script import Element
-from scriptforge.serve.marks import SHORTEST_MARK, MarkedLine, TrainingText, TrainingTexts, mark
-from scriptforge.serve.runs import Offer, Runs
+from scriptforge.serve.copies import (
+    MIN_COPIED_WORDS,
+    ComparedLine,
+    TrainingText,
+    TrainingTexts,
+    find_copied_spans,
+)
+from scriptforge.serve.runs import OfferedRuns, Runs
 from scriptforge.workspace import Workspace
 
 
@@ -25,7 +31,7 @@ def known(texts: TrainingTexts, name: str) -> TrainingText | None:
 def test_places_are_counted_as_javascript_counts() -> None:
     said = "what are you doing in there"
     text = TrainingText(Index(lines_of_script([Element("dialogue", said, "BO")])))
-    ((found,),) = mark([MarkedLine(text=f"😀 {said} 😀")], text)
+    ((found,),) = find_copied_spans([ComparedLine(text=f"😀 {said} 😀")], text)
     assert (found["start"], found["end"]) == (3, 3 + len(said))
 
 
@@ -37,13 +43,13 @@ def test_of_two_scripts_with_one_title_the_right_one_is_quoted(tmp_path: Path) -
     rows = list(dataset.rows("train"))
     assert {(row.document, row.title) for row in rows} == {(0, "act"), (1, "act")}
     text = TrainingText.of(dataset)
-    for row in (each for each in rows if len(each.text.split()) >= SHORTEST_MARK):
-        ((found,),) = mark([MarkedLine(text=row.text)], text)
+    for row in (each for each in rows if len(each.text.split()) >= MIN_COPIED_WORDS):
+        ((found,),) = find_copied_spans([ComparedLine(text=row.text)], text)
         assert found["quote"].strip(".!?") == row.text.strip(".!?")
 
 
 def test_a_dataset_that_comes_later_is_found(workspace: Path) -> None:
-    texts = TrainingTexts(Runs(Offer(Workspace(workspace))))
+    texts = TrainingTexts(Runs(OfferedRuns(Workspace(workspace))))
     (workspace / "data").rename(workspace / "elsewhere")
     assert known(texts, "harbour") is None
     (workspace / "elsewhere").rename(workspace / "data")
@@ -51,7 +57,7 @@ def test_a_dataset_that_comes_later_is_found(workspace: Path) -> None:
 
 
 def test_a_run_that_was_trained_anew_is_not_compared_with_the_old_text(workspace: Path) -> None:
-    texts = TrainingTexts(Runs(Offer(Workspace(workspace))))
+    texts = TrainingTexts(Runs(OfferedRuns(Workspace(workspace))))
     assert known(texts, "harbour") is not None
     config = workspace / "runs" / "harbour" / "config.json"
     about = json.loads(config.read_text(encoding="utf-8"))
