@@ -29,7 +29,7 @@ def evaluate(
         bool, typer.Option("--int8", help="Measure the model as generate --int8 uses it.")
     ] = EvaluateOptions.int8,
     ngram: Annotated[
-        bool, typer.Option("--ngram", help="Measure an n-gram model beside it, which takes no training.")
+        bool, typer.Option("--ngram", help="Also measure an n-gram model, which needs no training.")
     ] = EvaluateOptions.ngram,
     voice: Annotated[
         bool, typer.Option("--voice", help="Measure how often a classifier recognises who says a line.")
@@ -41,7 +41,7 @@ def evaluate(
         ),
     ] = EvaluateOptions.profile,
     picture: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg", help="Draw the profile into a file, too.")
+        Path | None, typer.Option(metavar="FILE.svg", help="Also draw the profile into a file.")
     ] = None,
     assignments: Annotated[
         list[str] | None,
@@ -156,7 +156,7 @@ def _profile_table(profile: "Profile") -> "RenderableType":
     return Group(drawn, Text(_TOLD_APART, style="dim"))
 
 
-_TOLD_APART = "Told apart: of pairs of a page of each, how many this figure alone tells; by chance, 50 %."
+_TOLD_APART = "Told apart: how many pairs of a page of each this figure alone tells apart; by chance, 50 %."
 
 
 def _loss_table(report: "EvaluationReport") -> "RenderableType":

@@ -286,7 +286,7 @@ def _destination(
         check_several(count, layout)
         check_printable(layout)
         if append:
-            raise UsageError("--append needs a file at whose end to write.", "Name it: -o page.txt --append")
+            raise UsageError("--append needs a file to append to.", "Name it: -o page.txt --append")
         return layout, None
     destination = Destination(path, layout, force, append)
     destination.check(count)

@@ -71,12 +71,13 @@ Encoding = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", help="Processes that parse a large folder; one a processor if left out."
+        min=1, metavar="N", help="Processes that parse a large folder; one per processor if left out."
     ),
 ]
 Cluster = Annotated[
     str | None,
     typer.Option(
-        metavar="ADDRESS", help="Of a Dask scheduler, tcp://HOST:8786: its workers parse, on other machines."
+        metavar="ADDRESS",
+        help="The address of a Dask scheduler, tcp://HOST:8786, whose workers parse on other machines.",
     ),
 ]

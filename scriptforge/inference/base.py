@@ -34,7 +34,7 @@ Weights: TypeAlias = Mapping[str, Numbers]
 Arithmetic: TypeAlias = Literal["fp32", "int8"]
 """How to multiply: `fp32` in full precision, `int8` with weights and inputs rounded to 8 bits."""
 
-HINT_WITHOUT_INT8 = "Leave --int8 out: without it every machine computes as exactly as it trains."
+HINT_WITHOUT_INT8 = "Leave --int8 out: without it, every machine computes in full precision."
 
 
 class Readable(Protocol):

@@ -40,7 +40,7 @@ def _check_range(name: str, value: float, low: float, high: float, default: obje
     if not low <= value <= high:
         raise UsageError(
             f"The {name.replace('_', ' ')} must be between {low} and {high}, not {value}.",
-            f"Leave it out for what suits most models: {default}.",
+            f"Leave it out to use what suits most models: {default}.",
         )
 
 
@@ -189,7 +189,7 @@ class GenerateOptions:
         if self.best_of > 1 and self.temperature == 0:
             raise UsageError(
                 "At temperature 0 all candidates of a line are the same.",
-                "Leave out the best of several, or take another temperature.",
+                "Leave out the best of several, or choose another temperature.",
             )
         for voice in (self.voice or 0, *self.voices.values()):
             _check_range("voice", voice, *SAMPLING_RANGES["voice"], 0)
@@ -260,8 +260,8 @@ class EvaluateOptions:
         for name in _SET_BY_PROFILE:
             if getattr(self.writing, name) != getattr(GenerateOptions, name):
                 raise UsageError(
-                    f"The pages of a profile take no {name}.",
-                    "Leave it out: how many they are and how long depends on the held-out text.",
+                    f"The {name} of a profile's pages cannot be set.",
+                    "Leave it out: how many they are and how long depend on the held-out text.",
                 )
 
 
@@ -335,13 +335,15 @@ class ServeOptions:
     def __post_init__(self) -> None:
         if self.password is not None and len(self.password) < _MIN_PASSWORD_LENGTH:
             raise UsageError(
-                f"The password has less than {_MIN_PASSWORD_LENGTH} characters.", "Take a longer one."
+                f"The password has fewer than {_MIN_PASSWORD_LENGTH} characters.", "Choose a longer one."
             )
         if self.for_anyone and not self.read_only:
-            raise UsageError("Only visitors need no password.", "Add --read-only, or leave --for-anyone out.")
+            raise UsageError(
+                "Only visitors can come in without a password.", "Add --read-only, or leave --for-anyone out."
+            )
         if self.host != LOOPBACK and self.password is None and not self.for_anyone:
             raise UsageError(
                 f"Others could reach the room at {self.host}, and read and change every draft.",
-                "Give them a password: --password-file FILE; what is sent can be read on the way, so put a"
+                "Give them a password: --password-file FILE; what is sent can be intercepted, so put a"
                 " proxy with TLS in front.",
             )

@@ -218,7 +218,7 @@ class Stepper:
         return TrainingError(
             f"The loss became infinite or undefined after step {step}.",
             f"Try a lower rate: --set learning_rate={self._settings.learning_rate / 3:.1g}; "
-            "the checkpoints from before are kept.",
+            "earlier checkpoints are kept.",
         )
 
     def autocast(self) -> AbstractContextManager[None]:

@@ -50,7 +50,7 @@ _TRIALS_LIKE_DEFAULT, _SHARE_KEPT = 5, 2 / 3
 _TRIALS_BEFORE_PRUNING, _VALIDATIONS_BEFORE_PRUNING = 4, 2
 _DIFFERENCES: Mapping[str, str] = {
     "version": "trials by scriptforge {}, not by {}",
-    "dataset": "another dataset, or of this one prepared in another way",
+    "dataset": "another dataset, or this one prepared in another way",
     "seconds": "trials of {:g} seconds, not of {:g}",
     "accelerator": "trials on {}, not on {}",
     "space": "another search space",
@@ -194,7 +194,7 @@ class Study:
         for key, words in _DIFFERENCES.items():
             if known.get(key, own[key]) != own[key]:
                 raise UsageError(
-                    f"Study “{self.name}” is of {words.format(known[key], own[key])}.",
+                    f"Study “{self.name}” has {words.format(known[key], own[key])}.",
                     "Continue it as it was begun, or give another name: --study NAME",
                 )
 

@@ -222,7 +222,7 @@ def read_tokenizer(path: Path) -> tuple[Tokenizer, Level, bool, list[str]]:
         layout = _layout_of(document)
         tokenizer = Tokenizer.from_str(json.dumps(document))
     except Exception as error:  # of any type: `tokenizers` raises bare exceptions
-        raise DatasetError(f"{name} is not a vocabulary that scriptforge wrote.", _HINT) from error
+        raise DatasetError(f"{name} is not a vocabulary written by scriptforge.", _HINT) from error
     return tokenizer, level, lower, layout
 
 

@@ -48,7 +48,7 @@ def test_what_is_no_page_is_never_replaced(
     monkeypatch.chdir(tmp_path)
     for folder in (".", str(tmp_path)):
         assert run(["page", str(tiny_run.path), "-o", folder, "--force"]) == 2
-        assert "holds diary.txt, which is no part of a page." in capsys.readouterr().err
+        assert "holds diary.txt, which is not part of a page." in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
 
 

@@ -195,6 +195,6 @@ def test_settings_that_do_not_fit_together_leave_nothing_behind(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
     folder = RunFolder(tmp_path / "run")
-    with pytest.raises(UsageError, match="3 heads cannot share 16 units"):
+    with pytest.raises(UsageError, match="16 units cannot be divided evenly among 3 heads"):
         list(start(tiny_dataset, settings("transformer", heads=3), folder, "cpu"))
     assert not folder.config.exists()
