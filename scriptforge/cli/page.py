@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def page(
     run: RunArgument = None,
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="The folder to write.")] = Path(
-        "page"
-    ),
+    path: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="The folder to write.")
+    ] = Path("page"),
     show: Annotated[
         bool, typer.Option("--show", help="Then show it in the browser, until Ctrl+C is pressed.")
     ] = False,
@@ -40,7 +40,7 @@ def page(
     from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace, expand_home
 
-    folder = expand_home(out)
+    folder = expand_home(path)
     files = write_page(Run(Workspace.find(workspace_path).run(run)), folder, force=force)
     output.result({"folder": str(folder), "files": files}, lambda: str(folder))
     if not show:
