@@ -10,7 +10,7 @@ from scriptforge.cli.output import Output, sections
 from scriptforge.cli.parameters import AsJSON, Force, Quiet, RunArgument, WorkspacePath
 from scriptforge.cli.tables import table
 from scriptforge.errors import UsageError
-from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut, with_fields
+from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut, check_fields
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -110,9 +110,7 @@ def _writing(assignments: list[str]) -> GenerateOptions:
     from scriptforge.validation import first_problem
 
     changes = dict(map(parse_assignment, assignments))
-    with_fields(
-        GenerateOptions(), dict.fromkeys(changes.keys() - GenerateOptions.__dataclass_fields__.keys())
-    )
+    check_fields(GenerateOptions, changes)
     try:
         return TypeAdapter(GenerateOptions).validate_python(changes)
     except ValidationError as error:

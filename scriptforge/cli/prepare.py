@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _CAST_SHOWN = 12
 
-CorporaOption = Annotated[
+CorporaArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="CORPUS[=WEIGHT]",
@@ -77,7 +77,7 @@ NameOption = Annotated[
 
 
 def prepare(
-    corpora: CorporaOption = None,
+    corpora: CorporaArgument = None,
     path: PathOption = None,
     revision: RevisionOption = None,
     columns: Columns = None,

@@ -152,7 +152,7 @@ class _Screen:
         return sections({heading: trial_table(shown, best), "": Text(safe(now), style="cyan")})
 
 
-NameOption = Annotated[
+DatasetArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="DATASET",
@@ -206,7 +206,7 @@ SeedOption = Annotated[
 
 
 def tune(
-    name: NameOption = None,
+    name: DatasetArgument = None,
     trials: TrialsOption = 20,
     seconds: SecondsOption = 30.0,
     space_file: SpaceFileOption = None,
