@@ -13,7 +13,7 @@ from scriptforge.characters import command
 from scriptforge.cli.output import Output
 from scriptforge.cli.parameters import AsJSON, Force, PulledRunArgument, Quiet, WorkspacePath
 from scriptforge.errors import UsageError
-from scriptforge.options import DEFAULT_LINES, GenerateOptions, OutputFormat
+from scriptforge.options import DEFAULT_LINES, MAX_COUNT, GenerateOptions, OutputFormat
 
 if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
@@ -66,7 +66,7 @@ Turns = Annotated[int | None, typer.Option(min=1, metavar="N", help="Write N lin
 Count = Annotated[
     int,
     typer.Option(
-        "-n", min=1, max=10_000, metavar="COUNT", help="Write COUNT scripts, with consecutive seeds."
+        "-n", min=1, max=MAX_COUNT, metavar="COUNT", help="Write COUNT scripts, with consecutive seeds."
     ),
 ]
 BestOf = Annotated[

@@ -22,6 +22,7 @@ from scriptforge.options.runs import (
     DEFAULT_MINUTES,
     DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING,
     LOOPBACK,
+    MAX_COUNT,
     REPETITION_WINDOW,
     SAMPLING_RANGES,
     Device,
@@ -35,6 +36,7 @@ from scriptforge.options.runs import (
     ServeOptions,
     Tracker,
     TrainOptions,
+    TuneOptions,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ __all__ = [
     "DEFAULT_MINUTES",
     "DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING",
     "LOOPBACK",
+    "MAX_COUNT",
     "REPETITION_WINDOW",
     "SAMPLING_RANGES",
     "ConvertOptions",
@@ -63,6 +66,7 @@ __all__ = [
     "ServeOptions",
     "Tracker",
     "TrainOptions",
+    "TuneOptions",
     "check_encoding",
     "check_fields",
     "with_fields",

@@ -8,7 +8,6 @@ is queued again, and only the repetition counts. A trial whose process dies twic
 may be what kills the process.
 """
 
-import math
 import random
 import shutil
 import time
@@ -24,7 +23,7 @@ from scriptforge.config import DeviceType, Settings
 from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.options import Pruner, TrainOptions
+from scriptforge.options import TrainOptions, TuneOptions
 from scriptforge.run.run import Run
 from scriptforge.tracking.train import choose_settings
 from scriptforge.training.base_model import base_model_for
@@ -95,34 +94,17 @@ def default_space(dataset: Dataset) -> Space:
     return space.without({LEVEL: about.level, SIZES[about.level]: about.vocabulary_size, **sizes})
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The plan of a search.
+@dataclass(frozen=True, kw_only=True)
+class Plan(TuneOptions):
+    """The plan of a search: its options, and what they are applied to.
 
     Attributes:
-        trials: total number of trials, including those of other processes and earlier searches.
-        seconds: training time of each trial.
         space: the search space.
-        pruner: the method of finding unpromising trials.
         accelerator: the type of device to train on.
-        seed: seed of the choices and of every training run.
-
-    Raises:
-        UsageError: the training time is not a positive, finite number.
     """
 
-    trials: int
-    seconds: float
     space: Space
-    pruner: Pruner
     accelerator: DeviceType
-    seed: int
-
-    def __post_init__(self) -> None:
-        if not (self.seconds > 0 and math.isfinite(self.seconds)):
-            raise UsageError(
-                f"A trial cannot last {self.seconds:g} seconds.", "Give a number above 0: --seconds 30"
-            )
 
 
 @dataclass(frozen=True)
