@@ -72,7 +72,7 @@ COMMANDS = {
 A summary is the first paragraph of the command's own help, repeated so that `--help` imports no command.
 """
 
-_FORMER_OPTIONS = {"page": {"out": "output"}}
+_FORMER_OPTIONS = {"page": {"out": "output"}, "evaluate": {"voice": "speakers"}}
 """By command, former names of options, which still work, but are not in the help."""
 
 COMMAND_NAMES = [name for commands in COMMANDS.values() for name in commands]

@@ -15,7 +15,7 @@ from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut, check
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scriptforge.evaluation import Evaluation, EvaluationReport, Figures, Profile, Voice
+    from scriptforge.evaluation import Evaluation, EvaluationReport, Figures, Profile, SpeakerRecognition
 
 
 def evaluate(
@@ -31,9 +31,9 @@ def evaluate(
     ngram: Annotated[
         bool, typer.Option("--ngram", help="Also measure an n-gram model, which needs no training.")
     ] = EvaluateOptions.ngram,
-    voice: Annotated[
-        bool, typer.Option("--voice", help="Measure how often a classifier recognises who says a line.")
-    ] = EvaluateOptions.voice,
+    speakers: Annotated[
+        bool, typer.Option("--speakers", help="Measure how often a classifier recognises who says a line.")
+    ] = EvaluateOptions.speakers,
     profile: Annotated[
         bool,
         typer.Option(
@@ -63,7 +63,7 @@ def evaluate(
         cache=cache,
         int8=int8,
         ngram=ngram,
-        voice=voice,
+        speakers=speakers,
         profile=profile,
         writing=_writing(assignments or []),
     )
@@ -127,8 +127,8 @@ def _drawn(report: "EvaluationReport") -> "RenderableType":
     parts: dict[str, RenderableType] = {"": _loss_table(report)}
     if report.cached:
         parts["With a cache"] = _figure_table([_row("stream-cached", report.cached.figures)])
-    if report.voice:
-        parts["Voices: lines whose speaker is recognised from what they say"] = _voice_table(report.voice)
+    if report.speakers:
+        parts["Speakers: how often they are recognised from what they say"] = _speaker_table(report.speakers)
     if report.profile:
         parts[_profile_words(report.profile)] = _profile_table(report.profile)
     return sections(parts)
@@ -190,17 +190,17 @@ def _row(protocol: str, figures: "Figures") -> list[str]:
     ]
 
 
-def _voice_table(voice: "Voice") -> "RenderableType":
+def _speaker_table(recognition: "SpeakerRecognition") -> "RenderableType":
     """Return a table of how often speakers are recognised, overall and each: by guessing, in both texts."""
     rows = [
-        ["all, each speaker counting the same", f"{100 * voice.chance:.1f} %"]
+        ["all, each speaker counting the same", f"{100 * recognition.chance:.1f} %"]
         + [
             f"{100 * each.balanced_accuracy:.1f} ± {100 * each.margin:.1f} %"
-            for each in (voice.held_out, voice.generated)
+            for each in (recognition.held_out, recognition.generated)
         ]
     ]
-    for speaker, recall in voice.held_out.speakers.items():
-        both = (recall, voice.generated.speakers[speaker])
+    for speaker, recall in recognition.held_out.speakers.items():
+        both = (recall, recognition.generated.speakers[speaker])
         rows.append([speaker, "", *(f"{100 * each.share:.0f} % of {each.lines:,}" for each in both)])
     figures = ("guessed", "held out", "generated")
     return table(("speaker", *figures), rows, right=figures)

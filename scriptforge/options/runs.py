@@ -269,7 +269,7 @@ class EvaluateOptions:
             once more; None leaves that out.
         int8: whether to evaluate the model in 8-bit integers.
         ngram: whether to evaluate an n-gram model of the same tokens, too.
-        voice: whether to measure how often a classifier recognises the speaker of a line.
+        speakers: whether to measure how often a classifier recognises the speaker of a line.
         profile: whether to compare what a reader notices on pages by the model and by people.
         writing: how these pages are generated; the profile decides their number and length.
 
@@ -281,7 +281,7 @@ class EvaluateOptions:
     cache: float | None = None
     int8: bool = False
     ngram: bool = False
-    voice: bool = False
+    speakers: bool = False
     profile: bool = False
     writing: GenerateOptions = field(default_factory=GenerateOptions)
 
