@@ -156,7 +156,7 @@ def restore(path: Path, step_tensors: StepTensors) -> StepTensors:
         )
         _restore_optimizer(step_tensors.optimizer, tensors, document.optimizer)
         if not step_tensors.scaler.keys() <= document.scaler.keys():
-            raise ValueError("its gradient scaler is another one")
+            raise ValueError("its gradient scaler differs")
     except (SafetensorError, OSError, LookupError, ValueError) as error:
         raise _damaged(path) from error
     return replace(step_tensors, recurrent=recurrent, generators=generators, scaler=document.scaler)

@@ -58,7 +58,9 @@ def _score_samples(model: TrainableModel, dataset: Dataset, samples: int) -> Non
     counts_V = count_tokens(dataset.ids("train"), dataset.vocabulary.size)
     for each in model.members if isinstance(model, Members) else [model]:
         if not isinstance(each, HeadedModel):
-            raise UsageError(f"A {model.config.arch} scores every token.", "Leave sampled_softmax out.")
+            raise UsageError(
+                f"The architecture {model.config.arch} scores every token.", "Leave sampled_softmax out."
+            )
         each.cross_entropy = SampledSoftmax(counts_V, samples)
 
 
