@@ -123,11 +123,11 @@ class Settings(ClosedModel):
     epochs: float | None = Field(None, gt=0, description="How many times the text is read.")
     minutes: float | None = Field(None, gt=0, description="How long to train, validations included.")
     max_epochs: float | None = Field(
-        None, gt=0, description="How many times the text is read at most, in the minutes there are."
+        None, gt=0, description="Maximum number of times the text is read, if minutes are given."
     )
     validations: int = Field(10, ge=1, le=10_000, description="Validations during the training.")
     patience: int | None = Field(
-        None, ge=1, description="Stop after so many validations without a better one."
+        None, ge=1, description="Stop after this many validations without a better one."
     )
     precision: Precision = Field("fp32", description="Arithmetic of the model.")
     threads: int | None = Field(

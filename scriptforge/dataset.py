@@ -274,9 +274,9 @@ class Description(_Record):
         if characters >= _ADVICE_BELOW_CHARACTERS:
             return None
         return (
-            f"{characters:,} characters are little text: expect lines that make no sense, and phrases copied"
-            " from it. More text of the same kind helps most, "
-            "or to start from a model of a larger corpus: scriptforge train --from RUN"
+            f"{characters:,} characters are not much text: expect lines that make no sense, and phrases"
+            " copied from it. More text of the same kind helps most; otherwise, start from a model of a"
+            " larger corpus: scriptforge train --from RUN"
         )
 
 
@@ -303,7 +303,7 @@ class Dataset:
         self._checked: set[str] = set()
         promised = self.description.vocabulary_size, self.description.level, self.description.plain
         if (self.vocabulary.size, self.vocabulary.level, self.vocabulary.plain) != promised:
-            raise self.damaged(folder.tokenizer, "is not what dataset.json says")
+            raise self.damaged(folder.tokenizer, "does not match dataset.json")
         if self.vocabulary.lexicon is None and self.vocabulary.level != "word":
             raise self.damaged(folder.lexicon)
 
@@ -343,9 +343,9 @@ class Dataset:
         except Exception as error:  # of any kind: NumPy parses the file's header as Python
             raise self.damaged(path) from error
         if ids.shape != (self.description.splits[split].tokens,) or ids.dtype != self.vocabulary.dtype:
-            raise self.damaged(path, "does not hold what dataset.json says")
+            raise self.damaged(path, "does not match dataset.json")
         if split not in self._checked and len(ids) and ids.max() >= self.vocabulary.size:
-            raise self.damaged(path, "has ids that no token has")
+            raise self.damaged(path, "has ids that belong to no token")
         self._checked.add(split)
         return ids
 

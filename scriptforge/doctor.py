@@ -94,7 +94,7 @@ def _kernel() -> Finding:
     loaded = kernel()
     if loaded is not None:
         return Finding("kernel", loaded.variant)
-    remedy = "To write several times as fast, install gcc or clang, and then scriptforge anew."
+    remedy = "To write several times as fast, install gcc or clang, and then reinstall scriptforge."
     return Finding("kernel", "not compiled; NumPy computes", "advice", remedy)
 
 
@@ -200,7 +200,7 @@ def _login() -> Finding:
         if file.is_file() and file.read_text(encoding="utf-8", errors="replace").strip():
             return Finding("hub login", f"a token in {file}")
     except OSError as error:
-        remedy = "Make it readable for you, or log in anew: hf auth login"
+        remedy = "Make it readable for you, or log in again: hf auth login"
         return Finding("hub login", f"{file}: {error.strerror}", "advice", remedy)
     remedy = "Needed only for gated corpora and for sharing: hf auth login"
     return Finding("hub login", "none", "advice", remedy)

@@ -93,7 +93,7 @@ class RunModel(llm.Model):
 
         if prompt.system:
             raise llm.ModelError(
-                "A model of scriptforge follows no instructions: leave out the system prompt."
+                "Models of scriptforge do not follow instructions: leave out the system prompt."
             )
         chosen = {name: value for name, value in prompt.options if value is not None}
         if "cast" in chosen:

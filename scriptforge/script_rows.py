@@ -132,7 +132,7 @@ def read_rows(path: Path) -> Iterator[ScriptRow]:
     try:
         with path.open("rb") as raw, pyarrow.parquet.ParquetFile(raw) as file:
             if not file.schema_arrow.equals(_schema()):
-                raise ValueError("its columns are other ones")
+                raise ValueError("its columns differ")
             for number in range(file.num_row_groups):
                 block = file.read_row_group(number)
                 if any(column.null_count for column in block.columns):
@@ -156,4 +156,4 @@ def _check(columns: list[list[Any]], last: int) -> None:
     documents, _, kinds, _, _, characters, _ = columns
     numbers = [last, *documents]
     if numbers != sorted(numbers) or not _KINDS.issuperset(kinds) or min(characters, default=0) < 0:
-        raise ValueError("it holds rows that nobody wrote")
+        raise ValueError("it holds invalid rows")

@@ -92,7 +92,7 @@ def test_only_the_cast_speaks() -> None:
         (["-o", "cast", "nobody-at-all", "elaine:"], "nobody-at-all"),
         (["-o", "lines", "3", "-o", "turns", "3", "elaine:"], "lines and turns cannot be used together"),
         (["-o", "no_such_option", "1", "elaine:"], "no_such_option"),
-        (["-s", "Be funny.", "elaine:"], "follows no instructions"),
+        (["-s", "Be funny.", "elaine:"], "do not follow instructions"),
     ],
 )
 def test_what_cannot_be_written_is_said_in_one_line(arguments: list[str], problem: str) -> None:

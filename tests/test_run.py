@@ -74,7 +74,7 @@ def test_nothing_tells_of_the_machine(tiny_run: RunFolder, tiny_dataset: Dataset
 
 def test_another_dataset_is_refused(tiny_run: RunFolder, tiny_text: Path, tmp_path: Path) -> None:
     other = prepared(tiny_text, tmp_path / "data", lower=True)
-    with pytest.raises(RunError, match="not what run “harbour” was trained on"):
+    with pytest.raises(RunError, match="not the one that run “harbour” was trained on"):
         RunDescription.load(tiny_run).refuse_other_dataset(other)
 
 

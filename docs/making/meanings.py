@@ -293,7 +293,7 @@ NOTES = {
     "a mix `sources`. With `--profile` there is also `profile`: `share_within`, `lines`, `words`, "
     "`people_pages`, `model_pages`, and `figures`, each with its `unit`, `people`, `low`, `high`, `model`, "
     "`auc` and `is_within`; [the page on it](../explanation/profile.md) says what they are. With "
-    "`--cache` there is also `stream_cached`, and with `--voice` `voice`.",
+    "`--cache` there is also `stream_cached`, and with `--speakers` `voice`.",
     "generate": "With `-n` greater than 1 it is a list of such documents. With `--check` each has "
     "`originality` too, which holds what [originality](#originality) says of it.",
     "runs": "With names, each document also has `best`, `step`, `tokens_per_second`, `diagnosis`, `settings` "

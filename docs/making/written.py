@@ -41,7 +41,7 @@ class SampleWorkspace:
                 "corpora": "corpora demo",
                 "doctor": "doctor",
                 "push": "push --repo ann/demo --dry-run",
-                "page": f"page --out {root}/page",
+                "page": f"page --output {root}/page",
                 "export": f"export --onnx {root}/onnx",
                 "drafts": "drafts",
                 "rename": "rename studies/demo evening",

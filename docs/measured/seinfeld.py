@@ -34,7 +34,7 @@ from scriptforge.copying import (
     lines_of_script,
 )
 from scriptforge.dataset import Dataset
-from scriptforge.evaluation import Voice, evaluate_cached, evaluate_split, voice_of_run
+from scriptforge.evaluation import SpeakerRecognition, evaluate_cached, evaluate_split, recognition_of_run
 from scriptforge.generation.generate import Generation
 from scriptforge.generation.neural_cache import CacheParameters
 from scriptforge.options import GenerateOptions
@@ -68,7 +68,7 @@ def main(transcripts: str) -> None:
         reports = {name: originality(trained, request, index, people) for name, request in REQUESTS.items()}
         parts = [
             copies_table(reports),
-            voice_table(voice_of_run(trained, dataset)),
+            voice_table(recognition_of_run(trained, dataset)),
             cache_table(trained, dataset),
             costs_table(trained, index, facts, reports),
         ]
@@ -139,7 +139,7 @@ def row(name: str, report: OriginalityReport) -> list[str]:
     return [f"{name} ({report.words:,} words)", str(longest), *shares]
 
 
-def voice_table(voice: Voice) -> str:
+def voice_table(voice: SpeakerRecognition) -> str:
     """How often the speakers of lines are told."""
     both = (voice.held_out, voice.generated)
     rows = [

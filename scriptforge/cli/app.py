@@ -72,6 +72,9 @@ COMMANDS = {
 A summary is the first paragraph of the command's own help, repeated so that `--help` imports no command.
 """
 
+_FORMER_OPTIONS = {"page": {"out": "output"}, "evaluate": {"voice": "speakers"}}
+"""By command, former names of options, which still work, but are not in the help."""
+
 COMMAND_NAMES = [name for commands in COMMANDS.values() for name in commands]
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -129,7 +132,9 @@ class Commands(TyperGroup):
         if cmd_name not in COMMAND_NAMES:
             raise unknown_name("command", cmd_name, COMMAND_NAMES)
         function = getattr(import_module(f"scriptforge.cli.{cmd_name}"), cmd_name)
-        command = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_CONTEXT)
+        former = _FORMER_OPTIONS.get(cmd_name, {})
+        settings = {**_CONTEXT, "token_normalize_func": lambda token: former.get(token, token)}
+        command = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=settings)
         command.command(cmd_name)(function)
         return get_command(command)
 

@@ -31,9 +31,9 @@ def drafts(
         ),
     ] = None,
     to: Annotated[
-        str, typer.Option(metavar="FORMAT", help="What files in a folder are written in.")
+        str, typer.Option(metavar="FORMAT", help="The format of the files in a folder.")
     ] = "fountain",
-    remove: Annotated[bool, typer.Option("--remove", help="Delete the drafts that are named.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete the named drafts.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     force: Force = False,
     workspace_path: WorkspacePath = None,
@@ -42,7 +42,7 @@ def drafts(
 ) -> None:
     """List the drafts of the writing room, write them into files, or delete them.
 
-    They can be read whatever has become of the run that they were written with.
+    They can be read whatever has happened to the run that they were written with.
     """
     output = Output(as_json, quiet)
 
@@ -57,7 +57,7 @@ def drafts(
         return
     if remove and found:
         if not names:
-            raise UsageError("Say which drafts are to be deleted.", "List them: scriptforge drafts")
+            raise UsageError("Say which drafts to delete.", "List them: scriptforge drafts")
         listed = ", ".join(f"“{each['title']}”" for each in chosen)
         if not yes:
             output.confirm(f"Delete {listed}?", "Add --yes to delete without being asked.")
@@ -66,7 +66,7 @@ def drafts(
         output.result([each["id"] for each in chosen], lambda: f"Deleted: {listed}")
         return
     if not chosen:
-        output.note("There is no draft here yet. Begin one: scriptforge serve")
+        output.note("There is no draft here yet. Start one: scriptforge serve")
     output.result(chosen, lambda: _table(chosen))
 
 

@@ -92,7 +92,7 @@ def _explain(error: BaseException) -> int:
             Output().error(*_usage_problem(error))
             return error.exit_code
         case OSError() if problem := _problem_of_output():
-            Output().error(f"The output cannot be written: {problem}.", "Check where stdout leads to.")
+            Output().error(f"The output cannot be written: {problem}.", "Check where stdout goes.")
             return 1
         case _ if (explained := disk_error(error) or _name_error(error)) is not None:
             Output().error(explained.message, explained.hint)
@@ -102,7 +102,7 @@ def _explain(error: BaseException) -> int:
             Output().error(problem, "Check that the path is right and that you may read and write there.")
             return 1
         case OSError(strerror=str() as problem):
-            Output().error(f"The system refuses: {problem}.", "Check the current folder, and run it again.")
+            Output().error(f"The system refused: {problem}.", "Check the current folder, and try again.")
             return 1
         case MemoryError():
             Output().error("There is not enough memory.", "Close other programs, or give a smaller text.")
@@ -123,7 +123,7 @@ def _name_error(error: BaseException) -> ScriptforgeError | None:
         return None
     letters = error.object[error.start : error.end]
     return ScriptforgeError(
-        f"Names of files are in {error.encoding} here, in which “{letters}” cannot be written.",
+        f"File names are in {error.encoding} here, which cannot represent “{letters}”.",
         "Run the same command with PYTHONUTF8=1 in the environment.",
     )
 

@@ -10,12 +10,12 @@ from scriptforge.cli.output import Output, sections
 from scriptforge.cli.parameters import AsJSON, Force, Quiet, RunArgument, WorkspacePath
 from scriptforge.cli.tables import table
 from scriptforge.errors import UsageError
-from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut, with_fields
+from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut, check_fields
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scriptforge.evaluation import Evaluation, EvaluationReport, LossMetrics, Profile, Voice
+    from scriptforge.evaluation import Evaluation, EvaluationReport, LossMetrics, Profile, SpeakerRecognition
 
 
 def evaluate(
@@ -29,11 +29,11 @@ def evaluate(
         bool, typer.Option("--int8", help="Measure the model as generate --int8 uses it.")
     ] = EvaluateOptions.int8,
     ngram: Annotated[
-        bool, typer.Option("--ngram", help="Measure an n-gram model beside it, which takes no training.")
+        bool, typer.Option("--ngram", help="Also measure an n-gram model, which needs no training.")
     ] = EvaluateOptions.ngram,
-    voice: Annotated[
-        bool, typer.Option("--voice", help="Measure how often a classifier recognises who says a line.")
-    ] = EvaluateOptions.voice,
+    speakers: Annotated[
+        bool, typer.Option("--speakers", help="Measure how often a classifier recognises who says a line.")
+    ] = EvaluateOptions.speakers,
     profile: Annotated[
         bool,
         typer.Option(
@@ -41,7 +41,7 @@ def evaluate(
         ),
     ] = EvaluateOptions.profile,
     picture: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg", help="Draw the profile into a file, too.")
+        Path | None, typer.Option(metavar="FILE.svg", help="Also draw the profile into a file.")
     ] = None,
     assignments: Annotated[
         list[str] | None,
@@ -63,7 +63,7 @@ def evaluate(
         cache=cache,
         int8=int8,
         ngram=ngram,
-        voice=voice,
+        speakers=speakers,
         profile=profile,
         writing=_writing(assignments or []),
     )
@@ -110,9 +110,7 @@ def _writing(assignments: list[str]) -> GenerateOptions:
     from scriptforge.validation import first_problem
 
     changes = dict(map(parse_assignment, assignments))
-    with_fields(
-        GenerateOptions(), dict.fromkeys(changes.keys() - GenerateOptions.__dataclass_fields__.keys())
-    )
+    check_fields(GenerateOptions, changes)
     try:
         return TypeAdapter(GenerateOptions).validate_python(changes)
     except ValidationError as error:
@@ -129,8 +127,8 @@ def _drawn(report: "EvaluationReport") -> "RenderableType":
     parts: dict[str, RenderableType] = {"": _loss_table(report)}
     if report.cached:
         parts["With a cache"] = _figure_table([_row("stream-cached", report.cached.metrics)])
-    if report.voice:
-        parts["Voices: lines whose speaker is recognised from what they say"] = _voice_table(report.voice)
+    if report.speakers:
+        parts["Speakers: how often they are recognised from what they say"] = _speaker_table(report.speakers)
     if report.profile:
         parts[_profile_words(report.profile)] = _profile_table(report.profile)
     return sections(parts)
@@ -156,7 +154,7 @@ def _profile_table(profile: "Profile") -> "RenderableType":
     return Group(drawn, Text(_TOLD_APART, style="dim"))
 
 
-_TOLD_APART = "Told apart: of pairs of a page of each, how many this figure alone tells; by chance, 50 %."
+_TOLD_APART = "Told apart: how many pairs of a page of each this figure alone tells apart; by chance, 50 %."
 
 
 def _loss_table(report: "EvaluationReport") -> "RenderableType":
@@ -192,17 +190,17 @@ def _row(protocol: str, metrics: "LossMetrics") -> list[str]:
     ]
 
 
-def _voice_table(voice: "Voice") -> "RenderableType":
+def _speaker_table(recognition: "SpeakerRecognition") -> "RenderableType":
     """Return a table of how often speakers are recognised, overall and each: by guessing, in both texts."""
     rows = [
-        ["all, each speaker counting the same", f"{100 * voice.chance:.1f} %"]
+        ["all, each speaker counting the same", f"{100 * recognition.chance:.1f} %"]
         + [
             f"{100 * each.balanced_accuracy:.1f} ± {100 * each.margin:.1f} %"
-            for each in (voice.held_out, voice.generated)
+            for each in (recognition.held_out, recognition.generated)
         ]
     ]
-    for speaker, recall in voice.held_out.speakers.items():
-        both = (recall, voice.generated.speakers[speaker])
+    for speaker, recall in recognition.held_out.speakers.items():
+        both = (recall, recognition.generated.speakers[speaker])
         rows.append([speaker, "", *(f"{100 * each.share:.0f} % of {each.lines:,}" for each in both)])
     figures = ("guessed", "held out", "generated")
     return table(("speaker", *figures), rows, right=figures)

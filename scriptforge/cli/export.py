@@ -41,7 +41,7 @@ def export(
 ) -> None:
     """Write a run for other programs, checked against the run itself.
 
-    The folder has all that is needed to write scripts there; the README.md in it says how.
+    The folder has all that they need to write scripts; the README.md in it says how.
     """
     output = Output(as_json, quiet)
 

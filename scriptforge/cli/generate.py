@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scriptforge.characters import command
-from scriptforge.cli.completion import run_names
 from scriptforge.cli.output import Output
-from scriptforge.cli.parameters import AsJSON, Force, Quiet, WorkspacePath
+from scriptforge.cli.parameters import AsJSON, Force, PulledRunArgument, Quiet, WorkspacePath
 from scriptforge.errors import UsageError
-from scriptforge.options import DEFAULT_LINES, GenerateOptions, OutputFormat
+from scriptforge.options import DEFAULT_LINES, MAX_COUNT, GenerateOptions, OutputFormat
 
 if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
@@ -23,14 +22,6 @@ if TYPE_CHECKING:
 
 _PIPE_TIMEOUT_SECONDS = 0.1
 
-RunName = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="RUN",
-        help="The run, by name or folder, or OWNER/NAME on the Hub; the latest if left out.",
-        autocompletion=run_names,
-    ),
-]
 Prime = Annotated[
     str | None,
     typer.Option(
@@ -75,7 +66,7 @@ Turns = Annotated[int | None, typer.Option(min=1, metavar="N", help="Write N lin
 Count = Annotated[
     int,
     typer.Option(
-        "-n", min=1, max=10_000, metavar="COUNT", help="Write COUNT scripts, with consecutive seeds."
+        "-n", min=1, max=MAX_COUNT, metavar="COUNT", help="Write COUNT scripts, with consecutive seeds."
     ),
 ]
 BestOf = Annotated[
@@ -186,7 +177,7 @@ Append = Annotated[bool, typer.Option("--append", help="Append to the file of -o
 
 def generate(
     context: typer.Context,
-    run: RunName = None,
+    run: PulledRunArgument = None,
     prime: Prime = None,
     prime_open: PrimeOpen = GenerateOptions.prime_open,
     scene: Scene = None,
@@ -227,7 +218,7 @@ def generate(
     """Write new scripts in the voice of a run."""
     output = Output(as_json, quiet)
     options = GenerateOptions(
-        **_same_named(context.params),
+        **_unchanged(context.params),
         prime=read_prime(prime, output),
         cast=tuple(name.strip() for name in (cast or "").split(",") if name.strip()),
         stage_directions=not no_stage_directions,
@@ -250,8 +241,8 @@ def generate(
     _note_originality(session, reports, output)
 
 
-def _same_named(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that were given for fields of `GenerateOptions` of the same name and type."""
+def _unchanged(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given parameters that are fields of `GenerateOptions` as they are, without conversion."""
     names = {each.name for each in fields(GenerateOptions)} - {"prime", "cast", "voice"}
     return {name: value for name, value in parameters.items() if name in names and value is not None}
 
@@ -286,7 +277,7 @@ def _destination(
         check_several(count, layout)
         check_printable(layout)
         if append:
-            raise UsageError("--append needs a file at whose end to write.", "Name it: -o page.txt --append")
+            raise UsageError("--append needs a file to append to.", "Name it: -o page.txt --append")
         return layout, None
     destination = Destination(path, layout, force, append)
     destination.check(count)

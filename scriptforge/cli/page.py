@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def page(
     run: RunArgument = None,
-    out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="FOLDER", help="The folder that is written.")
+    path: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="The folder to write.")
     ] = Path("page"),
     show: Annotated[
         bool, typer.Option("--show", help="Then show it in the browser, until Ctrl+C is pressed.")
@@ -31,8 +31,8 @@ def page(
 ) -> None:
     """Write a page that runs a model in the browser, to be served from anywhere.
 
-    It is the page that `push --space` shows, with the model in it; a server has nothing to do but to send its
-    files. Drafts stay in the browser of whoever opens it.
+    It is the page that `push --space` shows, with the model in it; a server only has to send its files.
+    Drafts stay in the browser of whoever opens it.
     """
     output = Output(as_json, quiet)
 
@@ -40,15 +40,15 @@ def page(
     from scriptforge.run.run import Run
     from scriptforge.workspace import Workspace, expand_home
 
-    folder = expand_home(out)
+    folder = expand_home(path)
     files = write_page(Run(Workspace.find(workspace_path).run(run)), folder, force=force)
     output.result({"folder": str(folder), "files": files}, lambda: str(folder))
     if not show:
-        output.note("Browsers run it from a server only; to look at it here, add --show.")
+        output.note("Browsers run it only from a server; to see it here, add --show.")
         return
     with _served(folder) as server, suppress(KeyboardInterrupt):
         address = f"http://127.0.0.1:{server.server_port}/"
-        output.note(f"{address} shows it; Ctrl+C ends that.")
+        output.note(f"It is at {address}; press Ctrl+C to stop.")
         with suppress(webbrowser.Error, OSError):
             webbrowser.open(address)
         server.serve_forever()
@@ -65,7 +65,7 @@ def _served(folder: Path) -> "ThreadingHTTPServer":
             """Print no log of requests."""
 
     class Server(ThreadingHTTPServer):
-        """A server of which browsers may hang up at any time, such as when a page is loaded anew."""
+        """A server whose browsers may disconnect at any time, such as when a page is reloaded."""
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             """Print an error, unless the client has gone."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,14 +25,16 @@ WorkspacePath = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result and nothing else.")]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what already has this name.")]
-RunArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="RUN",
-        help="The run, by name or folder; the latest if left out.",
-        autocompletion=run_names,
-    ),
-]
+
+
+def _run_argument(how_named: str) -> Any:
+    return typer.Argument(
+        metavar="RUN", help=f"The run, by {how_named}; the latest if left out.", autocompletion=run_names
+    )
+
+
+RunArgument = Annotated[str | None, _run_argument("name or folder")]
+PulledRunArgument = Annotated[str | None, _run_argument("name or folder, or OWNER/NAME on the Hub")]
 STANDARD_INPUT = "-"
 
 
@@ -71,12 +73,13 @@ Encoding = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", help="Processes that parse a large folder; one a processor if left out."
+        min=1, metavar="N", help="Processes that parse a large folder; one per processor if left out."
     ),
 ]
 Cluster = Annotated[
     str | None,
     typer.Option(
-        metavar="ADDRESS", help="Of a Dask scheduler, tcp://HOST:8786: its workers parse, on other machines."
+        metavar="ADDRESS",
+        help="The address of a Dask scheduler, tcp://HOST:8786, whose workers parse on other machines.",
     ),
 ]

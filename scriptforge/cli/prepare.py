@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _CAST_SHOWN = 12
 
-CorporaOption = Annotated[
+CorporaArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="CORPUS[=WEIGHT]",
@@ -46,7 +46,7 @@ RevisionOption = Annotated[
     typer.Option(metavar="REVISION", help="The commit, branch or tag of a corpus on the Hub."),
 ]
 LevelOption = Annotated[
-    Level | None, typer.Option(help="What a token is; without it the card decides, else bpe.")
+    Level | None, typer.Option(help="What a token is; if left out, what the card says, else bpe.")
 ]
 VocabularySizeOption = Annotated[
     int | None, typer.Option("--vocab-size", min=2, metavar="N", help="Tokens in the vocabulary.")
@@ -69,7 +69,7 @@ DeduplicateOption = Annotated[
     ),
 ]
 StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Stop where nobody speaks or speakers are probably missed.")
+    bool, typer.Option("--strict", help="Stop if nobody speaks or speakers are probably missed.")
 ]
 NameOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Name of the dataset, instead of the corpus's.")
@@ -77,7 +77,7 @@ NameOption = Annotated[
 
 
 def prepare(
-    corpora: CorporaOption = None,
+    corpora: CorporaArgument = None,
     path: PathOption = None,
     revision: RevisionOption = None,
     columns: Columns = None,

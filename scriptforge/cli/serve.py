@@ -26,7 +26,7 @@ def serve(
     ] = None,
     host: Annotated[
         str,
-        typer.Option(metavar="ADDRESS", help="Where to listen; by default only this machine can come in."),
+        typer.Option(metavar="ADDRESS", help="Where to listen; by default only this machine can connect."),
     ] = LOOPBACK,
     password_file: Annotated[
         Path | None,
@@ -35,7 +35,7 @@ def serve(
     name: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="A name under which the room is called from outside, as by a proxy."
+            metavar="NAME", help="A host name under which the room is reached from outside, as by a proxy."
         ),
     ] = None,
     read_only: Annotated[
@@ -51,7 +51,7 @@ def serve(
     """Write together with a model, on a page in the browser.
 
     Everything stays on this machine and works without a network. Drafts are kept in the workspace. Ctrl+C
-    ends the server; a page that is still open goes on when it is started again.
+    stops the server; a page that is still open continues when it is started again.
     """
     output = Output(as_json=False, quiet=quiet)
 
@@ -78,8 +78,8 @@ def serve(
     output.result({"link": server.link}, lambda: server.link)
     sys.stdout.flush()
     if host != LOOPBACK:
-        output.note("What is typed and read can be seen on the way, unless a proxy with TLS stands in front.")
-    output.note("Press Ctrl+C to end it; drafts are kept.")
+        output.note("What is typed and read can be intercepted, unless a proxy with TLS is in front.")
+    output.note("Press Ctrl+C to stop it; drafts are kept.")
     server.serve(lambda: _open(server.link) if browser else None)
 
 

@@ -62,7 +62,7 @@ class _Table:
             if widths:
                 yield self._drawn(kept, widths)
                 if left_out:
-                    yield Text(f"Left out, for want of room: {', '.join(left_out)}.", style="dim")
+                    yield Text(f"Left out for lack of room: {', '.join(left_out)}.", style="dim")
                 return
         yield from self._stacked()
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COURSE_GOAL = 3.5
 _LEFT_TO_STUDENTS = ("batch_size", "sequence_length", "epochs")
 
-NameOption = Annotated[
+DatasetArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="DATASET",
@@ -73,7 +73,7 @@ TrackOption = Annotated[Tracker | None, typer.Option(help="Also write a log for 
 
 
 def train(
-    name: NameOption = None,
+    name: DatasetArgument = None,
     epochs: EpochsOption = None,
     minutes: MinutesOption = None,
     gpu: UseGPU = None,

@@ -18,7 +18,7 @@ from scriptforge.cli.signals import Interrupts
 from scriptforge.cli.tables import facts, table
 from scriptforge.cli.training_view import UseGPU, device_of, follow
 from scriptforge.errors import UsageError
-from scriptforge.options import Pruner, TrainOptions
+from scriptforge.options import DEFAULT_MINUTES, Pruner, TrainOptions, TuneOptions
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -152,7 +152,7 @@ class _Screen:
         return sections({heading: trial_table(shown, best), "": Text(safe(now), style="cyan")})
 
 
-NameOption = Annotated[
+DatasetArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="DATASET",
@@ -191,7 +191,8 @@ StorageOption = Annotated[
 BestOption = Annotated[bool, typer.Option("--best", help="Then train a run with the best settings.")]
 EpochsOption = Annotated[float | None, typer.Option(metavar="N", help="With --best, read the text N times.")]
 MinutesOption = Annotated[
-    float | None, typer.Option(metavar="M", help="With --best, train for M minutes; 3 by default.")
+    float | None,
+    typer.Option(metavar="M", help=f"With --best, train for M minutes; {DEFAULT_MINUTES:g} by default."),
 ]
 RunNameOption = Annotated[
     str | None, typer.Option("--name", metavar="RUN", help="With --best, name of the run.")
@@ -206,12 +207,12 @@ SeedOption = Annotated[
 
 
 def tune(
-    name: NameOption = None,
-    trials: TrialsOption = 20,
-    seconds: SecondsOption = 30.0,
+    name: DatasetArgument = None,
+    trials: TrialsOption = TuneOptions.trials,
+    seconds: SecondsOption = TuneOptions.seconds,
     space_file: SpaceFileOption = None,
     print_space: PrintSpaceOption = False,
-    pruner: PrunerOption = "median",
+    pruner: PrunerOption = TuneOptions.pruner,
     study_name: StudyNameOption = None,
     storage: StorageOption = None,
     best: BestOption = False,
@@ -220,7 +221,7 @@ def tune(
     run_name: RunNameOption = None,
     plot: PlotOption = False,
     gpu: UseGPU = None,
-    seed: SeedOption = 1,
+    seed: SeedOption = TuneOptions.seed,
     workspace_path: WorkspacePath = None,
     as_json: AsJSON = False,
     quiet: Quiet = False,
@@ -248,13 +249,14 @@ def tune(
         return
     if not best and (epochs is not None or minutes is not None or run_name):
         raise UsageError("--epochs, --minutes and --name are for the run of --best.", "Add --best.")
+    options = TuneOptions(trials=trials, seconds=seconds, pruner=pruner, seed=seed)
     length = TrainOptions(epochs=epochs, minutes=minutes, device=device_of(gpu), settings={"seed": seed})
     if plot:
         require_matplotlib()
     workspace = Workspace.find(workspace_path)
     dataset = Dataset(workspace.dataset(name))
     space = Space.read(space_file) if space_file else default_space(dataset)
-    plan = Plan(trials, seconds, space, pruner, choose_device(length.device), seed)
+    plan = Plan(**asdict(options), space=space, accelerator=choose_device(length.device))
     if run_name:
         workspace.refuse_overwriting(workspace.new_run(run_name), force=False)
     folder = workspace.study(study_name or dataset.name)
@@ -268,8 +270,8 @@ def tune(
     document = _document(dataset.name, outcome)
     if best:
         copied = copied_into_workspace(outcome.dataset, workspace)
-        options = outcome.options_for(length)
-        events = train(copied, options, workspace, name=run_name, should_stop=interrupts.requested)
+        chosen = outcome.options_for(length)
+        events = train(copied, chosen, workspace, name=run_name, should_stop=interrupts.requested)
         finished = follow(events, output, interrupts)
         document["run"] = finished.run
         document["trained"] = asdict(finished.best)

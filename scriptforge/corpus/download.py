@@ -62,7 +62,7 @@ def download(file: WebFile, on_progress: ProgressCallback) -> Path:
         if file.sha256 and sha256 != file.sha256:
             raise CorpusError(
                 f"“{name}” is not the expected file: its SHA-256 is {sha256}, not {file.sha256}.",
-                "It has changed at its source or was damaged on the way: try again, or use --from PATH.",
+                "It has changed at its source or was damaged in transit: try again, or use --from PATH.",
             )
         kept = cache / sha256 / name
         make_folder(kept.parent)
@@ -266,9 +266,9 @@ def _cache_folder(dataset: HubDataset) -> Path:
 def _require(files: tuple[str, ...], present: Iterable[str], what: str) -> None:
     if not files:
         raise CorpusError(
-            f"{what} has no table and no text.",
-            "Loading scripts are not run, and the Hub made no tables of this one; images and sound cannot be "
-            "read.",
+            f"{what} has neither tables nor text.",
+            "Loading scripts are not run, and the Hub has made no tables of this one; images and sound cannot"
+            " be read.",
         )
     missing = [file for file in files if file not in present]
     if missing:

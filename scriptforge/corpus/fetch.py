@@ -120,7 +120,8 @@ class FileTask:
         opened = _open(found, self.source.encoding)
         if opened.record.sha256 != self.record.sha256:
             raise ScriptforgeError(
-                f"On {platform.node()}, “{self.path}” is not the file that was found where this was started.",
+                f"On {platform.node()}, “{self.path}” differs from the file on the machine where this was"
+                " started.",
                 "Let all machines read the same folder, and change nothing in it meanwhile.",
             )
         return opened.file
@@ -343,14 +344,14 @@ def _open_readable(
         except CorpusError as problem:
             problems.append(problem)
     if opened:
-        notes = [f"left out as no script: {_named(no_scripts)}"] if no_scripts else []
+        notes = [f"left out, not scripts by name: {_named(no_scripts)}"] if no_scripts else []
         return opened, notes + [f"left out: {problem.message}" for problem in problems]
     if problems:
         raise CorpusError(f"Nothing in “{folder.name}” can be read: {problems[0].message}", problems[0].hint)
     if no_scripts:
         raise CorpusError(
-            f"Nothing in “{folder.name}” is a script by its name: {_named(no_scripts)}.",
-            "Give a file itself to have it read whatever it is called.",
+            f"No file in “{folder.name}” has the name of a script: {_named(no_scripts)}.",
+            "Name a file itself to have it read, whatever it is called.",
         )
     raise CorpusError(
         f"The folder “{folder.name}” is empty.",
@@ -399,7 +400,7 @@ def _open(found: _Found, encoding: str | None) -> _Opened:
     path, name = found.path, found.name
     if "::" in str(path) or "://" in str(path):  # Hugging Face Datasets reads these as URLs
         raise CorpusError(
-            f"“{name}” lies under a path with “::” in it, which cannot be read.",
+            f"“{name}” has “::” in its path, and cannot be read.",
             "Rename the file or its folder.",
         )
     if not path.is_file():

@@ -190,7 +190,8 @@ def _refuse_changed(path: Path, name: str, seen: Stamp) -> None:
         is_same = False
     if not is_same:
         raise CorpusError(
-            f"“{name}” changed while it was read.", "Run the same command again once nobody writes to it."
+            f"“{name}” changed while it was being read.",
+            "Run the same command again once nothing writes to it.",
         )
 
 
@@ -222,7 +223,7 @@ def sorted_table(tables: Sequence[TableFile], name: str, columns: tuple[str, ...
 
 def too_deep(name: str) -> CorpusError:
     """Return the error for a file whose contents are nested deeper than the recursion limit allows."""
-    return CorpusError(f"“{name}” is nested more deeply than any script.", "Export it anew, or as text.")
+    return CorpusError(f"“{name}” is nested more deeply than any script.", "Export it again, or as text.")
 
 
 def _lines(path: Path, name: str, examination: Examination) -> Iterator[str]:

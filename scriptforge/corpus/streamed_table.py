@@ -144,7 +144,7 @@ def refuse_many_columns(name: str, count: int) -> None:
     """Raise an error if a table has far too many columns."""
     if count > _MAX_COLUMNS:
         raise CorpusError(
-            f"“{name}” has {count:,} columns, as no table of scripts does.",
+            f"“{name}” has {count:,} columns, too many for a table of scripts.",
             f"Give a table with {_MAX_COLUMNS:,} columns or fewer.",
         )
 
@@ -226,7 +226,7 @@ def _check_expansion(path: Path, name: str) -> None:
     most = _MAX_EXPANSION * size
     if found.num_rows > most or unpacked > max(_ANY_EXPANSION, most):
         raise CorpusError(
-            f"“{name}” has {size:,} bytes and says to hold {found.num_rows:,} rows of {unpacked:,} bytes.",
+            f"“{name}” has {size:,} bytes and claims to hold {found.num_rows:,} rows of {unpacked:,} bytes.",
             "It may hide an attack; ask for another copy, as .csv or .json.",
         )
 

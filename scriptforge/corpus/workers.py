@@ -84,8 +84,8 @@ def _broken_pools_reported() -> Iterator[None]:
         yield
     except BrokenExecutor as error:
         raise ScriptforgeError(
-            "A process that was to parse or encode was ended, perhaps because memory ran out.",
-            "Do it with one process: --workers 1. A program that uses several must be a file, and do its work"
+            "A process that parses or encodes was killed, perhaps because memory ran out.",
+            "Use one process: --workers 1. A program that uses several must be a file, and do its work"
             ' under `if __name__ == "__main__":`.',
         ) from error
 
@@ -172,13 +172,14 @@ class _ClusterPool(Pool):
                 if workerless >= WORKERLESS_SECONDS:
                     raise ScriptforgeError(
                         f"All workers of the cluster at {self._address} were lost.",
-                        f"Start some again, and this. {_START_WORKERS}",
+                        f"Start some again, then run the same command again. {_START_WORKERS}",
                     ) from None
             except KilledWorker as error:
                 raise ScriptforgeError(
-                    f"One file or passage ended {error.allowed_failures + 1} workers, one after the other, "
-                    "probably because memory ran out.",
-                    "Give each worker more memory: dask worker --memory-limit 4GB, and fewer a machine.",
+                    f"One file or passage brought down {error.allowed_failures + 1} workers, one after the"
+                    " other, probably because memory ran out.",
+                    "Give each worker more memory: dask worker --memory-limit 4GB, and start fewer on each"
+                    " machine.",
                 ) from None
             except CancelledError:
                 raise self._lost() from None
@@ -192,7 +193,7 @@ class _ClusterPool(Pool):
     def _lost(self) -> ScriptforgeError:
         return ScriptforgeError(
             f"The scheduler at {self._address} was lost.",
-            "Start it again, `dask scheduler`, and the workers, and this.",
+            "Start `dask scheduler` and the workers again, then run the same command again.",
         )
 
 
@@ -222,13 +223,13 @@ def _connected(address: str) -> "Iterator[Client]":
         client: Client = ClosedClient()
     except ValueError:
         raise UsageError(
-            f"“{address}” is no address of a Dask scheduler.",
-            "`dask scheduler` says its own: --cluster tcp://192.168.1.10:8786",
+            f"“{address}” is not the address of a Dask scheduler.",
+            "`dask scheduler` prints its address: --cluster tcp://192.168.1.10:8786",
         ) from None
     except Exception:  # another kind of server may answer with anything
         raise ScriptforgeError(
             f"No Dask scheduler answers at {address}.",
-            "Start one with `dask scheduler`, and give the address that it says, as seen from here.",
+            "Start one with `dask scheduler`, and give the address that it prints, as seen from here.",
         ) from None
     try:
         yield client
@@ -260,7 +261,7 @@ def _refuse_other(who: str, found: Mapping[str, str | None], wanted: Mapping[str
     for name, wanted_version in wanted.items():
         if found[name] != wanted_version:
             raise ScriptforgeError(
-                f"On {who}, {name} is {found[name] or 'not installed'}, and here it is {wanted_version}.",
+                f"On {who}, {name} is {found[name] or 'not installed'}, but here it is {wanted_version}.",
                 "Install the same versions on all machines.",
             )
 

@@ -175,7 +175,7 @@ class Archive:
             BrokenScript: it is missing or too large.
         """
         if name not in self.names:
-            raise BrokenScript(f"{_is_a(self._kind)} without the script in it", "Save or export it anew.")
+            raise BrokenScript(f"{_is_a(self._kind)} without the script in it", "Save or export it again.")
         if self._archive.getinfo(name).file_size > _MAX_MEMBER:
             raise too_large(f"unpacks to more than {_MAX_MEMBER >> 20} MB")
         return self._archive.read(name)
@@ -284,7 +284,7 @@ def open_archive(path: Path, kind: str, has_media: bool = False) -> Iterator[Arc
 
 def damaged(kind: str) -> BrokenScript:
     """Return the error for a document that is truncated, corrupted, or not of the kind that it seems."""
-    return BrokenScript(f"{_is_a(kind)} that is damaged or cut off", "Save, export or download it anew.")
+    return BrokenScript(f"{_is_a(kind)} that is damaged or cut off", "Save, export or download it again.")
 
 
 def encrypted(kind: str) -> BrokenScript:
@@ -294,7 +294,9 @@ def encrypted(kind: str) -> BrokenScript:
 
 def too_large(what: str) -> BrokenScript:
     """Return the error for a document that exceeds a limit; `what` is the clause that follows its name."""
-    return BrokenScript(f"{what}, as no script does", "Export the script alone, as text, .fountain or .fdx.")
+    return BrokenScript(
+        f"{what}, too much for a script", "Export the script alone, as text, .fountain or .fdx."
+    )
 
 
 def unreadable(kind: str) -> BrokenScript:

@@ -49,7 +49,7 @@ WORD = DocumentKind(
 )
 ODT = DocumentKind(
     "odt",
-    "OpenDocument texts, as of LibreOffice, by their styles or their layout",
+    "OpenDocument texts, as LibreOffice writes them, by their styles or their layout",
     (".odt", ".ott"),
     open_document.read,
 )
@@ -57,7 +57,7 @@ FLAT_ODT = DocumentKind("fodt", "OpenDocument texts in one XML file", (".fodt",)
 PDF = DocumentKind("pdf", "PDFs with text in them, by where it stands on the page", (".pdf",), pdf.read)
 RICH_TEXT = DocumentKind("rtf", "Rich Text Format, by styles or layout", (".rtf",), rich_text.read)
 WEB_PAGE = DocumentKind(
-    "html", "web pages, what surrounds the script being cut", (".html", ".htm", ".xhtml"), web_page.read
+    "html", "web pages, without what surrounds the script", (".html", ".htm", ".xhtml"), web_page.read
 )
 HIGHLAND = DocumentKind("highland", "documents of Highland", (".highland",), writing_programs.read_highland)
 FADE_IN = DocumentKind("fadein", "documents of Fade In", (".fadein",), writing_programs.read_fade_in)
@@ -78,7 +78,7 @@ KINDS = (
 )  # fmt: skip
 """All kinds that can be read, in the order in which they are listed."""
 
-_OLD = DocumentKind("doc", "office documents of the time before .docx", (".doc",), word.refuse_old)
+_OLD = DocumentKind("doc", "office documents from before .docx", (".doc",), word.refuse_old)
 
 DOCUMENT_WRITERS: dict[str, Callable[[Sequence[Script]], bytes]] = {
     "docx": word.write,
@@ -139,7 +139,7 @@ def kind_of_file(path: Path) -> DocumentKind | None:
     if promised and start and promised is not WEB_PAGE:
         raise BrokenScript(
             f"is not what its name says, {promised.description}",
-            "Give it the suffix of what it is, .txt for text, or save it anew.",
+            "Give it the suffix of what it is, .txt for text, or save it again.",
         )
     return None
 
@@ -157,7 +157,9 @@ def _kind_of_archive(path: Path, suffix: str) -> DocumentKind | None:
             if archive.find(ending):
                 return kind
     if promised:
-        raise BrokenScript(f"is an archive, but none of {promised.description}", "Save or export it anew.")
+        raise BrokenScript(
+            f"is an archive, but not one of {promised.description}", "Save or export it again."
+        )
     return None
 
 

@@ -223,8 +223,8 @@ def _read_pages(document: "PdfDocument") -> Iterator[list[_Line]]:
         )
     if 4 * unknown > letters:
         raise BrokenScript(
-            "is a PDF whose letters have no meaning: its fonts do not say which they are",
-            "Print it anew from where it was written, or have the text recognised by ocrmypdf --force-ocr.",
+            "is a PDF whose letters are unknown: its fonts do not say which they are",
+            "Print it again where it was written, or have the text recognised by ocrmypdf --force-ocr.",
         )
 
 

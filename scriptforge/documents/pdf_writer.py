@@ -280,7 +280,7 @@ def _font(letters: Iterable[str]) -> str:
             return "Typewriter"
     letter = min(beyond)
     raise UsageError(
-        f"No typewriter font of this machine has the letter “{letter}” (U+{ord(letter):04X}).",
+        f"No typewriter font on this machine has the letter “{letter}” (U+{ord(letter):04X}).",
         "Write .html and print that from a browser, or write .docx.",
     )
 

@@ -224,7 +224,7 @@ class _Reader:
                 break
         if self.outer:
             raise BrokenScript(
-                "is an RTF document that breaks off", "Its end is missing: save or download it anew."
+                "is an RTF document that breaks off", "Its end is missing: save or download it again."
             )
 
     def _take(self, token: re.Match[bytes]) -> None:

@@ -90,7 +90,7 @@ def _open_screenplay(text: str, place: str) -> Document:
     title = next((" ".join(title.split()) for title in titles if title.strip()), "")
     if not found:
         raise BrokenScript(
-            "has no paragraphs of a script", "Save it anew, or export it as .fdx or .fountain."
+            "has no paragraphs of a script", "Save it again, or export it as .fdx or .fountain."
         )
     return typed(title, found, place)
 
@@ -121,7 +121,9 @@ def read_celtx(path: Path, encoding: str | None) -> Document:
         read = [web_page.parse(archive.markup(name), encoding, "in a Celtx project") for name in scripts]
     longest = max(read, key=lambda document: len(document.paragraphs), default=None)
     if longest is None or not longest.paragraphs:
-        raise BrokenScript("is a Celtx project without a script in it", "Save it anew, or export it as text.")
+        raise BrokenScript(
+            "is a Celtx project without a script in it", "Save it again, or export it as text."
+        )
     return longest
 
 
@@ -155,7 +157,7 @@ def read_trelby(path: Path, encoding: str | None) -> Document:
                 found += _trelby_paragraph(kind, begun)
                 begun, kind = "", None
     if kind is not None or not content_of(path).endswith(b"\n"):
-        raise BrokenScript("breaks off in its last line", "Its end is missing: save or download it anew.")
+        raise BrokenScript("breaks off in its last line", "Its end is missing: save or download it again.")
     return typed(title, found, "in a Trelby document")
 
 

@@ -18,7 +18,7 @@ from scriptforge.evaluation.ngram import NgramLoss, evaluate_ngram
 from scriptforge.evaluation.picture import draw_profile
 from scriptforge.evaluation.profile import Profile, profile_of_run, profile_of_text
 from scriptforge.evaluation.report import CachedLoss, EvaluationReport, evaluate
-from scriptforge.evaluation.speakers import Voice, voice_of_run
+from scriptforge.evaluation.speakers import SpeakerRecognition, recognition_of_run
 from scriptforge.run.records import Evaluation, LossMetrics
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
     "LossMetrics",
     "NgramLoss",
     "Profile",
-    "Voice",
+    "SpeakerRecognition",
     "combine",
     "draw_profile",
     "evaluate",
@@ -42,6 +42,6 @@ __all__ = [
     "part_of_split",
     "profile_of_run",
     "profile_of_text",
+    "recognition_of_run",
     "stream_loss",
-    "voice_of_run",
 ]

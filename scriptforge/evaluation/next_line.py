@@ -56,7 +56,7 @@ class NextLineClassifier:
 
         if len(training_pairs) < MIN_TRAINING_PAIRS:
             raise DatasetError(
-                f"{len(training_pairs)} lines that follow another one are too few to learn which do.",
+                f"{len(training_pairs)} lines that follow another one are too few to learn which lines do.",
                 f"Prepare a text with {MIN_TRAINING_PAIRS} or more.",
             )
         count = min(len(training_pairs), MAX_TRAINING_PAIRS)

@@ -10,7 +10,7 @@ from scriptforge.evaluation.loss import combine, evaluate_sources, extent
 from scriptforge.evaluation.neural_cache import evaluate_cached
 from scriptforge.evaluation.ngram import NgramLoss, evaluate_ngram
 from scriptforge.evaluation.profile import Profile, profile_of_run
-from scriptforge.evaluation.speakers import Voice, require_classifier, voice_of_run
+from scriptforge.evaluation.speakers import SpeakerRecognition, recognition_of_run, require_classifier
 from scriptforge.generation.neural_cache import CacheParameters
 from scriptforge.models import LanguageModel, TensorAdapter
 from scriptforge.options import EvaluateOptions, GenerateOptions, HeldOut
@@ -43,7 +43,7 @@ class EvaluationReport:
         by_source: the loss on each source of a mix; empty for a single corpus.
         ngram: the loss of an n-gram model.
         cached: the loss with a neural cache.
-        voice: how often a classifier recognises the speaker of a line.
+        speakers: how often a classifier recognises the speaker of a line.
         profile: the measures of the model's pages beside people's.
     """
 
@@ -54,7 +54,7 @@ class EvaluationReport:
     by_source: Mapping[str, Evaluation] = field(default_factory=dict)
     ngram: NgramLoss | None = None
     cached: CachedLoss | None = None
-    voice: Voice | None = None
+    speakers: SpeakerRecognition | None = None
     profile: Profile | None = None
 
     def document(self) -> dict[str, Any]:
@@ -68,8 +68,8 @@ class EvaluationReport:
             document["ngram"] = self.ngram.document()
         if self.cached:
             document["stream_cached"] = {**asdict(self.cached.options), **asdict(self.cached.metrics)}
-        if self.voice:
-            document["voice"] = asdict(self.voice)
+        if self.speakers:
+            document["voice"] = asdict(self.speakers)
         if self.profile:
             document["profile"] = self.profile.document()
         return document
@@ -84,13 +84,13 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
         options: what to measure; None is the loss on the test split alone.
 
     Raises:
-        DatasetError: the split is empty; or voices or a profile are requested, and the dataset has too few
+        DatasetError: the split is empty; or speakers or a profile are requested, and the dataset has too few
             lines or is plain text.
-        UsageError: voices or a profile are requested, and scikit-learn is not installed.
+        UsageError: speakers or a profile are requested, and scikit-learn is not installed.
     """
     options = options or EvaluateOptions()
-    if options.voice or options.profile:
-        require_classifier("--voice" if options.voice else "--profile")
+    if options.speakers or options.profile:
+        require_classifier("--speakers" if options.speakers else "--profile")
     model: LanguageModel = TensorAdapter(run.inference("int8")) if options.int8 else run.model
     by_source = evaluate_sources(model, dataset, options.split)
     cache = CacheParameters(options.cache) if options.cache is not None else None
@@ -102,9 +102,13 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
         by_source=by_source if dataset.description.sources else {},
         ngram=evaluate_ngram(dataset, options.split) if options.ngram else None,
         cached=CachedLoss(cache, evaluate_cached(model, dataset, options.split, cache)) if cache else None,
-        voice=voice_of_run(run, dataset, GenerateOptions(int8=options.int8)) if options.voice else None,
+        speakers=_speakers(run, dataset, options) if options.speakers else None,
         profile=_profile(run, dataset, options) if options.profile else None,
     )
+
+
+def _speakers(run: Run, dataset: Dataset, options: EvaluateOptions) -> SpeakerRecognition:
+    return recognition_of_run(run, dataset, GenerateOptions(int8=options.int8))
 
 
 def _profile(run: Run, dataset: Dataset, options: EvaluateOptions) -> Profile:

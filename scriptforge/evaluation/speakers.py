@@ -87,7 +87,7 @@ class Recognition:
 
 
 @dataclass(frozen=True)
-class Voice:
+class SpeakerRecognition:
     """How well a classifier recognises the speakers of people's lines and of a model's.
 
     Attributes:
@@ -103,10 +103,10 @@ class Voice:
     generated: Recognition
 
 
-def voice_of_run(
+def recognition_of_run(
     run: Run, dataset: Dataset, options: GenerateOptions | None = None, *, lines: int = GENERATED_LINES
-) -> Voice:
-    """Generate lines with a model and measure its voices beside those of held-out text.
+) -> SpeakerRecognition:
+    """Generate lines with a model and measure its speakers beside those of held-out text.
 
     The held-out text is validation and test together: the model was trained on neither.
 
@@ -124,17 +124,17 @@ def voice_of_run(
     if dataset.description.plain:
         raise DatasetError(
             f"Dataset “{dataset.name}” is plain text, in which nobody speaks.",
-            "Prepare it without --plain to measure voices.",
+            "Prepare it without --plain to measure speakers.",
         )
     held_out = chain(_elements(dataset, "validation"), _elements(dataset, "test"))
     generated = _generate(run, dataset, lines, options or GenerateOptions())
-    return measure_voice(_elements(dataset, "train"), held_out, generated)
+    return measure_recognition(_elements(dataset, "train"), held_out, generated)
 
 
-def measure_voice(
+def measure_recognition(
     training: Iterable[Element], held_out: Iterable[Element], generated: Iterable[Element]
-) -> Voice:
-    """Measure the voices in a model's lines beside those in people's.
+) -> SpeakerRecognition:
+    """Measure the speakers of a model's lines beside those of people's.
 
     The classifier and the choice of speakers do not depend on the generated lines, so models trained on the
     same dataset can be compared. The same lines give the same figures.
@@ -155,7 +155,7 @@ def measure_voice(
             "None of the speakers with enough lines says anything in the generated text.",
             "Train the model for longer.",
         )
-    return Voice(classifier.training_lines, classifier.chance, classifier.held_out, recognised)
+    return SpeakerRecognition(classifier.training_lines, classifier.chance, classifier.held_out, recognised)
 
 
 class SpeakerClassifier:
@@ -252,7 +252,7 @@ def _compared_speakers(
         raise DatasetError(
             f"Fewer than two speakers have {MIN_TRAINING_LINES} lines to learn their voices from "
             f"and {MIN_HELD_OUT_LINES} held-out ones, of {MIN_WORDS} words or more.",
-            "Measure voices on a corpus with more text, or hold out more of it: --validation 0.1 --test 0.1",
+            "Measure speakers on a corpus with more text, or hold out more: --validation 0.1 --test 0.1",
         )
     return enough[:MAX_SPEAKERS]
 
@@ -263,7 +263,7 @@ def _thinned(texts: Sequence[str]) -> list[str]:
     return [texts[number] for number in kept]
 
 
-def require_classifier(option: str = "--voice") -> None:
+def require_classifier(option: str = "--speakers") -> None:
     """Check that scikit-learn is installed, before anything that takes long.
 
     Args:

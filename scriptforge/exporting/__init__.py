@@ -77,7 +77,7 @@ def new_folder(path: Path, names: Collection[str], *, force: bool) -> Iterator[P
     except OSError as error:
         raise ExportError(
             f"{path} cannot be written: {error.strerror or error}.",
-            "Name a folder that can be, on a disk with room.",
+            "Name a folder that you may write to, on a disk with room.",
         ) from error
 
 

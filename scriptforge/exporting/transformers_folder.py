@@ -72,13 +72,13 @@ def _exportable(run: Run) -> TransformerConfig:
     config = run.config
     if not isinstance(config, TransformerConfig):
         raise ExportError(
-            f"No class of transformers holds the architecture {config.arch}.",
+            f"No class of transformers implements the architecture {config.arch}.",
             "Use --onnx, or scriptforge itself; or train one: scriptforge train --arch transformer"
             " --set speaker_embedding=false",
         )
     if config.speakers:
         raise ExportError(
-            f"Run “{run.folder.name}” is told at every step who speaks; no class of transformers can be.",
+            f"Run “{run.folder.name}” is told at every step who speaks, which no class of transformers is.",
             "Train one that is not told: scriptforge train --arch transformer --set speaker_embedding=false",
         )
     return config

@@ -53,7 +53,7 @@ class CopyLimit:
     def __init__(self, index: Index, vocabulary: Vocabulary, words: int, batch_size: int) -> None:
         if words < 1:
             raise UsageError(
-                f"At most {words} copied words in a row cannot be asked for.", "Allow 1 or more; 8 is usual."
+                f"The limit of copied words in a row cannot be {words}.", "Allow 1 or more; 8 is usual."
             )
         tokens = _Tokens(vocabulary)
         self._rule = _Rule(_Runs(index, words), tokens)

@@ -21,7 +21,7 @@ from scriptforge.workspace import output_file, refuse_existing
 
 _KIND = "scriptforge decoding state"
 _FORMAT = f"{_KIND} 3"
-_NOT_REPLACED = "It is no saved state, so it stays as it is: name another file."
+_NOT_REPLACED = "It is not a saved state, so it is left as it is: name another file."
 _PARTS = ("sampler", "decoder")
 
 
@@ -96,13 +96,13 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
                 parts[part][own_name] = array
         ids_TB = arrays["ids"]
         if ids_TB.ndim != 2 or not ids_TB.shape[1] or (ids_TB.size and ids_TB.dtype.kind not in "iu"):
-            raise ValueError("its ids are those of no text")
+            raise ValueError("its ids belong to no text")
         state = DecodingState(ids_TB.astype(np.int64), arrays["logits"], **parts)
         text_seed = int(seed)
     # The last two come from NumPy, for data types that it does not know.
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
-            f"{path.name} is missing or damaged, or is not what --save-state writes.",
+            f"{path.name} is missing, damaged or not written by --save-state.",
             "Start again, and save the state again with --save-state.",
         ) from error
     if fingerprint != weights:

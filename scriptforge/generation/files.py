@@ -22,7 +22,7 @@ TEXT_FORMAT = "txt"
 _APPENDABLE = {TEXT_FORMAT: "", "fountain": "\n"}
 """Formats whose files can be appended to, with the separator between a text and its continuation."""
 
-_TAKEN = "Replace it with --force, write at its end with --append, or name another one."
+_TAKEN = "Replace it with --force, append to it with --append, or name another one."
 _PRINT = "Write -o {stem}.pdf"
 _OPEN = "Word processors open -o {stem}.docx, and screenwriting programs -o {stem}.fdx or {stem}.fountain"
 _NOT_WRITTEN = {
@@ -211,11 +211,12 @@ class Destination:
     def _check_appending(self) -> None:
         if self.format not in _APPENDABLE:
             raise UsageError(
-                f"Nothing can be written at the end of a {self.format} document.",
-                f"Only {' and '.join(_APPENDABLE)} files can go on: leave --append out, or name such a file.",
+                f"Nothing can be appended to a {self.format} document.",
+                f"Only {' and '.join(_APPENDABLE)} files can be appended to: leave --append out, or name"
+                " such a file.",
             )
         if self.path.is_dir():
-            raise UsageError(f"{self.path} is a folder.", "Name the file that is to go on: -o page.txt")
+            raise UsageError(f"{self.path} is a folder.", "Name the file to append to: -o page.txt")
 
     def _continued(self, texts: "Sequence[GeneratedText]") -> str:
         """Return what the file holds already, followed by the texts."""
@@ -224,7 +225,8 @@ class Destination:
             held = self.path.read_bytes().decode("utf-8")
         except UnicodeDecodeError:
             raise UsageError(
-                f"{self.path} is not UTF-8 text, and cannot go on in the same encoding.", "Name another file."
+                f"{self.path} is not UTF-8 text, so nothing can be appended in its encoding.",
+                "Name another file.",
             ) from None
         if held and not held.endswith("\n"):
             held += "\n"

@@ -207,7 +207,7 @@ def _ids_before(state: DecodingState | None, back: int, vocabulary: Vocabulary) 
 def _unfit_state() -> RunError:
     return RunError(
         "The saved state does not match these options.",
-        "Ask for the same --cache and --best-of as then, or start again and save with --save-state.",
+        "Use the same --cache and --best-of as then, or start again and save with --save-state.",
     )
 
 

@@ -179,7 +179,7 @@ class _Download:
         self.api.hf_hub_download(self.repository, path.name, revision=self.commit, local_dir=self.folder.path)
         if not matches_commit(path, offered):
             raise HubError(
-                f"{path.name} of {self.repository} is not what its commit says: it was damaged on the way.",
+                f"{path.name} of {self.repository} does not match its commit: it was damaged in transit.",
                 "Pull it again.",
             )
         return sha256_of(path)
@@ -217,7 +217,7 @@ def _changes(repository: str, before: HubRecord | None, owner: str, commit: str)
         return ()
     notes = []
     if before.owner != owner:
-        notes.append(f"{repository} belongs to {owner} now; when you last used it, to {before.owner}.")
+        notes.append(f"{repository} now belongs to {owner}; when you last used it, to {before.owner}.")
     if before.revision != commit:
         notes.append(
             f"{repository} has changed: it is at {commit[:_SHORT]}, and was at {before.revision[:_SHORT]}"

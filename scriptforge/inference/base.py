@@ -31,7 +31,7 @@ A state of zeros means that nothing has been read; no other state does.
 Weights: TypeAlias = Mapping[str, FloatArray]
 """The weights of a model, by the names in `ModelConfig.weight_shapes`."""
 
-HINT_WITHOUT_INT8 = "Leave --int8 out: without it every machine computes as exactly as it trains."
+HINT_WITHOUT_INT8 = "Leave --int8 out: without it, every machine computes in full precision."
 
 
 class SupportsInference(Protocol):

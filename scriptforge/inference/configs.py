@@ -177,7 +177,7 @@ class TransformerConfig:
     def _fits_together(self) -> "TransformerConfig":
         heads = self.heads or 1
         if self.hidden_size % (2 * heads):
-            raise ValueError(f"{heads} heads cannot share {self.hidden_size} units in even parts")
+            raise ValueError(f"{self.hidden_size} units cannot be divided evenly among {heads} heads")
         check_memory(2 * self.layers * self.memory, self.hidden_size)  # keys and values
         check_speakers(self.speakers, self.layout_size, self.vocabulary_size)
         return self
@@ -338,7 +338,7 @@ def config_from_json(data: dict[str, Any]) -> ModelConfig:
         config: ModelConfig = ARCHITECTURES[arch].config_class()(**data)
     except (ValidationError, TypeError) as error:
         raise RunError(
-            "The model's settings could not have been written by scriptforge.",
+            "The model's settings are invalid.",
             "The run's config.json is damaged or comes from another version: train the model again.",
         ) from error
     return config

@@ -43,7 +43,8 @@ class Members(TrainableModel):
         super().__init__()
         if not isinstance(config, RecurrentConfig):
             raise UsageError(
-                f"A {config.arch} cannot be trained in {count} members.", "Leave members out, or --arch lstm."
+                f"The architecture {config.arch} cannot be trained in {count} members.",
+                "Leave members out, or use --arch lstm.",
             )
         for name, size in (("hidden_size", config.hidden_size), ("embedding_size", config.embedding_size)):
             if size % count:

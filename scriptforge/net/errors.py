@@ -82,7 +82,7 @@ def _exception_messages() -> dict[type[BaseException], _Message]:
             "Check the connection and the proxy{instead}.",
         ),
         JSONDecodeError: (
-            "{name} got an answer that is not the Hub's.",
+            "{name} cannot be reached: the answer is not from the Hub.",
             "Try again; a proxy or a login page may have answered{instead}.",
         ),
         OSError: ("{name} arrived incomplete.", "Try again{instead}."),

@@ -5,7 +5,7 @@ them again. The package imports nothing heavy, so that `--help` can show the def
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scriptforge.errors import unknown_name
@@ -22,6 +22,7 @@ from scriptforge.options.runs import (
     DEFAULT_MINUTES,
     DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING,
     LOOPBACK,
+    MAX_COUNT,
     REPETITION_WINDOW,
     SAMPLING_RANGES,
     Device,
@@ -35,6 +36,7 @@ from scriptforge.options.runs import (
     ServeOptions,
     Tracker,
     TrainOptions,
+    TuneOptions,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ __all__ = [
     "DEFAULT_MINUTES",
     "DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING",
     "LOOPBACK",
+    "MAX_COUNT",
     "REPETITION_WINDOW",
     "SAMPLING_RANGES",
     "ConvertOptions",
@@ -63,11 +66,25 @@ __all__ = [
     "ServeOptions",
     "Tracker",
     "TrainOptions",
+    "TuneOptions",
     "check_encoding",
+    "check_fields",
     "with_fields",
 ]
 
 OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
+
+
+def check_fields(options: "DataclassInstance | type[DataclassInstance]", names: Iterable[str]) -> None:
+    """Check that options have fields of these names.
+
+    Raises:
+        UsageError: a field is unknown.
+    """
+    known = [each.name for each in dataclasses.fields(options)]
+    for name in names:
+        if name not in known:
+            raise unknown_name("option", name, known)
 
 
 def with_fields(options: OptionsT | type[OptionsT], changes: Mapping[str, Any]) -> OptionsT:
@@ -80,8 +97,5 @@ def with_fields(options: OptionsT | type[OptionsT], changes: Mapping[str, Any]) 
     Raises:
         UsageError: a field is unknown, or a value is out of range.
     """
-    names = [each.name for each in dataclasses.fields(options)]
-    for name in changes:
-        if name not in names:
-            raise unknown_name("option", name, names)
+    check_fields(options, changes)
     return options(**changes) if isinstance(options, type) else dataclasses.replace(options, **changes)

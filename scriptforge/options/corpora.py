@@ -23,7 +23,7 @@ def check_encoding(name: str | None) -> None:
     if name and not _is_for_text_files(name):
         raise UsageError(
             f"There is no encoding “{name}”.",
-            "Give a codec of Python, such as utf-8, cp1252, koi8-r, shift_jis or gb18030.",
+            "Give one of Python's codecs, such as utf-8, cp1252, koi8-r, shift_jis or gb18030.",
         )
 
 
@@ -98,7 +98,7 @@ class PrepareOptions:
             if value is not None and value < least:
                 raise UsageError(
                     f"The {name.replace('_', ' ')} must be {least} or more, not {value}.",
-                    "Leave it out for what suits the text.",
+                    "Leave it out to use what suits the text.",
                 )
         if not (0 < self.validation < 1 and 0 <= self.test < 1 and self.validation + self.test <= 0.5):
             raise UsageError(

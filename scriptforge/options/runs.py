@@ -1,5 +1,6 @@
-"""The options of what trains and uses models: train, generate, evaluate, push, export and serve."""
+"""The options of what trains and uses models: train, tune, generate, evaluate, push, export and serve."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ DEFAULT_MINUTES = 3.0
 DEFAULT_LINES = 20
 """The number of lines of a text if none of lines, turns and length is given."""
 
+MAX_COUNT = 10_000
+"""The largest number of texts that are generated at a time."""
+
 DEFAULT_VOICE_WITHOUT_SPEAKER_EMBEDDING = 1.5
 """The default of `GenerateOptions.voice` for a model without a speaker embedding.
 
@@ -36,11 +40,18 @@ _MIN_PASSWORD_LENGTH = 8  # characters; whoever reaches the server can guess
 _MAX_SEEDS = 2**63
 
 
+def _check_some(name: str, number: int) -> None:
+    if number < 1:
+        raise UsageError(
+            f"The {name.replace('_', ' ')} must be 1 or more, not {number}.", "Ask for at least 1."
+        )
+
+
 def _check_range(name: str, value: float, low: float, high: float, default: object) -> None:
     if not low <= value <= high:
         raise UsageError(
             f"The {name.replace('_', ' ')} must be between {low} and {high}, not {value}.",
-            f"Leave it out for what suits most models: {default}.",
+            f"Leave it out to use what suits most models: {default}.",
         )
 
 
@@ -87,6 +98,33 @@ class TrainOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TuneOptions:
+    """How settings are searched.
+
+    Attributes:
+        trials: total number of trials, including those of other processes and earlier searches.
+        seconds: training time of each trial.
+        pruner: the method of finding unpromising trials.
+        seed: seed of the choices and of every training run.
+
+    Raises:
+        UsageError: there are no trials, or the training time is not a positive, finite number.
+    """
+
+    trials: int = 20
+    seconds: float = 30.0
+    pruner: Pruner = "median"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        _check_some("trials", self.trials)
+        if not (self.seconds > 0 and math.isfinite(self.seconds)):
+            raise UsageError(
+                f"A trial cannot last {self.seconds:g} seconds.", "Give a number above 0: --seconds 30"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerateOptions:
     """How texts are generated.
 
@@ -101,7 +139,7 @@ class GenerateOptions:
         turns: number of lines of dialogue of a script, including those of the prime.
         length: number of sampled tokens after which the text ends, once its current line is finished. If none
             of `lines`, `turns` and `length` is given, the text has `DEFAULT_LINES` lines.
-        count: number of texts.
+        count: number of texts, 1 to `MAX_COUNT`.
         best_of: number of candidates for each line, 1 to 64, of which the one is kept that follows best from
             the lines before and repeats the fewest phrases; see `scriptforge.generation.best_of`.
         seed: seed of the first text; the other texts have the seeds that follow. None draws a new seed each
@@ -174,12 +212,9 @@ class GenerateOptions:
         sizes = [name for name in ("lines", "turns", "length") if getattr(self, name) is not None]
         if len(sizes) > 1:
             raise UsageError(f"{sizes[0]} and {sizes[1]} cannot be used together.", "Ask for one of them.")
-        for name in (*sizes, "count", *(["max_copy"] if self.max_copy is not None else [])):
-            if getattr(self, name) < 1:
-                raise UsageError(
-                    f"The {name.replace('_', ' ')} must be 1 or more, not {getattr(self, name)}.",
-                    "Ask for at least 1.",
-                )
+        for name in (*sizes, *(["max_copy"] if self.max_copy is not None else [])):
+            _check_some(name, getattr(self, name))
+        _check_range("count", self.count, 1, MAX_COUNT, type(self).count)
         if self.seed is not None and not 0 <= self.seed <= _MAX_SEEDS - self.count:
             raise UsageError(f"The seed cannot be {self.seed}.", "Give a number from 0 to 9 quintillion.")
         self._check_state()
@@ -189,7 +224,7 @@ class GenerateOptions:
         if self.best_of > 1 and self.temperature == 0:
             raise UsageError(
                 "At temperature 0 all candidates of a line are the same.",
-                "Leave out the best of several, or take another temperature.",
+                "Leave out the best of several, or choose another temperature.",
             )
         for voice in (self.voice or 0, *self.voices.values()):
             _check_range("voice", voice, *SAMPLING_RANGES["voice"], 0)
@@ -234,7 +269,7 @@ class EvaluateOptions:
             once more; None leaves that out.
         int8: whether to evaluate the model in 8-bit integers.
         ngram: whether to evaluate an n-gram model of the same tokens, too.
-        voice: whether to measure how often a classifier recognises the speaker of a line.
+        speakers: whether to measure how often a classifier recognises the speaker of a line.
         profile: whether to compare what a reader notices on pages by the model and by people.
         writing: how these pages are generated; the profile decides their number and length.
 
@@ -246,7 +281,7 @@ class EvaluateOptions:
     cache: float | None = None
     int8: bool = False
     ngram: bool = False
-    voice: bool = False
+    speakers: bool = False
     profile: bool = False
     writing: GenerateOptions = field(default_factory=GenerateOptions)
 
@@ -260,8 +295,8 @@ class EvaluateOptions:
         for name in _SET_BY_PROFILE:
             if getattr(self.writing, name) != getattr(GenerateOptions, name):
                 raise UsageError(
-                    f"The pages of a profile take no {name}.",
-                    "Leave it out: how many they are and how long depends on the held-out text.",
+                    f"The {name} of a profile's pages cannot be set.",
+                    "Leave it out: how many they are and how long depend on the held-out text.",
                 )
 
 
@@ -335,13 +370,15 @@ class ServeOptions:
     def __post_init__(self) -> None:
         if self.password is not None and len(self.password) < _MIN_PASSWORD_LENGTH:
             raise UsageError(
-                f"The password has less than {_MIN_PASSWORD_LENGTH} characters.", "Take a longer one."
+                f"The password has fewer than {_MIN_PASSWORD_LENGTH} characters.", "Choose a longer one."
             )
         if self.for_anyone and not self.read_only:
-            raise UsageError("Only visitors need no password.", "Add --read-only, or leave --for-anyone out.")
+            raise UsageError(
+                "Only visitors can come in without a password.", "Add --read-only, or leave --for-anyone out."
+            )
         if self.host != LOOPBACK and self.password is None and not self.for_anyone:
             raise UsageError(
                 f"Others could reach the room at {self.host}, and read and change every draft.",
-                "Give them a password: --password-file FILE; what is sent can be read on the way, so put a"
+                "Give them a password: --password-file FILE; what is sent can be intercepted, so put a"
                 " proxy with TLS in front.",
             )

@@ -77,6 +77,6 @@ class ListedRun(_Open):
             problem = first_problem(error)
             what = f"{problem.key[:80]} {problem.words}".strip()
             raise RunError(
-                f"{folder.name}/{folder.config.name} is not one that scriptforge writes: {what}.",
+                f"{folder.name}/{folder.config.name} was not written by scriptforge: {what}.",
                 "Restore it from a copy, or train the model again.",
             ) from error

@@ -262,7 +262,7 @@ class RunDescription(ClosedModel):
         """
         if self.dataset.fingerprint != dataset.description.fingerprint:
             raise RunError(
-                f"Dataset “{dataset.name}” is not what run “{self.name}” was trained on.",
+                f"Dataset “{dataset.name}” is not the one that run “{self.name}” was trained on.",
                 "Prepare it as it was then, or train a new run on it.",
             )
 
@@ -307,7 +307,7 @@ class RunDescription(ClosedModel):
             return cls.model_validate_json(content)
         except ValueError as error:
             raise RunError(
-                f"config.json of run “{folder.name}” is not one that this version writes: {_reason(error)}.",
+                f"config.json of run “{folder.name}” was not written by this version: {_reason(error)}.",
                 "Train the model again, or use the version of scriptforge that made it.",
             ) from error
 

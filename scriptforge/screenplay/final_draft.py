@@ -73,7 +73,7 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
     name = root(head)
     if name not in (_ROOT, ""):
         raise BrokenScript(
-            f"is not Final Draft's XML: it begins with <{name}>", "Export it from Final Draft as .fdx anew."
+            f"is not Final Draft's XML: it begins with <{name}>", "Export it from Final Draft as .fdx again."
         )
     yield from paragraphs.parse(_paragraphs(lines))
 

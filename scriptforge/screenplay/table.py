@@ -116,9 +116,7 @@ def parse_columns(text: str) -> Columns:
     document = tuple(column.strip() for column in roles.pop("document", "").split("+") if column.strip())
     columns = Columns(document=document, **roles)
     if not (columns.line or columns.script or columns.turns or columns.text):
-        raise UsageError(
-            "No column is said to hold the lines.", "Name one of these: line, script, turns, text."
-        )
+        raise UsageError("No column is named for the lines.", "Name one of these: line, script, turns, text.")
     return columns
 
 

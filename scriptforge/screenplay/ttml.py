@@ -23,7 +23,7 @@ from scriptforge.screenplay.subtitles import LONGEST_CAPTION, Caption, parse_cap
 from scriptforge.screenplay.xml_stream import attribute, pull, root, root_attributes
 
 _ROOT = "tt"
-_EXPORT = "Export the subtitles anew, as TTML, WebVTT or SRT."
+_EXPORT = "Export the subtitles again, as TTML, WebVTT or SRT."
 _FIRST_CAPTIONS = HEAD_LINES // 4
 _WHITE_SPACE = re.compile(r"\s+")
 _RUBY = frozenset({"text", "textContainer", "delimiter"})

@@ -265,17 +265,17 @@ class _Parser:
             )
         except _TooDeepError:
             return BrokenScript(
-                f"nests its elements more than {DEEPEST} deep, as no script does", "Export it anew."
+                f"nests its elements more than {DEEPEST} deep, too deep for a script", "Export it again."
             )
         except _TooLargeError:
             return BrokenScript(
-                f"has an element with more than {_LARGEST_ELEMENT:,} others in it, as no script does",
-                "Export it anew.",
+                f"has an element with more than {_LARGEST_ELEMENT:,} others in it, too many for a script",
+                "Export it again.",
             )
         except _LongNamespaceError:
             return BrokenScript(
-                f"has a namespace of more than {_LONGEST_NAMESPACE:,} characters, as no script does",
-                "Export it anew.",
+                f"has a namespace of more than {_LONGEST_NAMESPACE:,} characters, too long for a script",
+                "Export it again.",
             )
         return None
 
@@ -284,12 +284,12 @@ class _Parser:
         if not self._builder.root:
             return BrokenScript(
                 f"is not XML: there is no element up to line {line}",
-                "Export the script anew, or give it the suffix of the format that it is in.",
+                "Export the script again, or give it the suffix of the format that it is in.",
             )
         if error.code not in _AT_THE_END:
             reason = ErrorString(error.code)
-            return BrokenScript(f"is damaged XML: {reason} in line {line}", "Save or export it anew.")
+            return BrokenScript(f"is damaged XML: {reason} in line {line}", "Save or export it again.")
         unclosed = f": <{self._builder.open[-1]}> is not closed" if self._builder.open else ""
         return BrokenScript(
-            f"breaks off in line {line}{unclosed}", "Its end is missing: save, export or download it anew."
+            f"breaks off in line {line}{unclosed}", "Its end is missing: save, export or download it again."
         )

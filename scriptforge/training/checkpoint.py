@@ -156,7 +156,7 @@ def restore(path: Path, step_tensors: StepTensors) -> StepTensors:
         )
         _restore_optimizer(step_tensors.optimizer, tensors, document.optimizer)
         if not step_tensors.scaler.keys() <= document.scaler.keys():
-            raise ValueError("its gradient scaler is another one")
+            raise ValueError("its gradient scaler differs")
     except (SafetensorError, OSError, LookupError, ValueError) as error:
         raise _damaged(path) from error
     return replace(step_tensors, recurrent=recurrent, generators=generators, scaler=document.scaler)
@@ -181,8 +181,8 @@ def _read_document(path: Path) -> _Document:
 
 def _damaged(path: Path) -> RunError:
     return RunError(
-        f"Checkpoint {path.name} holds what no training writes.",
-        f"Delete the folder {path}: training then goes on from the checkpoint before.",
+        f"Checkpoint {path.name} has invalid contents.",
+        f"Delete the folder {path}: training then continues from the previous checkpoint.",
     )
 
 
@@ -227,7 +227,7 @@ def _restore_optimizer(
             _fitting(value, weight.detach().cpu() if value.ndim else torch.tensor(0.0))
         moments.setdefault(int(parameter), {})[name] = value
     if not all(set(each) in MOMENTS for each in moments.values()):
-        raise ValueError("its moments are those of no optimizer")
+        raise ValueError("its moments belong to no optimizer")
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
 
@@ -270,7 +270,7 @@ def identity_differences(before: dict[str, Any], now: dict[str, Any], is_exact: 
     if is_exact and before["threads"] == now["threads"] == ADAPTIVE:
         lines.append(
             "The number of threads is chosen as it trains: the result may differ in the last bits. "
-            "Train with --set threads=1 to have the same ones."
+            "Train with --set threads=1 to get the same ones."
         )
     return lines
 

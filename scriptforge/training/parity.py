@@ -71,7 +71,7 @@ def check_parity(model: TrainableModel, ids_BT: Tensor, targets_BT: Tensor, devi
         raise TrainingError(
             f"This GPU's results differ from the CPU's: the loss by {parity.loss:.0%},"
             f" the gradient of {parity.weight} by {parity.gradient:.0%}.",
-            "Train without --gpu; a newer PyTorch or operating system may mend it (pytorch#125803).",
+            "Train without --gpu; a newer PyTorch or operating system may fix it (pytorch#125803).",
         )
 
 

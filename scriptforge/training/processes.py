@@ -130,6 +130,6 @@ def translate_lost_processes() -> Iterator[None]:
         if count_processes() == 1 or not _LOST.search(str(error)):
             raise
         raise TrainingError(
-            "Another process of this training has ended, or cannot be reached any more.",
-            "See what it said. Then start all of them again, with --resume if the training had begun.",
+            "Another process of this training has ended, or can no longer be reached.",
+            "Check its messages, then start all of them again, with --resume if the training had begun.",
         ) from error

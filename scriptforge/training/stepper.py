@@ -59,7 +59,9 @@ def _score_samples(model: TrainableModel, dataset: Dataset, samples: int) -> Non
     counts_V = count_tokens(dataset.ids("train"), dataset.vocabulary.size)
     for each in model.members if isinstance(model, Members) else [model]:
         if not isinstance(each, HeadedModel):
-            raise UsageError(f"A {model.config.arch} scores every token.", "Leave sampled_softmax out.")
+            raise UsageError(
+                f"The architecture {model.config.arch} scores every token.", "Leave sampled_softmax out."
+            )
         each.cross_entropy = SampledSoftmax(counts_V, samples)
 
 
@@ -219,7 +221,7 @@ class Stepper:
         return TrainingError(
             f"The loss became infinite or undefined after step {step}.",
             f"Try a lower rate: --set learning_rate={self._settings.learning_rate / 3:.1g}; "
-            "the checkpoints from before are kept.",
+            "earlier checkpoints are kept.",
         )
 
     def autocast(self) -> AbstractContextManager[None]:

@@ -191,7 +191,7 @@ class Trainer:
         settings = description.settings
         model = new_model(config_from_json(description.model), settings)
         stepper = Stepper(dataset, model, settings, device)
-        stepper.processes.refuse_disagreement({"the step to go on from": state.step})
+        stepper.processes.refuse_disagreement({"the step to continue from": state.step})
         is_exact = settings.epochs is not None
         notes = [*skipped, *identity_differences(identity, stepper.identity(), is_exact)]
         stepper.restore(checkpoint)

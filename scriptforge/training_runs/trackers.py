@@ -79,7 +79,7 @@ def recorded(
             except Exception as error:
                 working.remove(recorder)
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                yield Notice(f"The training continues without {recorder.name}: {reason}", is_warning=True)
+                yield Notice(f"Training continues without {recorder.name}: {reason}", is_warning=True)
 
     notes: list[Notice] = []
     try:

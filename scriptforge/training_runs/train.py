@@ -38,7 +38,7 @@ _THREADS = (
     " that. The setting threads fixes the number."
 )
 _WHAT_FOLLOWS = (
-    "The model was chosen for what they leave: for the whole machine, wait for them, or fix its size with"
+    "The model was chosen for what they leave: to use the whole machine, wait for them, or fix its size with"
     " --set hidden_size=N."
 )
 
@@ -186,7 +186,7 @@ def resume(
     named = {**file, **beside}
     if fixed := sorted(set(named) - {"epochs", "minutes"}):
         raise UsageError(
-            f"A resumed run keeps its settings, {fixed[0]} too.",
+            f"A resumed run keeps its settings, including {fixed[0]}.",
             "Give only --epochs or --minutes with --resume, or train a new run.",
         )
     device = choose_device(options.device)

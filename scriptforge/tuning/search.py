@@ -281,7 +281,7 @@ def outcome_of(study: Study) -> Outcome:
         reason = next((record.reason for record in records if record.reason), "all were pruned")
         raise TrainingError(
             f"No trial of study “{study.name}” finished: {reason}",
-            "Give trials more --seconds, or begin with a space of smaller models: --space FILE.toml",
+            "Give trials more --seconds, or start with a space of smaller models: --space FILE.toml",
         )
     default = [record for record in records if record.is_default and record.state == "complete"]
     fixed = study.plan.space.fixed

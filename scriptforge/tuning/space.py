@@ -132,8 +132,8 @@ DEFAULT_SPACE = """\
 #   learning_rate = {low = 1e-3, high = 2e-2, log = true}        evenly on a logarithmic scale
 #   hidden_size = 512                                            the same for every trial
 #
-# Every setting of `scriptforge train` can stand here but those of a training's length. One that does not is
-# left as `train` would have it. Without --space, and where `train` would start from the base model, level,
+# Every setting of `scriptforge train` can stand here, except those of a training's length. What is left out
+# is as `train` would have it. Without --space, and where `train` would start from the base model, level,
 # vocabulary, size and layers are left out: they are the base model's.
 
 level = {choices = ["bpe", "word", "char"]}
@@ -155,11 +155,11 @@ dropout_output = {low = 0.0, high = 0.6, step = 0.05}
 """
 
 _OF_THE_STUDY = {
-    "epochs": "--seconds says how long a trial is.",
-    "minutes": "--seconds says how long a trial is.",
-    "validations": "Every trial has as many, so that they can be compared.",
+    "epochs": "--seconds sets how long a trial is.",
+    "minutes": "--seconds sets how long a trial is.",
+    "validations": "Every trial has the same number, so that they can be compared.",
     "patience": "Unpromising trials are stopped early anyway: --pruner says how.",
-    "seed": "--seed is that of every trial.",
+    "seed": "--seed sets that of every trial.",
 }
 _VOCABULARY_SETTINGS = (LEVEL, *SIZES.values())
 ARCH, MEMBERS = "arch", "members"
@@ -198,7 +198,7 @@ class Space:
         Raises:
             UsageError: the file is missing or not TOML, or `parsed` raises one.
         """
-        hint = "Begin with what scriptforge tune --print-space prints."
+        hint = "Start from what scriptforge tune --print-space prints."
         return cls.parsed(read_toml(path, "--space", hint))
 
     @classmethod
@@ -331,7 +331,7 @@ def _check_value(name: str, value: Any) -> None:
     elif name in SIZES.values():
         if not isinstance(value, int) or isinstance(value, bool) or value < 2:
             raise UsageError(
-                f"{name}: {value!r} is not a number of tokens.", "Give a whole number from 2 on."
+                f"{name}: {value!r} is not a number of tokens.", "Give a whole number, 2 or more."
             )
     else:
         resolve({"minutes": 1}, {name: value})

@@ -187,7 +187,7 @@ class Storage:
             )
         except RuntimeError as error:
             raise StudyError(
-                f"{self.name} was made by a version of Optuna that this one does not read.",
+                f"{self.name} was made by a version of Optuna that this one cannot read.",
                 "Use the version of Optuna that made it, or another storage.",
             ) from error
         self._limit_transactions(backend.engine)

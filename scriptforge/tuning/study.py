@@ -8,7 +8,6 @@ is queued again, and only the repetition counts. A trial whose process dies twic
 may be what kills the process.
 """
 
-import math
 import random
 import shutil
 import time
@@ -24,7 +23,7 @@ from scriptforge.config import DeviceType, Settings
 from scriptforge.corpus.prepare import retokenize
 from scriptforge.dataset import Dataset
 from scriptforge.errors import UsageError
-from scriptforge.options import Pruner, TrainOptions
+from scriptforge.options import TrainOptions, TuneOptions
 from scriptforge.run.run import Run
 from scriptforge.training.base_model import base_model_for
 from scriptforge.training.machine import Machine, measure
@@ -50,7 +49,7 @@ _TRIALS_LIKE_DEFAULT, _SHARE_KEPT = 5, 2 / 3
 _TRIALS_BEFORE_PRUNING, _VALIDATIONS_BEFORE_PRUNING = 4, 2
 _DIFFERENCES: Mapping[str, str] = {
     "version": "trials by scriptforge {}, not by {}",
-    "dataset": "another dataset, or of this one prepared in another way",
+    "dataset": "another dataset, or this one prepared in another way",
     "seconds": "trials of {:g} seconds, not of {:g}",
     "accelerator": "trials on {}, not on {}",
     "space": "another search space",
@@ -95,34 +94,17 @@ def default_space(dataset: Dataset) -> Space:
     return space.without({LEVEL: about.level, SIZES[about.level]: about.vocabulary_size, **sizes})
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The plan of a search.
+@dataclass(frozen=True, kw_only=True)
+class Plan(TuneOptions):
+    """The plan of a search: its options, and what they are applied to.
 
     Attributes:
-        trials: total number of trials, including those of other processes and earlier searches.
-        seconds: training time of each trial.
         space: the search space.
-        pruner: the method of finding unpromising trials.
         accelerator: the type of device to train on.
-        seed: seed of the choices and of every training run.
-
-    Raises:
-        UsageError: the training time is not a positive, finite number.
     """
 
-    trials: int
-    seconds: float
     space: Space
-    pruner: Pruner
     accelerator: DeviceType
-    seed: int
-
-    def __post_init__(self) -> None:
-        if not (self.seconds > 0 and math.isfinite(self.seconds)):
-            raise UsageError(
-                f"A trial cannot last {self.seconds:g} seconds.", "Give a number above 0: --seconds 30"
-            )
 
 
 @dataclass(frozen=True)
@@ -194,7 +176,7 @@ class Study:
         for key, words in _DIFFERENCES.items():
             if known.get(key, own[key]) != own[key]:
                 raise UsageError(
-                    f"Study “{self.name}” is of {words.format(known[key], own[key])}.",
+                    f"Study “{self.name}” has {words.format(known[key], own[key])}.",
                     "Continue it as it was begun, or give another name: --study NAME",
                 )
 

@@ -222,7 +222,7 @@ def read_tokenizer(path: Path) -> tuple[Tokenizer, Level, bool, list[str]]:
         layout = _layout_of(document)
         tokenizer = Tokenizer.from_str(json.dumps(document))
     except Exception as error:  # of any type: `tokenizers` raises bare exceptions
-        raise DatasetError(f"{name} is not a vocabulary that scriptforge wrote.", _HINT) from error
+        raise DatasetError(f"{name} is not a vocabulary written by scriptforge.", _HINT) from error
     return tokenizer, level, lower, layout
 
 
@@ -232,7 +232,7 @@ def _pipeline_of(document: dict[str, Any]) -> tuple[Level, bool]:
         for lower in (False, True):
             if found == _skeleton(parse_json(_METHODS[level].untrained(lower=lower).to_str())):
                 return level, lower
-    raise ValueError("its pipeline is a foreign one")
+    raise ValueError("its pipeline is unknown")
 
 
 def _skeleton(document: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def _layout_of(document: dict[str, Any]) -> list[str]:
     for token in speaker_tokens_in(layout):
         (speakers if token.source is None else sources[token.source]).append(token.name)
     if layout != layout_tokens(speakers, plain=len(layout) == 1, sources=sources):
-        raise ValueError("its layout tokens are foreign ones")
+        raise ValueError("its layout tokens are unknown")
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     if document["added_tokens"] != [
         {"id": id_, "content": token, **flags} for id_, token in enumerate(layout)

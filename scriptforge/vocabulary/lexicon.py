@@ -211,7 +211,7 @@ def _checked(text: str) -> list[str]:
     if any(len(each) != 1 for each in characters):
         raise ValueError("an entry that is neither a word nor a character")
     if not _PLAIN_WORDS.fullmatch("\n".join(plain)) or spellings_of("\n".join(words)) != words:
-        raise ValueError("an entry that is no word")
+        raise ValueError("an entry that is not a word")
     if max(map(len, entries), default=0) > LONGEST_WORD:
         raise ValueError("an entry that is too long")
     return entries

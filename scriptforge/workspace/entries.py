@@ -102,7 +102,7 @@ def rename(name: str, new: str, *, force: bool = False, workspace: str | Path | 
     if isinstance(folder, StudyFolder) and not folder.database.is_file():
         raise StudyError(
             f"Study “{folder.name}” is kept in another database, under this name.",
-            "Begin a new one with --study NAME.",
+            "Start a new one with --study NAME.",
         )
     with ExitStack() as locks:
         locks.enter_context(folder.lock("being renamed"))
@@ -180,7 +180,7 @@ def _target(workspace: Workspace, entry: Entry, new: str) -> AnyFolder:
     if kind not in ("", entry.kind):
         raise UsageError(f"A {entry.what} cannot become {new}.", f"Give a name alone, or {entry.kind}/NAME.")
     if name == entry.folder.name:
-        raise UsageError(f"The {entry.what} has the name “{name}” already.", "Give another name.")
+        raise UsageError(f"The {entry.what} already has the name “{name}”.", "Give another name.")
     makers: dict[str, Callable[[str], AnyFolder]] = {
         "data": workspace.new_dataset,
         "runs": workspace.new_run,
@@ -246,8 +246,8 @@ def _refuse_needed(workspace: Workspace, found: Sequence[Entry], done: str, forc
             more = f" and {len(needing) - _SHOWN} more" if len(needing) > _SHOWN else ""
             runs = f"{'run' if len(needing) == 1 else 'runs'} {', '.join(needing[:_SHOWN])}{more}"
             raise UsageError(
-                f"Dataset “{entry.folder.name}” cannot be {done}: it is what {runs} learnt from.",
-                "With --force it is done nevertheless; they can then write, but not be resumed or evaluated.",
+                f"Dataset “{entry.folder.name}” cannot be {done}: {runs} learnt from it.",
+                "With --force it is done anyway; they can then write, but not be resumed or evaluated.",
             )
 
 

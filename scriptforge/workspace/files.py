@@ -65,7 +65,7 @@ def atomic_file(path: Path, *, replaces: bool = True, makes_parents: bool = True
             put_new(temporary, path)
             return
         if is_special(path) and not path.is_symlink():
-            raise FileExistsError(errno.EEXIST, "This is a device, and no file", os.fspath(path))
+            raise FileExistsError(errno.EEXIST, "This is a device, not a file", os.fspath(path))
         temporary.replace(path)
         sync_folder(path.parent)
 

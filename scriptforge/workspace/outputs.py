@@ -133,7 +133,7 @@ def refuse_existing(file: Path, force: bool, hint: str = _REPLACE) -> None:
     if file.is_dir():
         raise UsageError(f"{file} is a folder.", "Name a file.")
     if is_special(file):
-        raise UsageError(f"{file} is no file that can be written.", "Name a file.")
+        raise UsageError(f"{file} is not a file that can be written.", "Name a file.")
     if file.exists() and not force:
         raise UsageError(f"There is a file {file} already.", hint)
 
@@ -153,12 +153,12 @@ def refuse_overwriting(path: Path, names: Collection[str], what: str, *, force: 
     if not path.exists():
         return
     if not path.is_dir():
-        raise UsageError(f"{path} is a file, and not a folder.", "Name another folder.")
+        raise UsageError(f"{path} is a file, not a folder.", "Name another folder.")
     there = sorted(each.name for each in path.iterdir())
     foreign = [name for name in there if name not in names]
     if foreign:
         raise UsageError(
-            f"The folder {path} holds {foreign[0]}, which is no part of {what}.",
+            f"The folder {path} holds {foreign[0]}, which is not part of {what}.",
             "Name a new folder: what is there stays as it is.",
         )
     if there and not force:

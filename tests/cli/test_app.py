@@ -61,6 +61,14 @@ def test_wrong_usage_is_two_lines_and_2(
     assert hint
 
 
+@pytest.mark.parametrize("words", [["page", "--out", "site"], ["evaluate", "--voice"]])
+def test_former_names_of_options_are_known_but_not_shown(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, "--help"]) == 0
+    assert words[1] not in capsys.readouterr().out.replace("--output", "")
+
+
 def test_the_nearest_names_are_suggested(capsys: pytest.CaptureFixture[str]) -> None:
     run(["corproa"])
     run(["runs", "--worksapce", "x"])

@@ -192,7 +192,7 @@ def test_a_name_that_the_system_cannot_encode_is_explained() -> None:
     done = subprocess.run(words, env={**os.environ, **locale}, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        r"Error: Names of files are in ascii here, in which “\u0130” cannot be written.".encode(
+        r"Error: File names are in ascii here, which cannot represent “\u0130”.".encode(
             "ascii", "backslashreplace"
         ).decode(),
         "Run the same command with PYTHONUTF8=1 in the environment.",

@@ -162,7 +162,7 @@ def test_the_dataset_must_be_there_and_the_same(ask: Ask, script: Path, place: P
     prepared(other, elsewhere / "data" / "harbour")
     code, out, err = ask(script, "--workspace", elsewhere)
     assert (code, out) == (1, "")
-    assert "is not what run “harbour” was trained on" in err
+    assert "is not the one that run “harbour” was trained on" in err
 
 
 def test_a_run_on_plain_text_reads_plain_text(

@@ -70,13 +70,13 @@ def test_a_study_gets_another_name_and_json_says_so(place: Path, capsys: pytest.
         ),
         (["runs/othr", "new"], "There is no run named “othr”.", "Did you mean runs/other?"),
         (["runs/other", "older"], "There is a run named “older” already.", "scriptforge remove runs/older"),
-        (["runs/other", "other"], "The run has the name “other” already.", "Give another name."),
+        (["runs/other", "other"], "The run already has the name “other”.", "Give another name."),
         (["runs/other", "data/new"], "A run cannot become data/new.", "Give a name alone, or runs/NAME."),
         (["runs/other", "a/b"], "“a/b” cannot be the name of a folder.", "Use up to 64 letters"),
         (["runs/other", ".."], "“..” cannot be the name of a folder.", "Use up to 64 letters"),
         (
             ["data/play", "new"],
-            "Dataset “play” cannot be renamed: it is what runs other, play learnt from.",
+            "Dataset “play” cannot be renamed: runs other, play learnt from it.",
             "--force",
         ),
     ],
@@ -93,7 +93,7 @@ def test_what_cannot_be_renamed_stays(
 
 
 def test_a_dataset_that_runs_need_goes_only_by_force(place: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be removed: it is what runs other, play learnt from"):
+    with pytest.raises(UsageError, match="cannot be removed: runs other, play learnt from it"):
         scriptforge.remove("data/play")
     assert scriptforge.rename("data/play", "new", force=True) == Path("data/new")
     assert scriptforge.remove("data/new") == ["data/new"]

@@ -31,7 +31,7 @@ def drafts(workspace_path: Path) -> Drafts:
         (["harbour", "--host", "0.0.0.0"], "password"),
         (["harbour", "--for-anyone"], "--read-only"),
         (["harbour", "--password-file", "none.txt"], "cannot be read"),
-        (["harbour", "--password-file", "short.txt"], "less than"),
+        (["harbour", "--password-file", "short.txt"], "fewer than"),
     ],
 )
 def test_what_keeps_a_room_from_opening_is_said(

@@ -68,7 +68,7 @@ def test_columns_that_can_be_missed_are_left_out() -> None:
         "run                 corpus    level  bits/char",
         "sitcom              seinfeld  word       1.250",
         "a-rather-long-name  harbour   char       1.333",
-        "Left out, for want of room: parameters, created.",
+        "Left out for lack of room: parameters, created.",
     ]
 
 

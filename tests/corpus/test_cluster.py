@@ -147,7 +147,7 @@ def test_a_cluster_that_loses_a_worker_makes_what_one_machine_makes(cluster: Clu
 
     other = cluster.start_worker(1, found=older_version(tmp_path))
     _, said = cluster.prepare(folder, 2)
-    assert "scriptforge-lm is 0.0.1, and here it is " in said and said.count("\n") == 1
+    assert "scriptforge-lm is 0.0.1, but here it is " in said and said.count("\n") == 1
     os.kill(other, signal.SIGKILL)
     cluster.running[-1].wait(PATIENCE)
 
@@ -181,8 +181,8 @@ def test_without_dask_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
     ("address", "kind", "message"),
     [
         ("127.0.0.1:1", ScriptforgeError, "No Dask scheduler answers at 127.0.0.1:1"),
-        ("the cellar", UsageError, "no address of a Dask scheduler"),
-        ("gopher://127.0.0.1:1", UsageError, "no address of a Dask scheduler"),
+        ("the cellar", UsageError, "not the address of a Dask scheduler"),
+        ("gopher://127.0.0.1:1", UsageError, "not the address of a Dask scheduler"),
     ],
 )
 def test_an_address_that_cannot_be_reached_is_an_error(

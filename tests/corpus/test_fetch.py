@@ -146,7 +146,7 @@ def test_of_the_logs_in_a_folder_those_of_chats_are_read(tmp_path: Path) -> None
         shutil.copy(CASES / name, tmp_path)
     fetched = fetch_path(tmp_path)
     assert [file.name for file in fetched.files] == chats
-    assert fetched.notes == (f"left out as no script: {', '.join(programs)}",)
+    assert fetched.notes == (f"left out, not scripts by name: {', '.join(programs)}",)
     parsing = Parsing()
     rows = list(parse(fetched, False, parsing))
     assert parsing.text_format == "chat" and {row.speaker for row in rows} == {"ben", "ida", ""}
@@ -185,7 +185,7 @@ def test_a_file_that_changes_after_its_hash_was_taken_is_refused(tmp_path: Path,
     fetched = fetch_path(path)
     assert list(parse(fetched, plain=False, parsing=Parsing()))
     write("Farewell to all of you.")
-    with pytest.raises(CorpusError, match="changed while it was read"):
+    with pytest.raises(CorpusError, match="changed while it was being read"):
         list(parse(fetched, plain=False, parsing=Parsing()))
 
 

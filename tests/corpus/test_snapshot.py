@@ -168,13 +168,13 @@ def test_tables_that_the_hub_made_stand_in_for_a_loading_script(hub: Hub) -> Non
     fetched = fetch_hub("owner/show")
     assert lines_of(fetched) == ["a/train/0.parquet", "a/train/1.parquet", "a/test/0.parquet"]
     assert fetched.origin.revision == commit.oid
-    with pytest.raises(CorpusError, match="no table and no text"):
+    with pytest.raises(CorpusError, match="neither tables nor text"):
         fetch_hub("owner/show", "main")
 
 
 def test_a_loading_script_is_not_a_dataset(hub: Hub) -> None:
     hub.publish("dataset", "owner/show", {"show.py": b"print()\n"})
-    with pytest.raises(CorpusError, match="no table and no text"):
+    with pytest.raises(CorpusError, match="neither tables nor text"):
         fetch_hub("owner/show")
 
 

@@ -105,13 +105,13 @@ def test_what_is_no_script_is_left_out_of_a_folder_and_named(tmp_path: Path) -> 
     found = inspect(str(folder), InspectOptions(), Workspace(tmp_path))
     assert found.documents == 1 and {speaker.speaker for speaker in found.cast} == {"PILOT", "GULL"}
     (problem,) = found.problems
-    assert set(problem.removeprefix("left out as no script: ").split(", ")) == set(others)
+    assert set(problem.removeprefix("left out, not scripts by name: ").split(", ")) == set(others)
     assert inspect(str(folder / "LICENSE"), InspectOptions(), Workspace(tmp_path)).documents == 1
 
 
 def test_a_folder_without_scripts_says_so(tmp_path: Path) -> None:
     written(tmp_path / "code", "x = 1\n", "main.py")
-    with pytest.raises(CorpusError, match=r"Nothing in “code” is a script by its name: main\.py"):
+    with pytest.raises(CorpusError, match=r"No file in “code” has the name of a script: main\.py"):
         inspect(str(tmp_path / "code"), InspectOptions(), Workspace(tmp_path))
 
 

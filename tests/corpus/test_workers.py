@@ -45,7 +45,7 @@ def test_what_is_parsed_does_not_depend_on_who_parses(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (Path.unlink, "002.fountain” cannot be read: No such file"),
-        (lambda path: path.write_text("INT. ELSEWHERE"), "002.fountain” is not the file that was found"),
+        (lambda path: path.write_text("INT. ELSEWHERE"), "002.fountain” differs from the file on"),
     ],
 )
 def test_a_file_that_another_process_does_not_find_is_not_left_out(
@@ -79,7 +79,7 @@ def test_a_program_from_standard_input_ends_with_one_known_error(tmp_path: Path)
         [sys.executable, "-"], input=program, capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert done.returncode == 1
-    assert "ScriptforgeError: A process that was to parse or encode was ended" in done.stderr
+    assert "ScriptforgeError: A process that parses or encodes was killed" in done.stderr
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def test_a_folder_of_them_is_read_and_other_archives_are_named(tmp_path: Path) -
     write(tmp_path, "text.zip", "NORA: Tea?\n")
     corpus = fetch(Source("chats", LocalPath(path=tmp_path)))
     assert [file.name for file in corpus.files] == ["ben.zip", "ida.zip"]
-    assert corpus.notes == ("left out as no script: photos.zip, text.zip",)
+    assert corpus.notes == ("left out, not scripts by name: photos.zip, text.zip",)
 
 
 def test_its_media_may_be_large(tmp_path: Path, read: Read) -> None:

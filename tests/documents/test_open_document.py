@@ -129,7 +129,7 @@ def test_it_can_be_converted(tmp_path: Path, source: str) -> None:
         ("cut-inside.odt", with_member(open_document(), "content.xml", lambda xml: xml[:-99]), "breaks off"),
         ("text.odt", "NORA: Tea?\n", "is not what its name says, OpenDocument texts"),
         ("text.fodt", "NORA: Tea?\n", "is not what its name says, OpenDocument texts in one XML file"),
-        ("pages.odt", zipped({"Index/Document.iwa": "a"}), "none of OpenDocument texts"),
+        ("pages.odt", zipped({"Index/Document.iwa": "a"}), "not one of OpenDocument texts"),
         ("table.odt", zipped({"mimetype": SPREADSHEET, "content.xml": "<a/>"}), "without paragraphs of text"),
         ("empty.odt", zipped({"mimetype": ODT}), "is an ODT document without the script in it"),
         ("table.fodt", "<office:document xmlns:office='a'><spreadsheet/></office:document>", "without par"),

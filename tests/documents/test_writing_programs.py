@@ -65,7 +65,7 @@ def test_a_file_that_was_cut_off_is_named_and_the_rest_of_its_folder_kept(
     ("name", "content", "problem"),
     [
         ("a.celtx", zipped({"project.rdf": "<rdf/>"}), "Celtx project without a script"),
-        ("a.highland", zipped({"info.json": "{}"}), "none of documents of Highland"),
+        ("a.highland", zipped({"info.json": "{}"}), "not one of documents of Highland"),
         ("a.osf", "<document type='Open Screenplay Format document'></document>", "no paragraphs"),
         ("a.trelby", "#Version 9\nxyz\n..no\n", "is not Trelby's"),
         ("a.fadein", "INT. KITCHEN\n\nNORA\nTea?\n", "is not what its name says, documents of Fade In"),

@@ -167,7 +167,7 @@ class TestTheHome:
 
     def test_models_are_exported_there(self, place: Path, own_home: Path) -> None:
         (own_home / "model").touch()
-        with pytest.raises(scriptforge.UsageError, match="is a file, and not a folder"):
+        with pytest.raises(scriptforge.UsageError, match="is a file, not a folder"):
             scriptforge.export("harbour", onnx="~/model", workspace=place)
 
 

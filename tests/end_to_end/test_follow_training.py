@@ -83,7 +83,7 @@ class TestCurves:
         done = without("matplotlib.figure", *SHORT, "--name", "unlucky", "-q", workspace=stage.path)
         assert done.returncode == 0
         [warning] = done.stderr.splitlines()
-        assert warning.startswith("Warning: The training continues without the plot of its curves: ")
+        assert warning.startswith("Warning: Training continues without the plot of its curves: ")
         assert len(steps(run_folder(stage, "unlucky"))) == 3
 
 

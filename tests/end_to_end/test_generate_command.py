@@ -202,7 +202,7 @@ class TestStates:
         (tmp_path / "notes.txt").write_text("mine")
         words = ("play", "--lines", "2", "--save-state", str(tmp_path / "notes.txt"), *force)
         page, said = write(*words, stage=stage, code=2)
-        assert page == "" and "It is no saved state" in said
+        assert page == "" and "It is not a saved state" in said
         assert (tmp_path / "notes.txt").read_text() == "mine"
 
     def test_a_script_goes_on_in_its_file_as_if_written_at_once(

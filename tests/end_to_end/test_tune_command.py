@@ -221,7 +221,7 @@ def test_a_storage_that_is_lost_ends_the_search_in_two_lines(place: Path) -> Non
 
 def test_a_loss_of_exactly_zero_is_shown(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = Workspace(place)
-    plan = Plan(9, 0.01, Space.read(place / "space.toml"), "median", "cpu", seed=1)
+    plan = Plan(trials=9, seconds=0.01, space=Space.read(place / "space.toml"), accelerator="cpu")
 
     def has_learnt_it_by_heart(trial: optuna.Trial) -> float:
         note(trial, chosen=study.choose(trial), settings={}, seconds=0.01)

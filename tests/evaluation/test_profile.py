@@ -240,7 +240,7 @@ def test_plain_text_has_no_profile(tiny_run: RunFolder, tiny_text: Path, tmp_pat
     "writing", [GenerateOptions(lines=7), GenerateOptions(turns=7), GenerateOptions(count=7)]
 )
 def test_how_much_is_written_is_not_asked_for(writing: GenerateOptions) -> None:
-    with pytest.raises(UsageError, match="pages of a profile take no"):
+    with pytest.raises(UsageError, match="profile's pages cannot be set"):
         EvaluateOptions(profile=True, writing=writing)
 
 

@@ -152,7 +152,7 @@ def test_a_name_that_is_a_word_of_the_text_is_spelled_otherwise(tmp_path: Path) 
 def test_what_no_class_holds_is_refused_and_the_way_out_named(
     tiny_run: RunFolder, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
-    with pytest.raises(ExportError, match="holds the architecture lstm") as caught:
+    with pytest.raises(ExportError, match="implements the architecture lstm") as caught:
         scriptforge.export(tiny_run.path, transformers=tmp_path / "out")
     assert "--onnx" in caught.value.hint
     told = trained(tiny_dataset, tmp_path, epochs=0.2)

@@ -234,7 +234,8 @@ def _read_study(workspace: Workspace) -> None:
     from scriptforge.tuning.space import Space
     from scriptforge.tuning.study import Plan, open_study
 
-    plan = Plan(3, 0.01, Space.parsed(tomllib.loads(_SPACE)), "none", "cpu", 1)
+    space = Space.parsed(tomllib.loads(_SPACE))
+    plan = Plan(trials=3, seconds=0.01, space=space, pruner="none", accelerator="cpu")
     folder = StudyFolder(workspace.root / "studies" / "play")
     with open_study(folder, None, Dataset(workspace.dataset("play")), plan) as study:
         best_of(records_of(study.backend))

@@ -12,7 +12,7 @@ from support.generation import generate, stream
 from scriptforge.errors import UsageError
 from scriptforge.generation.generate import Generation
 from scriptforge.models.recurrent import Recurrent
-from scriptforge.options import GenerateOptions
+from scriptforge.options import MAX_COUNT, GenerateOptions
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import write
 from scriptforge.screenplay.script import Script
@@ -48,6 +48,12 @@ def test_several_texts_cannot_be_streamed(vocabulary: Vocabulary, untrained_mode
     with pytest.raises(UsageError, match="Only one text can be streamed") as raised:
         stream(untrained_model(vocabulary), vocabulary, replace(WILD, count=2))
     assert raised.value.hint
+
+
+@pytest.mark.parametrize("count", [0, MAX_COUNT + 1])
+def test_the_number_of_texts_is_limited(count: int) -> None:
+    with pytest.raises(UsageError, match=f"count must be between 1 and {MAX_COUNT}"):
+        GenerateOptions(count=count)
 
 
 def test_the_plain_stream_joins_to_the_text(plain_vocabulary: Vocabulary, untrained_model: Make) -> None:

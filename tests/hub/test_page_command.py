@@ -16,11 +16,12 @@ from scriptforge.cli.app import run
 from scriptforge.workspace import RunFolder
 
 
+@pytest.mark.parametrize("flag", ["-o", "--output", "--out"])
 def test_the_folder_has_all_that_the_page_asks_for(
-    tiny_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str
 ) -> None:
     folder = tmp_path / "site"
-    words = ["page", "harbour", "-o", str(folder), "--workspace", str(tiny_run.path.parent.parent), "--json"]
+    words = ["page", "harbour", flag, str(folder), "--workspace", str(tiny_run.path.parent.parent), "--json"]
     assert run(words) == 0
     files = json.loads(capsys.readouterr().out)["files"]
     assert files == sorted(path.name for path in folder.iterdir())
@@ -48,7 +49,7 @@ def test_what_is_no_page_is_never_replaced(
     monkeypatch.chdir(tmp_path)
     for folder in (".", str(tmp_path)):
         assert run(["page", str(tiny_run.path), "-o", folder, "--force"]) == 2
-        assert "holds diary.txt, which is no part of a page." in capsys.readouterr().err
+        assert "holds diary.txt, which is not part of a page." in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
 
 

@@ -227,7 +227,7 @@ def test_settings_make_a_config(arch: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "reason"),
     [
-        ({"arch": "transformer", "hidden_size": 100, "heads": 3}, "3 heads cannot share 100 units"),
+        ({"arch": "transformer", "hidden_size": 100, "heads": 3}, "cannot be divided evenly among 3 heads"),
         (
             {"arch": "transformer", "hidden_size": 65_536, "layers": 8, "memory": 4096},
             "numbers of memory are more than",

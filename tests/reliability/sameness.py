@@ -63,7 +63,7 @@ WHOLE: Mapping[str, tuple[str, ...]] = {
     "save a state": (*_TEXT, "--seed", "3", "--save-state", "state", "-o", "first.txt"),
     "continue": (*_TEXT, "--continue", "state", "-o", "second.txt"),
     "generate from the latest": ("generate", "--lines", "3", "--seed", "2", "--json"),
-    "evaluate": ("evaluate", "play", "--ngram", "--voice", "--json"),
+    "evaluate": ("evaluate", "play", "--ngram", "--speakers", "--json"),
     "originality": LIGHT["originality"],
     "export": ("export", "play", "--onnx", "onnx", "--json"),
     "page": LIGHT["page"],

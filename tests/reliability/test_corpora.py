@@ -65,7 +65,7 @@ def parquet_not_in_utf_8() -> bytes:
         ("a.csv", lambda: b"a," * 2000 + b"b\n" + b"1," * 2000 + b"2\n", "2,001 columns"),
         ("a.jsonl", lambda: b"".join(b'{"a%d":1}\n' % n for n in range(1500)), "columns"),
         ("a.xml", lambda: b'<?xml version="1.0"?><TEI xmlns="%s"/>' % (b"a" * 3000), "namespace"),
-        ("a.parquet", lambda: bombs.BOMBS["parquet with 1,000,000,000 rows"].content(0.01), "says to hold"),
+        ("a.parquet", lambda: bombs.BOMBS["parquet with 1,000,000,000 rows"].content(0.01), "claims to hold"),
     ],
 )
 def test_what_is_damaged_or_hostile_is_named(

@@ -44,7 +44,7 @@ def test_a_failing_recorder_is_named_once_and_left_out() -> None:
     events = list(recorded(training(4), [bad, good]))
     assert (good.steps, bad.steps) == ([1, 2, 3, 4], [1])
     assert good.is_closed and not bad.is_closed
-    noted = Notice("The training continues without the bad one: OSError: no room at all", is_warning=True)
+    noted = Notice("Training continues without the bad one: OSError: no room at all", is_warning=True)
     assert events == [interrupted(1), noted, *map(interrupted, (2, 3, 4))]
 
 
@@ -53,7 +53,7 @@ def test_failing_to_close_is_said_and_hides_no_other() -> None:
     events = list(recorded(training(1), [bad, good]))
     assert good.is_closed
     assert events[1:] == [
-        Notice("The training continues without the bad one: ValueError: stuck", is_warning=True)
+        Notice("Training continues without the bad one: ValueError: stuck", is_warning=True)
     ]
 
 

@@ -212,7 +212,7 @@ def test_a_checkpoint_whose_manifest_agrees_is_refused_for_what_it_holds(
     checkpoint, _ = newest_checkpoint(folder)
     damage(checkpoint)
     write_manifest(checkpoint)
-    with pytest.raises(RunError, match=f"{checkpoint.name} holds what no training writes") as caught:
+    with pytest.raises(RunError, match=f"{checkpoint.name} has invalid contents") as caught:
         list(resume(tiny_dataset, folder, "cpu", epochs=1))
     assert str(checkpoint) in caught.value.hint
 

@@ -352,7 +352,7 @@ def test_a_changed_dataset_is_refused(
 ) -> None:
     finish(start(tiny_dataset, small(epochs=0.2), folder, "cpu"))
     other = prepared(tiny_text, tmp_path / "data", lower=True)
-    with pytest.raises(RunError, match="not what run “play” was trained on"):
+    with pytest.raises(RunError, match="not the one that run “play” was trained on"):
         list(resume(other, folder, "cpu"))
 
 

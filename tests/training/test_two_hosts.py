@@ -122,7 +122,7 @@ def test_a_killed_worker_ends_both_and_both_resume_as_if_nothing_had_been(
     os.kill(worker_of(running[1]), signal.SIGKILL)
     (code, said), (other_code, _) = ended(running)
     assert code != 0 and other_code != 0
-    assert said.count("Error: Another process of this training has ended, or cannot be reached") == 1
+    assert said.count("Error: Another process of this training has ended, or can no longer be reached") == 1
     assert "This should not have happened" not in said
     for code, said in together(hosts, "train", "both", "--resume"):
         assert code == 0, said

@@ -17,7 +17,7 @@ from support.tiny import prepared
 from scriptforge.config import Settings
 from scriptforge.dataset import Dataset
 from scriptforge.errors import TrainingError, UsageError
-from scriptforge.options import TrainOptions
+from scriptforge.options import TrainOptions, TuneOptions
 from scriptforge.run.run import Run
 from scriptforge.training.base_model import base_model_for
 from scriptforge.training_runs.train import choose_settings
@@ -64,6 +64,11 @@ def set_heartbeat(folder: StudyFolder, trial: FrozenTrial, moment: str) -> None:
     with closing(sqlite3.connect(folder.database)) as database, database:
         change = "UPDATE trial_heartbeats SET heartbeat = ? WHERE trial_id = ?"
         database.execute(change, (moment, trial._trial_id))
+
+
+def test_a_search_has_a_trial() -> None:
+    with pytest.raises(UsageError, match="trials must be 1 or more"):
+        TuneOptions(trials=0)
 
 
 class TestTrials:

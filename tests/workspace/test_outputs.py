@@ -87,7 +87,7 @@ class TestTwoAtOnce:
         process = begin(IN_FOLDER, path, "again", force=True)
         (path / "diary").write_text("Dear")
         code, said = end(process)
-        assert code == 1 and "holds diary, which is no part of a page" in said
+        assert code == 1 and "holds diary, which is not part of a page" in said
         assert (path / "diary").read_text() == "Dear"
 
     def test_nothing_is_lost_of_what_several_write_at_the_end(self, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ class TestWhatIsNoFile:
         monkeypatch.chdir(tmp_path)  # the path of a socket has to be short
         with socket.socket(socket.AF_UNIX) as server:
             server.bind("socket")
-            with pytest.raises(UsageError, match="no file that can be written"):
+            with pytest.raises(UsageError, match="not a file that can be written"):
                 write_output(tmp_path / "socket", "a page", force=force)
             assert (tmp_path / "socket").is_socket()
 
