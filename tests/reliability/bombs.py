@@ -243,6 +243,22 @@ BOMBS: Mapping[str, Bomb] = {
             + b"</TEI>"
         ),
     ),
+    "XML with an attribute of 100 KB for each of 10,000 lines": Bomb(
+        "a.xml",
+        lambda size: (
+            b'<!DOCTYPE TEI [<!ATTLIST l x CDATA "%s">]><TEI><sp><speaker>A</speaker>' % (b"a" * 100_000)
+            + b"<l>a</l>" * int(size * 10_000)
+            + b"</sp></TEI>"
+        ),
+    ),
+    "XML with 5,000 attributes for each of 5,000 lines": Bomb(
+        "a.xml",
+        lambda size: (
+            b"<!DOCTYPE TEI [<!ATTLIST l %s>]><TEI><sp>" % b" ".join(b"x%d CDATA ''" % n for n in range(5000))
+            + b"<l>a</l>" * int(size * 5000)
+            + b"</sp></TEI>"
+        ),
+    ),
     "XML with 100,000 attributes": Bomb(
         "a.xml",
         lambda size: b"<TEI %s><sp/></TEI>" % b" ".join(b"a%d=''" % n for n in range(int(size * 100_000))),
