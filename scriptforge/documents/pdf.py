@@ -7,31 +7,36 @@ lines at the head or foot of most pages, are removed, and a title page contribut
 proportional font, a line that reaches the right margin continues in the next.
 
 The characters come from PDFium, which is a single library without dependencies, maintained as a part of
-Chromium, and twenty times as fast as pdfminer. There is no OCR: scanned pages are refused.
+Chromium, and twenty times as fast as pdfminer. Since a small file can make it fill the memory, it runs in a
+process of its own, `pdf_pages`. There is no OCR: scanned pages are refused.
 """
 
+import json
 import re
+import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from subprocess import DEVNULL, PIPE, Popen
+from typing import Any
 from zlib import decompressobj
 from zlib import error as ZlibError
 
 from scriptforge.documents.document import MAX_FILE, Document, damaged, encrypted, too_large, unreadable
 from scriptforge.screenplay.format import BrokenScript, is_name, is_scene_heading, is_transition
 
-if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument, PdfPage
-
+_PROGRAM = Path(__file__).with_name("pdf_pages.py")
 _MAX_PAGES = 5000
-_MAX_CHARACTERS, _MAX_PAGE_CHARACTERS = 10_000_000, 200_000
+_MAX_CHARACTERS = 10_000_000
+_ANY_CHARACTERS, _CHARACTERS_A_BYTE = 200_000, 5
+"""Characters that any PDF may have, and how many more for each of its bytes: packed text has about three."""
+
 _MAX_TEXT, _MAX_STREAM, _MAX_PICTURE = 2 << 20, 64 << 20, 512 << 20
 """Bytes that a stream may unpack to; for text, PDFium needs about a hundred bytes of memory for each."""
 
@@ -40,9 +45,6 @@ _TEXT = re.compile(rb"\bBT\s[^\0]{0,200}?\d\s+Tf\s")
 
 _MIN_LETTERS = 8
 """Characters a page, on average, below which a PDF counts as scanned, with no more text than a stamp."""
-
-_END_OF_LINE_HYPHEN = 2
-"""The code that PDFium returns for a hyphen at the end of a line."""
 
 _END_WITHIN = 4096
 _STREAM = re.compile(rb"stream\r?\n[\x08\x18\x28\x38\x48\x58\x68\x78]")
@@ -60,15 +62,6 @@ _RUNNING_ZONE = 2
 _LINES_OF_A_TITLE_PAGE = 25
 _BLANK = 1.45
 """The distance between lines, as a multiple of the leading, from which there is a blank line between them."""
-
-
-class _Letter(NamedTuple):
-    """A character, its left and right edge, and its baseline, in points from the page's lower left corner."""
-
-    text: str
-    left: float
-    right: float
-    baseline: float
 
 
 @dataclass(slots=True)
@@ -149,7 +142,7 @@ def read(path: Path, encoding: str | None) -> Document:
 def _pages(path: Path) -> Iterator[list[_Line]]:
     """Yield the lines on each page, from top to bottom."""
     try:
-        import pypdfium2
+        import pypdfium2  # noqa: F401
     except ImportError:
         raise unreadable("PDF") from None
     size = path.stat().st_size
@@ -160,16 +153,7 @@ def _pages(path: Path) -> Iterator[list[_Line]]:
         if b"%%EOF" not in file.read():
             raise damaged("PDF")
         _check_expansion(file.fileno())
-    try:
-        document = pypdfium2.PdfDocument(path)
-    except pypdfium2.PdfiumError as error:
-        raise (encrypted if "password" in str(error).lower() else damaged)("PDF") from error
-    try:
-        yield from _read_pages(document)
-    except pypdfium2.PdfiumError as error:
-        raise damaged("PDF") from error
-    finally:
-        document.close()
+    yield from _read_pages(path, size)
 
 
 def _check_expansion(file: int) -> None:
@@ -201,20 +185,25 @@ def _exceeded(content: mmap, start: int, most: int) -> int:
     return most if size > most else 0
 
 
-def _read_pages(document: "PdfDocument") -> Iterator[list[_Line]]:
-    count = len(document)
-    if not 0 < count <= _MAX_PAGES:
-        raise too_large(f"is a PDF of {count:,} pages") if count else damaged("PDF")
+def _read_pages(path: Path, size: int) -> Iterator[list[_Line]]:
+    most = min(_MAX_CHARACTERS, _ANY_CHARACTERS + _CHARACTERS_A_BYTE * size)
     letters = unknown = 0
-    for number in range(count):
-        page = document[number]
-        found = list(_letters(page))
-        page.close()
-        letters += len(found)
-        unknown += sum(not letter.text.isprintable() or letter.text == "\ufffd" for letter in found)
-        if letters > _MAX_CHARACTERS:
-            raise too_large(f"is a PDF of more than {_MAX_CHARACTERS:,} letters")
-        yield _gather(found)
+    with closing(_printed(path)) as printed:
+        count = next(printed)
+        if not 0 < count <= _MAX_PAGES:
+            raise too_large(f"is a PDF of {count:,} pages") if count else damaged("PDF")
+        for _ in range(count):
+            page = next(printed)
+            if isinstance(page, int):
+                raise too_large(f"has a page of {page:,} letters")
+            lines = [_Line(text, array("d", lefts), array("d", rights), y) for text, lefts, rights, y in page]
+            letters += sum(len(line.letters) for line in lines)
+            unknown += sum(
+                not each.isprintable() or each == "\ufffd" for line in lines for each in line.letters
+            )
+            if letters > most:
+                raise too_large(f"is a PDF of more than {most:,} letters")
+            yield lines
     if letters < _MIN_LETTERS * count:
         pages = f"its {count} pages are pictures" if count > 1 else "its page is a picture"
         raise BrokenScript(
@@ -228,55 +217,24 @@ def _read_pages(document: "PdfDocument") -> Iterator[list[_Line]]:
         )
 
 
-def _letters(page: "PdfPage") -> Iterator[_Letter]:
-    """Yield the upright characters on a page, without spaces, which reappear as gaps."""
-    from ctypes import byref, c_double
+def _printed(path: Path) -> Iterator[Any]:
+    """Yield what `pdf_pages` prints of a PDF: the number of pages, and the pages.
 
-    from pypdfium2 import raw
-
-    text = page.get_textpage()
-    x, baseline = c_double(), c_double()
-    box = raw.FS_RECTF()
-    try:
-        count = text.count_chars()
-        if count > _MAX_PAGE_CHARACTERS:
-            raise too_large(f"has a page of {count:,} letters")
-        for number in range(count):
-            code = raw.FPDFText_GetUnicode(text, number)
-            letter = "-" if code == _END_OF_LINE_HYPHEN else chr(code) if code < 0x110000 else "\ufffd"
-            if letter.isspace() or code == 0 or raw.FPDFText_IsGenerated(text, number) == 1:
-                continue
-            if abs(raw.FPDFText_GetCharAngle(text, number)) > 0.1:
-                continue
-            raw.FPDFText_GetCharOrigin(text, number, byref(x), byref(baseline))
-            raw.FPDFText_GetLooseCharBox(text, number, byref(box))
-            if isfinite(box.left) and isfinite(box.right) and isfinite(baseline.value):
-                yield _Letter(letter, box.left, max(box.left, box.right), baseline.value)
-    finally:
-        text.close()
-
-
-def _gather(letters: Sequence[_Letter]) -> list[_Line]:
-    """Group characters into lines, from top to bottom."""
-    lines: list[list[_Letter]] = []
-    for letter in sorted(letters, key=lambda letter: -letter.baseline):
-        height = 0.5 * max(4.0, letter.right - letter.left)
-        if lines and lines[-1][0].baseline - letter.baseline < height:
-            lines[-1].append(letter)
-        else:
-            lines.append([letter])
-    return list(map(_line, lines))
-
-
-def _line(letters: Sequence[_Letter]) -> _Line:
-    """Return characters as a line, with the baseline of the leftmost one."""
-    ordered = sorted(letters, key=lambda letter: letter.left)
-    return _Line(
-        "".join(letter.text for letter in ordered),
-        array("d", (letter.left for letter in ordered)),
-        array("d", (letter.right for letter in ordered)),
-        ordered[0].baseline,
-    )
+    Raises:
+        BrokenScript: it is encrypted or damaged, or would take far too much memory or time.
+    """
+    command = [sys.executable, "-P", _PROGRAM, path.resolve()]
+    with Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                value = json.loads(line)
+                if isinstance(value, str):
+                    raise (encrypted if value == "encrypted" else damaged)("PDF")
+                yield value
+        finally:
+            process.kill()
+    raise too_large("is a PDF that takes more memory or time to read than any script")
 
 
 def _measure(pages: Sequence[Sequence[_Line]]) -> _Measures:

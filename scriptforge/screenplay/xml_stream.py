@@ -28,6 +28,9 @@ _LARGEST_ELEMENT = 300_000
 _LONGEST_NAMESPACE = 2000
 """In characters. The parser puts it before each name, so that a long one would be copied again and again."""
 
+_MAX_DEFAULTS = 100
+"""Attributes for which a DTD declares a default, at most: the parser considers each at every element."""
+
 _CHARACTERS_AT_ONCE = 1 << 14
 _AT_THE_END = {
     errors.codes[reason]
@@ -64,9 +67,9 @@ def pull(lines: Iterable[str], wanted: Container[str], ignored: Container[str] =
         ignored: the names of elements that are left out with their content, also inside wanted ones.
 
     Raises:
-        BrokenScript: the text is not XML, is damaged or cut off, declares entities, nests too deeply, or has
-            an overlong namespace or far too many elements in a wanted one. The elements before that have been
-            yielded.
+        BrokenScript: the text is not XML, is damaged or cut off, declares entities or far too many defaults
+            of attributes, nests too deeply, or has an overlong namespace or far too many elements in a wanted
+            one. The elements before that have been yielded.
     """
     builder = _Builder(wanted, ignored)
     parser = _Parser(builder)
@@ -227,6 +230,10 @@ class _LongNamespaceError(Exception):
     """A namespace has more than `_LONGEST_NAMESPACE` characters."""
 
 
+class _ManyDefaultsError(Exception):
+    """More than `_MAX_DEFAULTS` attributes have a default."""
+
+
 def _refuse_long_namespace(prefix: str | None, namespace: str | None) -> None:
     if len(namespace or "") > _LONGEST_NAMESPACE:
         raise _LongNamespaceError
@@ -244,6 +251,15 @@ class _Parser:
         # The DTD that would declare entities is not fetched: those that HTML shares with TEI are known here.
         self._parser.entity.update(entitydefs)
         self._parser.parser.StartNamespaceDeclHandler = _refuse_long_namespace
+        # The value of a declared attribute would be copied into every element.
+        self._parser.parser.specified_attributes = True
+        self._parser.parser.AttlistDeclHandler = self._count_default
+        self._defaults = 0
+
+    def _count_default(self, element: str, name: str, type: str, default: str | None, required: int) -> None:
+        self._defaults += default is not None
+        if self._defaults > _MAX_DEFAULTS:
+            raise _ManyDefaultsError
 
     def feed(self, text: str | None) -> BrokenScript | None:
         """Parse more text, or None for the end; return the error in it, after which nothing can be fed.
@@ -271,6 +287,11 @@ class _Parser:
             return BrokenScript(
                 f"has an element with more than {_LARGEST_ELEMENT:,} others in it, too many for a script",
                 "Export it again.",
+            )
+        except _ManyDefaultsError:
+            return BrokenScript(
+                f"declares defaults for more than {_MAX_DEFAULTS} attributes, as no script does",
+                "Remove the <!ATTLIST …> declarations if you trust the file.",
             )
         except _LongNamespaceError:
             return BrokenScript(

@@ -8,6 +8,7 @@ import pytest
 from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
+from reliability.bombs import BOMBS
 from reportlab.pdfgen.canvas import Canvas
 from support.tin_roof import with_member, write
 
@@ -128,3 +129,18 @@ def test_word_has_no_more_paragraphs_than_can_be_looked_at(tmp_path: Path, read:
     content = with_change(b"<w:body>", b"<w:body>" + b"<w:p/>" * 200_001)
     with pytest.raises(CorpusError, match="a Word document with more than 200,000 paragraphs"):
         read(write(tmp_path, "a.docx", content))
+
+
+def test_a_pdf_has_no_more_letters_than_its_bytes_can_stand_for(tmp_path: Path, read: Read) -> None:
+    """All of its pages may be one."""
+    content = BOMBS["a PDF with 5,000 pages that are one"].content(0.05)
+    with pytest.raises(CorpusError, match=r"is a PDF of more than 3\d\d,\d{3} letters"):
+        read(write(tmp_path, "a.pdf", content))
+
+
+@pytest.mark.slow
+def test_a_pdf_that_fills_the_memory_leaves_the_process_alone(tmp_path: Path, read: Read) -> None:
+    """Its forms draw each other, 100,000,000 times."""
+    content = BOMBS["a PDF whose forms draw 100,000,000 lines"].content(1.0)
+    with pytest.raises(CorpusError, match="takes more memory or time to read than any script"):
+        read(write(tmp_path, "a.pdf", content))

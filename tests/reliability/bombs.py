@@ -66,17 +66,58 @@ def _pdf(objects: list[bytes]) -> bytes:
     return file + b"xref\n0 %d\n0000000000 65535 f \n%s" % (len(objects) + 1, table) + trailer
 
 
-def _page_of(stream: bytes) -> bytes:
-    """Return a PDF of one page with a packed stream as what is on it."""
-    packed = zlib.compress(stream, 9)
+def _page_of(stream: bytes, times: int = 1) -> bytes:
+    """Return a PDF of one page with a stream, packed so many times, as what is on it."""
+    packed = stream
+    for _ in range(times):
+        packed = zlib.compress(packed, 9)
     return _pdf(
         [
             b"<</Type/Catalog/Pages 2 0 R>>",
             b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
             b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R"
             b"/Resources<</Font<</F 5 0 R>>>>>>",
+            b"<</Filter[%s]/Length %d>>stream\n%s\nendstream"
+            % (b"/FlateDecode" * times, len(packed), packed),
+            b"<</Type/Font/Subtype/Type1/BaseFont/Courier>>",
+        ]
+    )
+
+
+def _drawn_within(levels: int) -> bytes:
+    """Return a PDF whose page draws a form, which draws another one ten times, and so on."""
+    said, font = b"BT /F 12 Tf 72 600 Td (NORA: Rain.) Tj ET", b"/Font<</F 5 0 R>>"
+    forms = [
+        b"<</Type/XObject/Subtype/Form/BBox[0 0 612 792]/Resources<<%s/XObject<</X %d 0 R>>>>/Length %d>>"
+        b"stream\n%s\nendstream" % (font, number + 1, len(drawn), drawn)
+        for number, drawn in enumerate([*[b"/X Do " * 10] * (levels - 1), said], start=6)
+    ]
+    page = b"<</Length 5>>stream\n/X Do\nendstream"
+    return _pdf(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R"
+            b"/Resources<<%s/XObject<</X 6 0 R>>>>>>" % font,
+            page,
+            b"<</Type/Font/Subtype/Type1/BaseFont/Courier>>",
+            *forms,
+        ]
+    )
+
+
+def _with_pages_alike(count: int) -> bytes:
+    """Return a PDF whose pages all show the same packed text."""
+    packed = zlib.compress(_said(100, 40), 9)
+    kids = b" ".join(b"%d 0 R" % number for number in range(5, 5 + count))
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 3 0 R/Resources<</Font<</F 4 0 R>>>>>>"
+    return _pdf(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, count),
             b"<</Filter/FlateDecode/Length %d>>stream\n%s\nendstream" % (len(packed), packed),
             b"<</Type/Font/Subtype/Type1/BaseFont/Courier>>",
+            *[page] * count,
         ]
     )
 
@@ -243,6 +284,22 @@ BOMBS: Mapping[str, Bomb] = {
             + b"</TEI>"
         ),
     ),
+    "XML with an attribute of 100 KB for each of 10,000 lines": Bomb(
+        "a.xml",
+        lambda size: (
+            b'<!DOCTYPE TEI [<!ATTLIST l x CDATA "%s">]><TEI><sp><speaker>A</speaker>' % (b"a" * 100_000)
+            + b"<l>a</l>" * int(size * 10_000)
+            + b"</sp></TEI>"
+        ),
+    ),
+    "XML with 5,000 attributes for each of 5,000 lines": Bomb(
+        "a.xml",
+        lambda size: (
+            b"<!DOCTYPE TEI [<!ATTLIST l %s>]><TEI><sp>" % b" ".join(b"x%d CDATA ''" % n for n in range(5000))
+            + b"<l>a</l>" * int(size * 5000)
+            + b"</sp></TEI>"
+        ),
+    ),
     "XML with 100,000 attributes": Bomb(
         "a.xml",
         lambda size: b"<TEI %s><sp/></TEI>" % b" ".join(b"a%d=''" % n for n in range(int(size * 100_000))),
@@ -277,6 +334,13 @@ BOMBS: Mapping[str, Bomb] = {
     "a PDF with a page of 300 MB": Bomb("a.pdf", lambda size: _page_of(b" " * int(size * 300 * _MB))),
     "a PDF with letters a mile apart": Bomb("a.pdf", lambda size: _page_of(_said(int(size * 500), 10**7))),
     "a PDF with 5,000,000 letters": Bomb("a.pdf", lambda size: _page_of(_said(int(size * 250_000), 40))),
+    "a PDF whose forms draw 100,000,000 lines": Bomb(
+        "a.pdf", lambda size: _drawn_within(max(2, round(9 * size**0.2)))
+    ),
+    "a PDF with a page of 200 MB that is packed twice": Bomb(
+        "a.pdf", lambda size: _page_of(_said(int(size * 4_000_000), 40), times=2)
+    ),
+    "a PDF with 5,000 pages that are one": Bomb("a.pdf", lambda size: _with_pages_alike(int(size * 5000))),
     "a gzip of 1 GB": Bomb("a.txt.gz", lambda size: gzip.compress(b" " * int(size * 1000 * _MB))),
     "a gzip that is called a table": Bomb("a.csv", lambda size: gzip.compress(b"a," * int(size * 50 * _MB))),
     "parquet with 1,000,000,000 rows": Bomb("a.parquet", lambda size: _parquet(int(size * 10**9), "a")),

@@ -47,6 +47,19 @@ def test_namespaces_are_left_off() -> None:
     assert found('<a xmlns="urn:x" xmlns:y="urn:y"><y:b>text</y:b></a>') == [(("a",), "b", "text")]
 
 
+def test_attributes_that_a_grammar_declares_are_left_off() -> None:
+    """One that is long would be copied into every element, and fill the memory."""
+    lines = ['<!DOCTYPE a [<!ATTLIST b long CDATA "text">]><a><b own="x">text</b></a>']
+    assert [each.element.attrib for each in pull(lines, {"b"})] == [{"own": "x"}]
+
+
+def test_many_defaults_of_attributes_are_refused() -> None:
+    """The parser would look at all of them at every element."""
+    declared = " ".join(f'x{number} CDATA "a"' for number in range(101))
+    with pytest.raises(BrokenScript, match="defaults for more than 100 attributes"):
+        list(pull([f"<!DOCTYPE a [<!ATTLIST b {declared}>]><a><b>text</b></a>"], {"b"}))
+
+
 def test_what_came_before_the_damage_is_given() -> None:
     elements = pull(["<a><b>one</b>", "<b>two</c>"], {"b"})
     assert next(elements).element.text == "one"
