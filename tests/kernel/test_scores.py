@@ -17,7 +17,7 @@ from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.generation.voice import strengthened
 from scriptforge.kernel import Kernel
-from scriptforge.kernel.scores import KernelGuidance
+from scriptforge.kernel.scores import KernelGuidance, KernelSampler
 from scriptforge.options import GenerateOptions
 from scriptforge.text_statistics.repetition import WINDOWS, RepetitionStatistics
 from scriptforge.text_statistics.token_frequencies import TokenFrequencies
@@ -75,6 +75,25 @@ def test_the_same_tokens_are_drawn(
     for loaded in all_kernels():
         with computing_with(loaded):
             assert drawn() == expected
+
+
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(1)
+    rows, size = 33, 8001
+    logits_BV = generator.normal(size=(rows, size)).astype(np.float32)
+    logits_BV[7, 70], logits_BV[32, 8000] = np.nan, np.inf
+    forbidden_BV = generator.random((rows, size)) < 0.5
+    layout_BL = logits_BV[:, :LAYOUT] + 1
+    for kernel in all_kernels():
+        allowed = []
+        for number in (1, 4):
+            monkeypatch.setattr("scriptforge.kernel.scores.threads", lambda count=number: count)
+            sampler = KernelSampler(kernel, rows, size, np.ones(LAYOUT, np.bool_), temperature=1, min_p=0)
+            sampler.allow(logits_BV, forbidden_BV, layout_BL)
+            allowed.append(sampler)
+        alone, together = allowed
+        np.testing.assert_array_equal(together.scores_BV, alone.scores_BV)
+        np.testing.assert_array_equal(together.text_logsumexp_B1, alone.text_logsumexp_B1)
 
 
 @settings(max_examples=60, deadline=None)
