@@ -253,8 +253,7 @@ def tune(
     length = TrainOptions(epochs=epochs, minutes=minutes, device=device_of(gpu), settings={"seed": seed})
     if plot:
         require_matplotlib()
-    workspace = Workspace.find(workspace_path)
-    dataset = Dataset(workspace.dataset(name))
+    dataset = Dataset((workspace := Workspace.find(workspace_path)).dataset(name))
     space = Space.read(space_file) if space_file else default_space(dataset)
     plan = Plan(**asdict(options), space=space, accelerator=choose_device(length.device))
     if run_name:
