@@ -250,9 +250,7 @@ def _summaries(folders: "Iterable[RunFolder]", output: Output) -> Iterator[dict[
 def _explain_unfinished(names: Sequence[str], output: Output) -> None:
     if names:
         resume = command("train", "--resume", names[0])
-        output.note(
-            f"{names[0]} has not been trained to its end: {resume} continues a training that stopped."
-        )
+        output.note(f"{names[0]} has not been trained to its end; if it was stopped, {resume} continues it.")
 
 
 def _sorted(records: Iterable[dict[str, Any]], order: Order | None) -> list[dict[str, Any]]:
