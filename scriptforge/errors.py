@@ -63,6 +63,7 @@ class ScriptforgeError(Exception):
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message, hint)  # both, so that it can be pickled and sent by another process
+        self.add_note(hint)  # for tracebacks in Python
         self.message = message
         self.hint = hint
 

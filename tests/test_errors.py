@@ -1,7 +1,9 @@
 """Unknown names and the names suggested for them; errors of disks as many libraries report them."""
 
 import errno
+import pickle
 import sqlite3
+import traceback
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,12 @@ def test_no_more_than_asked_for_are_suggested_and_none_twice() -> None:
 def test_all_are_listed_where_none_is_like_it() -> None:
     assert unknown_name("speaker", "zzz", ["B", "A"]).hint == "Known: A, B."
     assert unknown_name("speaker", "zzz", []).hint == "There are none yet."
+
+
+def test_a_traceback_has_the_hint() -> None:
+    error = unknown_name("speaker", "homer", CAST)
+    assert traceback.format_exception_only(error)[-1] == "Did you mean Homer Simpson?\n"
+    assert pickle.loads(pickle.dumps(error)).__notes__ == [error.hint]
 
 
 FULL = "No space left on device"

@@ -94,6 +94,8 @@ def _chosen(summaries: list[dict[str, Any]], names: list[str]) -> list[dict[str,
     chosen: dict[str, dict[str, Any]] = {}
     for name in names:
         found = [each for each in summaries if each["title"] == name or each["id"] == name]
+        alike = name.casefold()
+        found = found or [each for each in summaries if each["title"].casefold() == alike]
         found = found or [each for each in summaries if len(name) >= 4 and each["id"].startswith(name)]
         if not found:
             raise unknown_name("draft", name, [each["title"] for each in summaries])

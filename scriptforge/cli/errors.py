@@ -131,10 +131,24 @@ def _name_error(error: BaseException) -> ScriptforgeError | None:
 def _usage_problem(error: typer.TyperException) -> tuple[str, str]:
     """Return the message and the hint for a command line that cannot be parsed."""
     if close := getattr(error, "possibilities", None):
+        asked = getattr(error, "option_name", "")
+        close = [each for each in close if each.startswith(asked)] or close
         return error.message, f"Did you mean {' or '.join(close)}?"
+    if isinstance(error, typer.BadParameter):
+        error.message = _words_of_validation(error) or error.message
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "scriptforge"
     return error.format_message(), f"See {command} --help"
+
+
+def _words_of_validation(error: typer.BadParameter) -> str:
+    """Return what is wrong with a value of the command line; empty if that was not found by pydantic."""
+    from pydantic import ValidationError
+
+    from scriptforge.validation import first_problem
+
+    cause = error.__cause__
+    return f"{first_problem(cause).words.rstrip('.')}." if isinstance(cause, ValidationError) else ""
 
 
 def _problem_of_output() -> str | None:

@@ -24,7 +24,7 @@ from scriptforge.cli.tables import facts
 from scriptforge.options import Level, PrepareOptions
 
 if TYPE_CHECKING:
-    from scriptforge.dataset import Description, SourceDescription
+    from scriptforge.dataset import Dataset, Description, SourceDescription
 
 _CAST_SHOWN = 12
 
@@ -136,16 +136,15 @@ def prepare(
         output.note(line)
     if advice := description.advice_on_little_text():
         output.note(advice)
-    output.result(
-        description.model_dump(mode="json") if as_json else None, lambda: facts(_facts(description))
-    )
+    output.result(description.model_dump(mode="json") if as_json else None, lambda: facts(_facts(dataset)))
     for warning in description.warnings:
         output.warn(warning)
     if description.cast or description.plain:
         output.note(f"Next: {command('train', dataset.name)}")
 
 
-def _facts(description: "Description") -> list[tuple[str, str]]:
+def _facts(dataset: "Dataset") -> list[tuple[str, str]]:
+    description = dataset.description
     splits = description.splits
     tokens = sum(split.tokens for split in splits.values())
     characters = sum(split.characters for split in splits.values())
@@ -157,7 +156,7 @@ def _facts(description: "Description") -> list[tuple[str, str]]:
         ("lines", f"{sum(split.lines for split in splits.values()):,}"),
         ("cast", _cast(description)),
         ("tokens", f"{tokens:,}"),
-        ("vocabulary", f"{description.vocabulary_size:,} at {description.level} level"),
+        ("vocabulary", _vocabulary(dataset)),
         ("unknown", f"{100 * unknown / tokens:.2f} %"),
         ("characters per token", f"{characters / tokens:.2f}"),
         (
@@ -170,6 +169,13 @@ def _facts(description: "Description") -> list[tuple[str, str]]:
         ),
         *((f"of {source.name}", _source(source)) for source in description.sources),
     ]
+
+
+def _vocabulary(dataset: "Dataset") -> str:
+    vocabulary = dataset.vocabulary
+    if vocabulary.level != "char":
+        return f"{vocabulary.size:,} at {vocabulary.level} level"
+    return f"{vocabulary.size:,} tokens at char level, {vocabulary.layout_size:,} of them speakers and layout"
 
 
 def _documents(description: "Description | SourceDescription") -> str:

@@ -177,7 +177,7 @@ def _choose(head: Sequence[str], name: str | None, suffix: str) -> tuple[Format,
         by_name = {format.name: format for format in FORMATS}
         if name not in by_name:
             raise unknown_name("format", name, by_name)
-        return by_name[name], "the format was asked for"
+        return by_name[name], "the format was given, not recognised"
     for each in FORMATS:
         if suffix.lower() in each.suffixes:
             return each, f"the file's name ends in {suffix.lower()}"

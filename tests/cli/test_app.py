@@ -72,12 +72,32 @@ def test_former_names_of_options_are_known_but_not_shown(
 def test_the_nearest_names_are_suggested(capsys: pytest.CaptureFixture[str]) -> None:
     run(["corproa"])
     run(["runs", "--worksapce", "x"])
+    run(["generate", "--temp", "1"])
     assert capsys.readouterr().err.splitlines() == [
         "Error: There is no command named “corproa”.",
         "Did you mean corpora?",
         "Error: No such option: --worksapce",
         "Did you mean --workspace?",
+        "Error: No such option: --temp",
+        "Did you mean --temperature?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["generate", "--lines", "0"], "'--lines': must be 1 or more."),
+        (["train", "--patience", "x"], "'--patience': must be a whole number."),
+        (["evaluate", "--split", "training"], "'--split': 'training' is not one of 'validation', 'test'."),
+    ],
+)
+def test_a_wrong_value_is_refused_in_words_for_people(
+    words: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == f"Error: Invalid value for {problem}"
+    assert hint == f"See scriptforge {words[0]} --help"
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,7 +101,7 @@ def test_only_drafts_that_are_named_are_deleted(drafts: Drafts, capsys: pytest.C
     assert run(["drafts", "--remove", "--yes"]) == 2
     assert run(["drafts", "Twice", "--remove", "--yes"]) == 2
     assert "Say which one" in capsys.readouterr().err
-    assert run(["drafts", "The Soup", "--remove", "--yes"]) == 0
+    assert run(["drafts", "the soup", "--remove", "--yes"]) == 0
     assert [each["title"] for each in drafts.summaries()] == ["Twice", "Twice"]
     one = drafts.summaries()[0]["id"]
     assert run(["drafts", one[:8], "--remove", "--yes"]) == 0

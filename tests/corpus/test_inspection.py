@@ -92,7 +92,7 @@ class TestFindings:
 
     def test_a_format_can_be_forced(self, ferry: Path) -> None:
         found = inspect_path(ferry, format="prose")
-        assert found.formats == (DetectedFormat("prose", 1, "The format was asked for."),)
+        assert found.formats == (DetectedFormat("prose", 1, "The format was given, not recognised."),)
         assert found.cast == ()
         with pytest.raises(UsageError, match="no format named “prosa”"):
             inspect_path(ferry, format="prosa")

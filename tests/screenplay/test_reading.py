@@ -55,7 +55,7 @@ def test_the_format_that_explains_a_text_is_chosen(lines: list[str], format: str
 def test_the_format_can_be_asked_for() -> None:
     reading = read(TRANSCRIPT, format="prose")
     assert {element.kind for element in reading} == {"action"}
-    assert reading.reason == "The format was asked for."
+    assert reading.reason == "The format was given, not recognised."
 
 
 def test_an_unknown_format_is_an_error_that_suggests_one() -> None:
