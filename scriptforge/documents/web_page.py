@@ -299,7 +299,7 @@ def _classed(page: "HtmlElement") -> Iterator[Paragraph]:
             continue
         kinds = (kind_of(name) for name in each.get("class", "").split())
         kind = next(filter(None, kinds), "")
-        is_inner = each.tag != "div" or not any(inner.tag in _BLOCKS for inner in each.iterdescendants("*"))
+        is_inner = not any(inner.tag in _BLOCKS for inner in each.iterdescendants("*"))
         if kind and is_inner:
             yield Paragraph(kind, "\n".join(line.text.strip() for line in _Layout().walk(each)))
 

@@ -131,6 +131,18 @@ def test_word_has_no_more_paragraphs_than_can_be_looked_at(tmp_path: Path, read:
         read(write(tmp_path, "a.docx", content))
 
 
+def test_rich_text_has_no_more_paragraphs_than_can_be_looked_at(tmp_path: Path, read: Read) -> None:
+    with pytest.raises(CorpusError, match="an RTF document with more than 200,000 paragraphs"):
+        read(write(tmp_path, "a.rtf", b"{\\rtf1 " + b"\\par" * 200_001 + b"}"))
+
+
+def test_a_paragraph_on_a_page_is_not_read_once_for_each_around_it(tmp_path: Path, read: Read) -> None:
+    """What is nested is read where it stands; else 200 KB would be read as 20 MB."""
+    nested = "<h2 class=dialogue><span>" * 40 + "Rain." + "</span></h2>" * 40
+    page = f"<p class=character>NORA</p>{nested}<p class=character>OSKAR</p><p class=dialogue>Yes.</p>"
+    assert [row.element.text for row in read(write(tmp_path, "a.html", page))[1]] == ["Rain.", "Yes."]
+
+
 def test_a_pdf_has_no_more_letters_than_its_bytes_can_stand_for(tmp_path: Path, read: Read) -> None:
     """All of its pages may be one."""
     content = BOMBS["a PDF with 5,000 pages that are one"].content(0.05)
