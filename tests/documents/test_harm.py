@@ -143,6 +143,12 @@ def test_a_paragraph_on_a_page_is_not_read_once_for_each_around_it(tmp_path: Pat
     assert [row.element.text for row in read(write(tmp_path, "a.html", page))[1]] == ["Rain.", "Yes."]
 
 
+def test_a_message_on_a_page_is_not_read_once_for_each_around_it(tmp_path: Path, read: Read) -> None:
+    message = '<div class="message"><div class="body"><div class="from_name">Nora</div><div class="text">'
+    page = f"<body>{message * 20}Rain."
+    assert sum(row.element.text.count("Rain.") for row in read(write(tmp_path, "a.html", page))[1]) == 1
+
+
 def test_a_pdf_has_no_more_letters_than_its_bytes_can_stand_for(tmp_path: Path, read: Read) -> None:
     """All of its pages may be one."""
     content = BOMBS["a PDF with 5,000 pages that are one"].content(0.05)
