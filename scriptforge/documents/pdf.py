@@ -16,7 +16,7 @@ import re
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
@@ -217,13 +217,13 @@ def _read_pages(path: Path, size: int) -> Iterator[list[_Line]]:
         )
 
 
-def _printed(path: Path) -> Iterator[Any]:
+def _printed(path: Path) -> Generator[Any, None, None]:
     """Yield what `pdf_pages` prints of a PDF: the number of pages, and the pages.
 
     Raises:
         BrokenScript: it is encrypted or damaged, or would take far too much memory or time.
     """
-    command = [sys.executable, "-P", _PROGRAM, path.resolve()]
+    command: list[str | Path] = [sys.executable, "-P", _PROGRAM, path.resolve()]
     with Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL) as process:
         assert process.stdout is not None
         try:
