@@ -11,6 +11,7 @@ from docx.oxml.ns import nsdecls
 from reliability.bombs import BOMBS
 from reportlab.pdfgen.canvas import Canvas
 from support.tin_roof import with_member, write
+from support.verdict import problem_of
 
 from scriptforge.documents.kinds import kind_of_file
 from scriptforge.errors import CorpusError
@@ -141,6 +142,18 @@ def test_a_paragraph_on_a_page_is_not_read_once_for_each_around_it(tmp_path: Pat
     nested = "<h2 class=dialogue><span>" * 40 + "Rain." + "</span></h2>" * 40
     page = f"<p class=character>NORA</p>{nested}<p class=character>OSKAR</p><p class=dialogue>Yes.</p>"
     assert [row.element.text for row in read(write(tmp_path, "a.html", page))[1]] == ["Rain.", "Yes."]
+
+
+def test_a_message_on_a_page_is_not_read_once_for_each_around_it(tmp_path: Path, read: Read) -> None:
+    message = '<div class="message"><div class="body"><div class="from_name">Nora</div><div class="text">'
+    page = f"<body>{message * 20}Rain."
+    assert sum(row.element.text.count("Rain.") for row in read(write(tmp_path, "a.html", page))[1]) == 1
+
+
+def test_links_are_not_counted_once_for_each_block_around_them(tmp_path: Path, read: Read) -> None:
+    page = "<body><pre>Nora: Is that the roof?</pre>" + "<div>" * 200 + "<a>x</a>" * 50_000 + "y" * 100_000
+    path = write(tmp_path, "a.html", page)
+    assert problem_of(lambda: read(path)) is None
 
 
 def test_a_pdf_has_no_more_letters_than_its_bytes_can_stand_for(tmp_path: Path, read: Read) -> None:
