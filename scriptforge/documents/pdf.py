@@ -228,6 +228,8 @@ def _printed(path: Path) -> Generator[Any, None, None]:
         assert process.stdout is not None
         try:
             for line in process.stdout:
+                if not line.endswith(b"\n"):  # the program was stopped while it printed
+                    break
                 value = parse_json(line)
                 if isinstance(value, str):
                     raise (encrypted if value == "encrypted" else damaged)("PDF")
