@@ -275,8 +275,8 @@ class Description(_Record):
             return None
         return (
             f"{characters:,} characters are not much text: expect lines that make no sense, and phrases"
-            " copied from it. More text of the same kind helps most; otherwise, start from a model of a"
-            " larger corpus: scriptforge train --from RUN"
+            " copied from it. More text of the same kind helps most; next best is a model of a larger corpus"
+            " to start from: train takes that of American plays where it suits the text, or --from RUN."
         )
 
 

@@ -32,6 +32,11 @@ def test_ids_are_mapped_and_cannot_be_changed(tiny_dataset: Dataset) -> None:
             ids[0] = 1
 
 
+def test_little_text_brings_advice_that_holds_with_and_without_the_base_model(tiny_dataset: Dataset) -> None:
+    advice = tiny_dataset.description.advice_on_little_text()
+    assert advice is not None and "American plays where it suits" in advice and "--from RUN" in advice
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"format": 1', b"[]", b"\xff"])
 def test_a_damaged_description(folder: DatasetFolder, content: bytes) -> None:
     folder.description.write_bytes(content)

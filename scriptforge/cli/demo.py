@@ -36,7 +36,7 @@ def demo(
     from scriptforge.dataset import Dataset
     from scriptforge.generation.generate import Session
     from scriptforge.run.run import Run
-    from scriptforge.training.events import Interrupted, Started
+    from scriptforge.training.events import Finished, Interrupted, Started
     from scriptforge.training.process_state import prepare_process
     from scriptforge.training_runs.train import train
     from scriptforge.workspace import Workspace
@@ -66,11 +66,16 @@ def demo(
         started = next(events)
         assert isinstance(started, Started), "the first event"
         run = workspace.run(started.run)
-        # If only the time is up, the model is used as it is, so how to continue is not shown.
+        # If only the time is up, the model is used as it is.
         shown = (each for each in events if interrupts.requested() or not isinstance(each, Interrupted))
-        show(chain([started], shown), output, samples=True)
+        last = show(chain([started], shown), output, samples=True)
     if interrupts.requested():
         raise typer.Exit(interrupts.exit_code)
+    if not isinstance(last, Finished):
+        output.note(
+            f"Time is up before all was read {EPOCHS:.0f} times; the model is used as it is."
+            f" To read the rest: {run.command_to_resume()}"
+        )
     output.block(f"3. Generate: {LINES} new lines.\n")
     output.stream(Session(Run(run), GenerateOptions(lines=LINES, seed=SEED)).stream())
     output.block(_NEXT)

@@ -134,7 +134,7 @@ def _close_names(found: "Inspection") -> Any:
 
 
 def _place(location: "Location", in_many: bool) -> str:
-    line = f"line {location.line:,}"
+    line = f"parsed line {location.line:,}"
     return f"{_cut(location.document, 50)}, {line}" if in_many else line
 
 

@@ -66,6 +66,15 @@ def _summary(folder: "RunFolder", listed: "ListedRun") -> dict[str, Any]:
     }
 
 
+def _with_last_figures(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a run with the figures of its best validation, if it has not ended."""
+    history = run["history"]
+    if run["best"] or not history:
+        return run
+    best = min(history, key=lambda each: each["nats_per_token"])
+    return {**run, "best": {"stream": best}, "step": best["step"], "seconds": history[-1]["seconds"]}
+
+
 _NOTHING = "–"
 _ESTIMATED = "~"
 _SAID_ANYWAY = {"arch"}
@@ -200,7 +209,8 @@ def runs(
         for run in compared:
             if not run["history"]:
                 output.note(f"{run['run']} has no metrics.jsonl, and so no curve.")
-        output.result(compared, lambda: _comparison(compared))
+        output.result(compared, lambda: _comparison([_with_last_figures(run) for run in compared]))
+        _explain_unfinished([run["run"] for run in compared if run["best"] is None], output)
         _explain_estimates(compared, output)
         return
     listed = _sorted(_summaries(workspace.runs(), output), sort)
@@ -221,14 +231,26 @@ def _explain_estimates(shown: Iterable[Mapping[str, Any]], output: Output) -> No
 
 
 def _summaries(folders: "Iterable[RunFolder]", output: Output) -> Iterator[dict[str, Any]]:
-    """Yield the row of each run, and warn of a damaged one."""
+    """Yield the row of each run, warn of a damaged one, and say what an unfinished one lacks."""
     from scriptforge.run.listing import ListedRun
 
+    unfinished: list[str] = []
     for folder in folders:
         try:
-            yield _summary(folder, ListedRun.load(folder))
+            listed = ListedRun.load(folder)
         except RunError as problem:
             output.warn(f"{problem.message} {problem.hint}")
+            continue
+        if listed.result is None:
+            unfinished.append(folder.name)
+        yield _summary(folder, listed)
+    _explain_unfinished(unfinished, output)
+
+
+def _explain_unfinished(names: Sequence[str], output: Output) -> None:
+    if names:
+        resume = command("train", "--resume", names[0])
+        output.note(f"{names[0]} has not been trained to its end; if it was stopped, {resume} continues it.")
 
 
 def _sorted(records: Iterable[dict[str, Any]], order: Order | None) -> list[dict[str, Any]]:

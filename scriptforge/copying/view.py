@@ -61,7 +61,7 @@ def sources_named(segments: list[Segment]) -> list[str]:
 def source_words(copy: Copy) -> str:
     """Return a description of a copy: its length, and where it is in the training text."""
     scene = f"scene “{copy.source.scene}”, " if copy.source.scene else ""
-    return f"{_words(copy.words)}, as in “{copy.source.document}”, {scene}line {copy.source.line:,}"
+    return f"{_words(copy.words)}, as in “{copy.source.document}”, {scene}parsed line {copy.source.line:,}"
 
 
 def figure_rows(report: OriginalityReport) -> list[tuple[str, str, str]]:

@@ -23,7 +23,7 @@ from scriptforge.validation import first_problem
 from scriptforge.workspace import is_file_name, parse_toml
 
 FULL_REVISION = r"[0-9a-f]{40}"
-OWN_FILE = "or give a file of your own with --from PATH"
+OWN_FILE = "or give a file of your own: --from PATH, in a mix PATH in place of the name"
 """The alternative suggested when a file cannot be downloaded."""
 
 Names: TypeAlias = tuple[Annotated[str, Field(min_length=1)], ...]

@@ -4,6 +4,7 @@ Several sources make a mix, in which each may have a weight: `seinfeld=2`. Nothi
 source only holds a location and what is known in advance.
 """
 
+import glob
 import os
 import re
 import unicodedata
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 from scriptforge.characters import command
 from scriptforge.corpus.cards import Card, Cards, HubDataset, LocalPath, SourceLocation, WebFile, WebFiles
-from scriptforge.errors import CorpusError, UsageError, nearest, unknown_name
+from scriptforge.errors import CorpusError, ScriptforgeError, UsageError, nearest, unknown_name
 from scriptforge.screenplay.table import Columns
 from scriptforge.workspace import as_file_name, expand_home
 
@@ -69,11 +70,18 @@ def find_sources(texts: Sequence[str], cards: Cards, *, path: Path | None = None
     if path is not None and len(texts) > 1:
         raise UsageError(
             f"--from works with one corpus, not {len(texts)}.",
-            f"Give the path itself in place of a name: {command('prepare', path, texts[-1])}",
+            f"Give the path itself in place of a name: {command('prepare', *_with_path(texts, path, cards))}",
         )
     sources: list[Source] = []
     for text, weight in map(_split_weight, texts):
-        source = find_source(text, cards, path=path)
+        try:
+            source = find_source(text, cards, path=path)
+        except ScriptforgeError as error:
+            name = " ".join(texts)
+            if len(texts) == 1 or not expand_home(name).exists():
+                raise
+            hint = f"Did you mean the file “{name}”? Then quote it: {command('prepare', name)}"
+            raise UsageError(error.message, hint) from error
         if any(source.location == other.location for other in sources):
             raise UsageError(f"“{text}” is named twice.", f"Name it once, with a weight: {text}=2")
         name = _free_name(source.name, [other.name for other in sources])
@@ -84,6 +92,16 @@ def find_sources(texts: Sequence[str], cards: Cards, *, path: Path | None = None
             "Leave the weight out, or name another corpus beside it.",
         )
     return sources
+
+
+def _with_path(texts: Sequence[str], path: Path, cards: Cards) -> list[str]:
+    """Return the names with a path in place of the first that is a card's, or else of the last one."""
+    parted = list(map(_split_weight, texts))
+    of_cards = (number for number, (name, _) in enumerate(parted) if name in cards.cards)
+    replaced = next(of_cards, len(texts) - 1)
+    weight = parted[replaced][1]
+    words = str(path) if weight is None else f"{path}={weight:g}"
+    return [*texts[:replaced], words, *texts[replaced + 1 :]]
 
 
 def at_revision(source: Source, revision: str) -> Source:
@@ -158,7 +176,17 @@ def find_source(text: str, cards: Cards, *, path: Path | None = None) -> Source:
         location = _existing(Path(text))
         typed = Path(os.path.normpath(expand_home(text).absolute()))  # a link has its own name
         return Source(_dataset_name(typed.name if typed.is_dir() else typed.stem), location)
+    if files := _files_without_suffix(text):
+        raise UsageError(
+            f"There is no corpus named “{text}”.", f"Did you mean the file {' or '.join(map(str, files))}?"
+        )
     raise unknown_name("corpus", text, cards.cards)
+
+
+def _files_without_suffix(text: str) -> list[Path]:
+    """Return the files of the current folder that a name without its suffix may mean."""
+    pattern = f"{glob.escape(text)}.*"
+    return sorted(path for path in Path().glob(pattern) if path.is_file()) if text else []
 
 
 def _hub_source(text: str) -> Source:

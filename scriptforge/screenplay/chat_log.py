@@ -3,7 +3,8 @@ r"""Chat logs as WhatsApp, IRC and others write them: a date and time, a name, a
     12/03/2021, 09:14 - Nora: text          WhatsApp on Android: a dash between time and name
     [12/03/2021, 9:14:05 AM] Nora: text     WhatsApp on iPhone; Signal, Skype, Teams, Matrix
     and more text                           a line without a time continues the message above
-    12/03/2021, 09:14 - Nora added Oskar    no name and colon: action; so is `<Media omitted>`
+    12/03/2021, 09:14 - Nora added Oskar    no name and colon: action
+    12/03/2021, 09:14 - Nora: <Media omitted>   dropped, as are deleted messages
     09:14 <@nora> text                      irssi, ZNC, HexChat, mIRC; `* nora listens` is action
     2021-03-12 09:14:05<TAB>nora<TAB>text   weechat, LINE
     09:14:05 From Nora to Everyone: text    Zoom
@@ -50,7 +51,25 @@ _LOG_NOTE = re.compile(
 _DAY = re.compile(
     r"(?:[^\W\d_]{2,9}\.?,? )?\d{1,4}[./-]\d{1,2}[./-]\d{1,4}(?:\s?\([^()]{1,9}\)|,? [^\W\d_]{3,9})?"
 )
-_OMITTED = re.compile(r"<[^<>]{3,60}>|\S+\.\w{2,5} \([^()]{3,40}\)|null")
+_OMITTED = re.compile(r"<[^<>]{3,60}>")
+_LEFT_OUT = "omitted|weggelassen|ausgeschlossen|omise?s?|omitid[oa]s?|oculta|omess[oia]|weggelaten"
+_MEDIA_LEFT_OUT = rf"(?:[^\W\d_]+ ){{1,4}}(?:{_LEFT_OUT})"
+_DELETED = (
+    r"(?:This message was deleted|You deleted this message"
+    r"|Diese Nachricht wurde gelöscht|Du hast diese Nachricht gelöscht"
+    r"|Ce message a été supprimé|Vous avez supprimé ce message"
+    r"|Se eliminó este mensaje|Eliminaste este mensaje|Mensagem apagada|Você apagou esta mensagem"
+    r"|Questo messaggio è stato eliminato|Hai eliminato questo messaggio"
+    r"|Dit bericht is verwijderd|U hebt dit bericht verwijderd)\.?"
+)
+_NOT_SENT = re.compile(
+    rf"<{_MEDIA_LEFT_OUT}>|<[^<>:]{{3,20}}: \S+\.\w{{2,5}}>|\S+\.\w{{2,5}} \([^()]{{3,40}}\)|null|{_DELETED}"
+)
+"""What stands in place of a picture or another file, or of a deleted message."""
+
+_NOT_SENT_ON_IPHONES = re.compile(_MEDIA_LEFT_OUT)
+"""The same after the mark that iPhones write before it."""
+
 _EDITED = re.compile(
     r"\u200e<[^<>]{3,60}>$|<[^<>]{0,40}(?:edited|bearbeitet|modifié|edit[óa]|modificato|bewerkt)[^<>]{0,40}>$"
 )
@@ -105,8 +124,10 @@ def _message(line: str) -> _Message | None:
         return _Message("", _BAR.sub("* ", body))
     spoken = _spoken(body, stamp)
     if spoken:
-        name, text = spoken["name"], spoken["text"]
-        return _Message(_without_number(name), text, not (is_placed or _OMITTED.fullmatch(text)))
+        name, text = _without_number(spoken["name"]), spoken["text"]
+        if _NOT_SENT.fullmatch(text) or (is_placed and _NOT_SENT_ON_IPHONES.fullmatch(text)):
+            return _Message(name, "", is_said=True)  # a caption may follow
+        return _Message(name, text, not (is_placed or _OMITTED.fullmatch(text)))
     is_apart = stamp.is_bracketed or "-" in stamp.gap or "–" in stamp.gap
     return _Message("", body) if body and stamp.is_dated and is_apart else None
 
@@ -178,19 +199,23 @@ def parse(lines: Iterable[str]) -> Iterator[Parsed]:
             said.append(_without_marks(_EDITED.sub("", line.rstrip())))
             size += len(line) + 1
             continue
-        if said:
-            yield _parsed(speaker, said)
+        if text := _text(said):
+            yield _parsed(speaker, text)
         said, size = [], 0
         if message and not message.is_noted:
             speaker, said = message.speaker if message.is_said else "", [message.text]
         elif message is None and not _is_note(line):
             yield Parsed(Element("action", _without_marks(line)), recognised=False)
-    if said:
-        yield _parsed(speaker, said)
+    if text := _text(said):
+        yield _parsed(speaker, text)
 
 
-def _parsed(speaker: str, said: Sequence[str]) -> Parsed:
-    return Parsed(Element("dialogue" if speaker else "action", "\n".join(said), speaker))
+def _text(said: Sequence[str]) -> str:
+    return "\n".join(said).lstrip("\n")
+
+
+def _parsed(speaker: str, text: str) -> Parsed:
+    return Parsed(Element("dialogue" if speaker else "action", text, speaker))
 
 
 FORMAT = Format("chat", "messages with their times, as WhatsApp, IRC and others log them", recognise, parse)

@@ -50,6 +50,11 @@ def _diagnosis(training: Sequence[float], validation: Sequence[float], run: str)
             "Close to overfitting: the training loss is far below the validation loss. "
             "Try more dropout (--set dropout_output=0.5) or more text; more epochs will not help."
         )
+    if gap < _YOUNG_GAP and len(validation) == 1:
+        return (
+            "Too short to tell: a single validation has none before it to compare with. "
+            f"Train it further: {command('train', run, '--resume', '--minutes', 5)}"
+        )
     if gap < _YOUNG_GAP:
         return (
             "Still improving: the model does as well on new text as on its training text. "

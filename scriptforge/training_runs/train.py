@@ -84,7 +84,8 @@ def train(
         notes.append(advice)
     # This may make training steps, to measure the machine.
     with ProcessState().entered(), translate_lost_processes():
-        settings, machine = choose_settings(dataset, options, device, init_from)
+        chosen = choose_settings(dataset, options, device, init_from)
+    settings = chosen.settings
     if is_first_process():
         folder = workspace.claim_run(name, dataset.name, force=force)
     else:
@@ -96,19 +97,28 @@ def train(
         raise
     if settings.max_epochs:
         notes.append(f"Reads the text {settings.max_epochs:g} times at most, {_WHY_SO_OFTEN}")
-    if machine.measured:
-        notes.append(f"{machine.measured} {_WHAT_FOLLOWS if machine.busy > MUCH_LOAD else ''}".strip())
+    if chosen.note:
+        notes.append(chosen.note)
     notes += _notes_on_threads(settings, device)
-    context = StartContext(began, machine.measured)
+    context = StartContext(began, chosen.machine.measured)
     events = trainer.start(dataset, settings, folder, device, should_stop, init_from, context)
     return _with_notes(recorded(events, recorders), notes)
 
 
 class Chosen(NamedTuple):
-    """The settings of a new run, and the machine that they were chosen for."""
+    """The settings of a new run, the machine that they were chosen for, and whether this set the size."""
 
     settings: Settings
     machine: Machine
+    is_sized: bool
+
+    @property
+    def note(self) -> str | None:
+        """Return what was measured of the machine, and what it means for the model; None if nothing was."""
+        if self.machine.measured is None:
+            return None
+        is_small = self.is_sized and self.machine.busy > MUCH_LOAD
+        return f"{self.machine.measured} {_WHAT_FOLLOWS}" if is_small else str(self.machine.measured)
 
 
 def choose_settings(
@@ -153,7 +163,8 @@ def choose_settings(
     suggested = suggest_settings(
         tokens, dataset.vocabulary.size, machine, requested, is_pretrained=init_from is not None
     )
-    return Chosen(complete(suggested, *asked), machine)
+    is_sized = "hidden_size" not in requested.model_fields_set
+    return Chosen(complete(suggested, *asked), machine, is_sized)
 
 
 def resume(

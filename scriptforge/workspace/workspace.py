@@ -11,6 +11,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+from scriptforge.characters import command
 from scriptforge.errors import DatasetError, RunError, UsageError, unknown_name
 from scriptforge.workspace.files import expand_home, is_device, parse_json
 from scriptforge.workspace.folders import (
@@ -30,6 +31,7 @@ WORKSPACE_VARIABLE = "SCRIPTFORGE_WORKSPACE"
 _FOLDERS = ("data", "runs", "studies", "room")
 _LONGEST_NAME = 64
 _LONGEST_STEM, _LONGEST_STEM_BYTES = 80, 200
+_SCRIPTS = frozenset({".txt", ".fountain", ".fdx", ".docx", ".pdf"})
 _LEFT_OUT = re.compile("\0+")
 
 AnyFolder: TypeAlias = DatasetFolder | RunFolder | StudyFolder
@@ -136,9 +138,7 @@ class Workspace:
         """
         datasets = {folder.name: folder for folder in self.datasets()}
         if not datasets:
-            raise DatasetError(
-                "There is no prepared dataset here yet.", "Make one: scriptforge prepare seinfeld"
-            )
+            raise DatasetError("There is no prepared dataset here yet.", f"Make one: {_first_step()}")
         return _named("dataset", name, datasets)
 
     def run(self, name: str | None = None) -> RunFolder:
@@ -153,7 +153,8 @@ class Workspace:
             return RunFolder(Path(os.path.realpath(path)))
         runs = {folder.name: folder for folder in self.runs()}
         if not runs:
-            raise RunError("There is no run here yet.", "Train one: scriptforge train")
+            first = "" if self.datasets() else f", after {_first_step()}"
+            raise RunError("There is no run here yet.", f"Train one: scriptforge train{first}")
         return _named("run", name, runs)
 
     def refuse_overwriting(self, folder: "DatasetFolder | RunFolder", force: bool) -> None:
@@ -264,6 +265,16 @@ def _is_described(folder: DatasetFolder | RunFolder) -> bool:
         return _description(folder).is_file()
     except OSError:  # it cannot be looked at, which is an error when it is read
         return True
+
+
+def _first_step() -> str:
+    """Return how to begin, with the largest text in the current folder."""
+    texts: list[Path] = []
+    with suppress(OSError):
+        texts = [path for path in Path().iterdir() if path.suffix.lower() in _SCRIPTS and path.is_file()]
+        texts.sort(key=lambda path: (-path.stat().st_size, path.name))
+    file = texts[0] if texts else "FILE"
+    return f"{command('prepare', file)}; or see all steps: scriptforge demo"
 
 
 def _named(what: str, name: str | None, folders: Mapping[str, Folder]) -> Folder:

@@ -59,14 +59,14 @@ def test_figures_stand_beside_those_of_people_and_copies_are_marked(ask: Ask, sc
     assert lines[-1] == "Bo: [red]Quite[2J so.[/red]"
     marked = [line for line in lines if line.startswith("ELAINE: ⟦")]
     assert len(marked) == 2
-    assert "↑" in out and "“harbour”, line 1" in out
+    assert "↑" in out and "“harbour”, parsed line 1" in out
     assert "Bo: Hello?" in lines
 
 
 def test_the_longest_copy_is_quoted_with_its_place(ask: Ask, script: Path) -> None:
     _, out, _ = ask(script)
     longest = next(line for line in out.splitlines() if line.startswith("The longest copy, “"))
-    assert re.fullmatch(r"The longest copy, “.+”: \d+ words, as in “harbour”, line 1\.", longest)
+    assert re.fullmatch(r"The longest copy, “.+”: \d+ words, as in “harbour”, parsed line 1\.", longest)
 
 
 def test_a_page_of_fountain_is_told_the_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,7 +77,7 @@ def test_a_page_of_fountain_is_told_the_scene(tmp_path: Path, capsys: pytest.Cap
     dataset = prepared(tmp_path / "play.fountain", tmp_path / "data" / "play")
     (copied,) = [row for row in dataset.rows("train") if row.text.startswith("Say 7 ")]
     (report,) = examine_texts([lines_of_text(copied.text)], dataset)
-    assert "scene “INT. ROOM 7 - DAY”, line 16" in longest_copy_words(report)
+    assert "scene “INT. ROOM 7 - DAY”, parsed line 16" in longest_copy_words(report)
 
 
 def test_json_holds_what_is_promised(ask: Ask, script: Path) -> None:

@@ -37,7 +37,8 @@ def test_a_command_off_the_path_is_printed_as_it_was_called(workspace_path: Path
     assert listing.stderr == "There is no run here yet. Train one: .venv/bin/scriptforge train\n"
     training = run(*shlex.split(listing.stderr.partition("one: ")[2]))
     hint = training.stderr.splitlines()[1]
-    assert hint == "Make one: .venv/bin/scriptforge prepare seinfeld"
+    assert hint.startswith("Make one: .venv/bin/scriptforge prepare FILE; ")
+    assert hint.endswith(": .venv/bin/scriptforge demo")
 
 
 def test_a_module_is_printed_as_a_module(workspace_path: Path) -> None:

@@ -86,7 +86,9 @@ def test_an_unfinished_run_has_no_figures_yet(
 ) -> None:
     write(workspace_path, "going", config(result=None))
     assert run(["runs"]) == 0
-    assert rows(capsys)[0][5:8] == ["–", "–", "–"]
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].split()[5:8] == ["–", "–", "–"]
+    assert "going has not been trained to its end; " in err and "scriptforge train --resume going" in err
     assert run(["runs", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["nats_per_character"] is None
 
@@ -299,7 +301,15 @@ class TestComparing:
         assert run(["runs", "first", "second"]) == 0
         out, err = capsys.readouterr()
         assert out == snapshot
-        assert err == ""
+        assert "second has not been trained to its end" in err
+
+    def test_an_unfinished_run_has_the_figures_of_its_best_validation(
+        self, two: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run(["runs", "second"]) == 0
+        figures = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines()[1:14])
+        assert figures["bits/char"] == "2.100" and figures["nats/token"] == "4.410"
+        assert (figures["best at step"], figures["time"], figures["diagnosis"]) == ("300", "0:30", "–")
 
     def test_a_run_beside_itself_is_one(self, two: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert run(["runs", "first", "first", "--json"]) == 0

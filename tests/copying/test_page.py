@@ -42,8 +42,8 @@ def test_a_page_shows_figures_and_marks_copies_by_length() -> None:
     report = examine(lines_of([[f"So {WORDS}!", "and five six seven eight nine"]]), index, people)
     page = Page(render_page(report, "draft.txt"))
     assert page.marks == [
-        ("band-1", "10 words, as in “document 0”, line 2"),
-        ("band-0", "5 words, as in “document 0”, line 2"),
+        ("band-1", "10 words, as in “document 0”, parsed line 2"),
+        ("band-0", "5 words, as in “document 0”, parsed line 2"),
     ]
     for row in figure_rows(report):
         assert all(cell in page.text for cell in row)
@@ -85,7 +85,7 @@ def test_a_report_in_a_line() -> None:
     people = ComparedText(lines_of([["one two three and so on and so forth"]]), index)
     text = lines_of([["one two three four is how it goes"]])
     assert summary_words(examine(text, index, people)) == (
-        "the longest copy is 4 words, as in “document 0”, line 1 (human: 3); "
+        "the longest copy is 4 words, as in “document 0”, parsed line 1 (human: 3); "
         "100.0 % of its sequences of 6 words are new (human: 100.0 %)"
     )
     assert summary_words(examine(lines_of([["hm"]]), index)) == (

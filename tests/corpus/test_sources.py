@@ -87,6 +87,37 @@ def test_a_missing_path_suggests_its_neighbour(workspace_path: Path) -> None:
     assert caught.value.hint == "Did you mean episode.txt?"
 
 
+def test_a_name_without_its_suffix_suggests_the_file(workspace_path: Path) -> None:
+    (workspace_path / "moes_tavern.txt").write_text("A: Hello.\n")
+    with pytest.raises(UsageError, match="no corpus named “moes_tavern”") as caught:
+        find_source("moes_tavern", load_cards())
+    assert caught.value.hint == "Did you mean the file moes_tavern.txt?"
+
+
+@pytest.mark.parametrize("words", [["Scene", "Draft", "3.txt"], ["other.txt", "copy.txt"]])
+def test_words_that_are_a_file_together_have_to_be_quoted(workspace_path: Path, words: list[str]) -> None:
+    name = " ".join(words)
+    (workspace_path / name).write_text("A: Hello.\n")
+    with pytest.raises(UsageError, match=words[0]) as caught:
+        find_sources(words, load_cards())
+    assert caught.value.hint.endswith(f"prepare '{name}'")
+
+
+@pytest.mark.parametrize(
+    ("texts", "suggested"),
+    [
+        (["moes.txt", "seinfeld"], "moes.txt ../mine.txt"),
+        (["seinfeld=2", "moes.txt"], "../mine.txt=2 moes.txt"),
+    ],
+)
+def test_a_file_of_ones_own_replaces_the_card_of_a_mix(
+    workspace_path: Path, texts: list[str], suggested: str
+) -> None:
+    with pytest.raises(UsageError, match="--from works with one corpus") as caught:
+        find_sources(texts, load_cards(), path=Path("../mine.txt"))
+    assert caught.value.hint.endswith(f"prepare {suggested}")
+
+
 @pytest.mark.parametrize("text", ["hf:", "hf:name", "hf:a/b/c", "hf:../../etc", "https://"])
 def test_a_malformed_place_is_refused(text: str) -> None:
     with pytest.raises(UsageError):

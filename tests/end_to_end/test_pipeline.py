@@ -123,3 +123,5 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) >= 24
     assert (tmp_path / "runs" / "demo" / "model.safetensors").is_file()
     assert "Stopped at step" not in done.stderr
+    assert "Time is up before all was read 8 times" in done.stderr
+    assert "train --resume demo\n" in done.stderr

@@ -10,7 +10,7 @@ from scriptforge.training.diagnosis import diagnose
         ([3.0, 2.0, 1.0], [3.0, 2.6, 2.5], "Close to overfitting"),
         ([4.0, 3.5, 3.0], [4.0, 3.5, 3.0], "Still improving"),
         ([3.0, 2.3, 2.1], [3.0, 2.51, 2.5], "Converged"),
-        ([3.0], [3.0], "Still improving"),
+        ([3.0], [3.0], "Too short to tell"),
         ([0.1], [0.0], "Converged"),
     ],
 )

@@ -144,6 +144,23 @@ def test_what_so_many_epochs_train_does_not_depend_on_the_load(
     assert chosen.settings == choose_settings(tiny_dataset, TrainOptions(epochs=1), "cpu").settings
 
 
+@pytest.mark.parametrize(
+    ("options", "is_sized"),
+    [
+        (TrainOptions(minutes=1), True),
+        (TrainOptions(minutes=1, preset="classroom"), False),
+        (TrainOptions(minutes=1, settings={"hidden_size": 64}), False),
+    ],
+)
+def test_a_busy_machine_is_blamed_only_for_a_size_that_it_chose(
+    tiny_dataset: Dataset, options: TrainOptions, is_sized: bool
+) -> None:
+    machine = Machine("cpu", "fp32", operations_per_second=1e9, threads=1, busy=2.0)
+    note = choose_settings(tiny_dataset, options, "cpu", machine=machine).note
+    assert note is not None and "2.0 processors busy" in note
+    assert ("hidden_size" in note) == is_sized
+
+
 def test_what_was_measured_for_so_many_minutes_is_said_and_recorded(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -117,7 +117,25 @@ class TestFinding:
             Workspace(workspace_path).run()
         with pytest.raises(DatasetError, match="no prepared dataset") as no_dataset:
             Workspace(workspace_path).dataset("demo")
-        assert "train" in no_run.value.hint and "prepare" in no_dataset.value.hint
+        assert "train" in no_run.value.hint and "scriptforge demo" in no_run.value.hint
+        assert (
+            no_dataset.value.hint == "Make one: scriptforge prepare FILE; or see all steps: scriptforge demo"
+        )
+
+    def test_a_text_that_lies_there_is_named(self, workspace_path: Path) -> None:
+        (workspace_path / "my play.txt").write_text("ann: one\n" * 9)
+        (workspace_path / "notes.txt").write_text("later\n")
+        workspace = Workspace(workspace_path)
+        with pytest.raises(DatasetError) as no_dataset:
+            workspace.dataset()
+        assert "prepare 'my play.txt';" in no_dataset.value.hint
+        with pytest.raises(RunError) as no_run:
+            workspace.run()
+        assert "prepare 'my play.txt';" in no_run.value.hint
+        make_dataset(workspace, "play")
+        with pytest.raises(RunError) as untrained:
+            workspace.run()
+        assert untrained.value.hint == "Train one: scriptforge train"
 
     def test_an_unknown_name_brings_the_nearest(self, workspace_path: Path) -> None:
         workspace = Workspace(workspace_path)
