@@ -2,8 +2,8 @@
 
 In a script a prime is lines of `name: text`, of which the last is left open for the model to continue. A name
 alone is a cue; words alone begin the line of a speaker whom the model draws. In plain text a prime is taken
-as it is. In both, a word at the end is complete, unless the options say that it may go on. For example, with
-Jerry and Elaine as the only speakers with a token of their own:
+as it is. A word or a scene heading at the end is complete, unless the options say that it may go on. For
+example, with Jerry and Elaine as the only speakers with a token of their own:
 
     elaine                <end> <cue:ELAINE>                             given
     elaine: what is       <end> <cue:ELAINE> what is                     given
@@ -29,6 +29,9 @@ from scriptforge.vocabulary import Vocabulary
 
 _MISSPELLED = 0.75
 """Similarity, from 0 to 1, above which a word is taken for a misspelled name."""
+
+_DASHES = ("-", "–", "—")
+"""Ends of a heading that something is still to follow, `INT. DINER -`."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +140,19 @@ def build_prompt(
         *_script_parts(scene, prime, cues, sources[0] if sources else None, vocabulary),
     ]
     last = parts[-1] if parts else None
-    if isinstance(last, Given) and prime.says_something and not options.prime_open:
-        parts[-1] = replace(last, boundary=boundary_after(options.prime))
+    if isinstance(last, Given):
+        parts[-1] = replace(last, boundary=_boundary_after_prime(options, prime))
     return parts
+
+
+def _boundary_after_prime(options: GenerateOptions, prime: Prime) -> Boundary | None:
+    """Return what must come after the prime of a script; after a whole heading, a new element."""
+    if options.prime_open or not prime.says_something:
+        return None
+    boundary = boundary_after(options.prime)
+    if prime.words or prime.elements[-1].kind != "heading" or boundary is Boundary.SPACE:
+        return boundary
+    return None if prime.elements[-1].text.endswith(_DASHES) else Boundary.LINE
 
 
 def _plain_part(options: GenerateOptions, vocabulary: Vocabulary) -> Given:

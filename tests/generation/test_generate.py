@@ -15,7 +15,7 @@ from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import MAX_COUNT, GenerateOptions
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import write
-from scriptforge.screenplay.script import Script
+from scriptforge.screenplay.script import Element, Script
 from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
@@ -115,7 +115,7 @@ def biased(model: Recurrent, ids: list[int]) -> Recurrent:
     return model
 
 
-@pytest.mark.parametrize("prime", ["elaine: what is", "what is", "INT. DINER", "elaine: hello"])
+@pytest.mark.parametrize("prime", ["elaine: what is", "what is", "CUT TO:\nhello", "elaine: hello"])
 def test_the_last_word_of_a_prime_is_whole(vocabulary: Vocabulary, untrained_model: Make, prime: str) -> None:
     joining = [
         id_
@@ -232,3 +232,10 @@ def test_generating_leaves_no_trace_in_torch(
         assert not torch.is_inference_mode_enabled()
     assert torch.backends.mkldnn.enabled == onednn
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_given_heading_is_whole(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    request = replace(WILD, prime="jerry: no\nINT. DINER", lines=4, count=8)
+    for text in generate(untrained_model(vocabulary), vocabulary, request):
+        assert text.elements[1] == Element("heading", "INT. DINER")
+        assert len(text.elements) == 4

@@ -133,7 +133,10 @@ def test_a_plain_prime_is_taken_as_it_is(plain_vocabulary: Vocabulary) -> None:
     [
         ("elaine: what is", Boundary.WORD),
         ("what is", Boundary.WORD),
-        ("INT. DINER", Boundary.WORD),
+        ("INT. DINER", Boundary.LINE),
+        ("jerry: no\nINT. DINER - NIGHT", Boundary.LINE),
+        ("INT. DINER -", None),
+        ("INT. DINER - ", Boundary.SPACE),
         ("elaine: what is ", Boundary.SPACE),
         ("what is ", Boundary.SPACE),
         ("elaine: what is\n", Boundary.LINE),
@@ -145,7 +148,9 @@ def test_a_plain_prime_is_taken_as_it_is(plain_vocabulary: Vocabulary) -> None:
         ("", None),
     ],
 )
-def test_a_word_at_the_end_is_whole(vocabulary: Vocabulary, prime: str, boundary: Boundary | None) -> None:
+def test_a_word_or_a_heading_at_the_end_is_whole(
+    vocabulary: Vocabulary, prime: str, boundary: Boundary | None
+) -> None:
     last = prompt_of(prime, vocabulary)[-1]
     assert isinstance(last, Given)
     assert last.boundary == boundary
