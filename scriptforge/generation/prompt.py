@@ -21,7 +21,7 @@ from typing import TypeAlias
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.generation.cast import ResolvedCast, check_admitted, find_sources, own_cues
 from scriptforge.generation.grammar import Boundary, boundary_after
-from scriptforge.options import GenerateOptions
+from scriptforge.options import DEFAULT_LINES, GenerateOptions
 from scriptforge.screenplay.format import is_name
 from scriptforge.screenplay.name_line import parse_line
 from scriptforge.screenplay.script import Element, normalise, speaker_key
@@ -143,6 +143,35 @@ def build_prompt(
     if isinstance(last, Given):
         parts[-1] = replace(last, boundary=_boundary_after_prime(options, prime))
     return parts
+
+
+def check_size(options: GenerateOptions, prime: Prime, vocabulary: Vocabulary) -> None:
+    """Check that a text of the requested size has more lines than the prime, or ends with its open last line.
+
+    Raises:
+        UsageError: the prime alone is as long as the text is to be.
+    """
+    if options.length is not None:
+        return
+    if vocabulary.plain:
+        lines: list[str] = [line for line in options.prime.splitlines() if line.strip()]
+        is_closed = options.prime.endswith(("\n", "\r"))
+    else:
+        lines = [*(element.kind for element in prime.elements), *(["dialogue"] if prime.words else [])]
+        is_closed = _boundary_after_prime(options, prime) is Boundary.LINE
+    closed = lines if is_closed else lines[:-1]
+    if options.turns is None:
+        unit, flag, asked = "line", "--lines", options.lines or DEFAULT_LINES
+        given, finished = len(lines), len(closed)
+    else:
+        unit, flag, asked = "line of dialogue", "--turns", options.turns
+        given, finished = lines.count("dialogue"), closed.count("dialogue")
+    if finished >= asked:
+        units = unit if given == 1 else unit.replace("line", "lines")
+        raise UsageError(
+            f"The prime has {given} {units}, and {asked} {'is' if asked == 1 else 'are'} asked for in all.",
+            f"Ask for more: {flag} {given + DEFAULT_LINES}",
+        )
 
 
 def _boundary_after_prime(options: GenerateOptions, prime: Prime) -> Boundary | None:
