@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from scriptforge.api import resume as resume
     from scriptforge.api import stream as stream
     from scriptforge.api import train as train
+    from scriptforge.api import tune as tune
     from scriptforge.copying import OriginalityReport as OriginalityReport
     from scriptforge.corpus.convert import convert as convert
     from scriptforge.corpus.inspect import Inspection as Inspection
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from scriptforge.options import PushOptions as PushOptions
     from scriptforge.options import ServeOptions as ServeOptions
     from scriptforge.options import TrainOptions as TrainOptions
+    from scriptforge.options import TuneOptions as TuneOptions
     from scriptforge.workspace import Workspace as Workspace
 
     __version__: str
@@ -70,6 +72,7 @@ _FUNCTIONS = (
     "resume",
     "stream",
     "train",
+    "tune",
 )
 _OPTIONS = (
     "ConvertOptions",
@@ -81,6 +84,7 @@ _OPTIONS = (
     "PushOptions",
     "ServeOptions",
     "TrainOptions",
+    "TuneOptions",
 )
 _MODULES = {
     "Dataset": "scriptforge.dataset",

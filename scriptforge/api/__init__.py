@@ -26,6 +26,7 @@ from scriptforge.api.models import (
     train,
 )
 from scriptforge.api.sharing import export, open_room, page, pull, push
+from scriptforge.api.tuning import tune
 from scriptforge.workspace.entries import remove, rename
 
 __all__ = [
@@ -46,4 +47,5 @@ __all__ = [
     "resume",
     "stream",
     "train",
+    "tune",
 ]

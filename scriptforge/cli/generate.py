@@ -1,6 +1,7 @@
 """`scriptforge generate`: from a run to new scripts."""
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from scriptforge.generation.generate import Session
 
 _PIPE_TIMEOUT_SECONDS = 0.1
+
+_CONVERTED = (".docx", ".pdf", ".fdx")
+"""Suffixes of scripts that standard input is not read as."""
 
 Prime = Annotated[
     str | None,
@@ -308,6 +312,9 @@ def read_prime(given: str | None, output: Output) -> str:
     `-` waits for the end of standard input, however long that takes. Without a prime, standard input is read
     whole if it is a file, or a pipe that has data at once. An open pipe without data is not waited for: a
     command that inherits one that is never closed, as under cron, would hang forever.
+
+    Raises:
+        UsageError: the option is the name of a file.
     """
     if given == "-" or (given is None and _has_input(output)):
         from scriptforge.corpus.text_encoding import decoded
@@ -315,7 +322,23 @@ def read_prime(given: str | None, output: Output) -> str:
         content = sys.stdin.buffer.read()
         text = decoded(content, "standard input") if content.strip() else content.decode()
         return text.lstrip("\r\n").removesuffix("\n").removesuffix("\r")
+    if given and _is_file_name(given):
+        raise UsageError(f"“{given}” is a file, and would be read as text.", _how_to_give(given))
     return given or ""
+
+
+def _is_file_name(text: str) -> bool:
+    """Return whether a text is the name of a file; one without a suffix or folder may be a speaker's."""
+    try:
+        return Path(text).is_file() and (bool(Path(text).suffix) or os.sep in text)
+    except (OSError, ValueError):  # too long a name, or one with NUL
+        return False
+
+
+def _how_to_give(file: str) -> str:
+    if Path(file).suffix.lower() in _CONVERTED:
+        return f"Convert it first: {command('convert', file, Path(file).with_suffix('.fountain'))}"
+    return f"Give its text: {command('generate', 'RUN', '--prime', '-')} < {shlex.quote(file)}"
 
 
 def _has_input(output: Output) -> bool:

@@ -249,13 +249,14 @@ def tune(
         return
     if not best and (epochs is not None or minutes is not None or run_name):
         raise UsageError("--epochs, --minutes and --name are for the run of --best.", "Add --best.")
-    options = TuneOptions(trials=trials, seconds=seconds, pruner=pruner, seed=seed)
-    length = TrainOptions(epochs=epochs, minutes=minutes, device=device_of(gpu), settings={"seed": seed})
+    options = TuneOptions(trials=trials, seconds=seconds, pruner=pruner, seed=seed, device=device_of(gpu))
+    length = TrainOptions(epochs=epochs, minutes=minutes, device=options.device, settings={"seed": seed})
     if plot:
         require_matplotlib()
-    dataset = Dataset((workspace := Workspace.find(workspace_path)).dataset(name))
+    workspace = Workspace.find(workspace_path)
+    dataset = Dataset(workspace.dataset(name))
     space = Space.read(space_file) if space_file else default_space(dataset)
-    plan = Plan(**asdict(options), space=space, accelerator=choose_device(length.device))
+    plan = Plan(**asdict(options), space=space, accelerator=choose_device(options.device))
     if run_name:
         workspace.refuse_overwriting(workspace.new_run(run_name), force=False)
     folder = workspace.study(study_name or dataset.name)
@@ -268,9 +269,8 @@ def tune(
             output.note(f"Drawn: {path}")
     document = _document(dataset.name, outcome)
     if best:
-        copied = copied_into_workspace(outcome.dataset, workspace)
-        chosen = outcome.options_for(length)
-        events = train(copied, chosen, workspace, name=run_name, should_stop=interrupts.requested)
+        copied, should_stop = copied_into_workspace(outcome.dataset, workspace), interrupts.requested
+        events = train(copied, outcome.options_for(length), workspace, name=run_name, should_stop=should_stop)
         finished = follow(events, output, interrupts)
         document["run"] = finished.run
         document["trained"] = asdict(finished.best)

@@ -23,7 +23,7 @@ def read(page: "HtmlElement") -> list[Paragraph]:
 def _of_telegram(page: "HtmlElement") -> Iterator[Paragraph]:
     """Yield the messages; one without a name has the author of the message above it."""
     author = ""
-    for message in page.xpath(f"//div[{_has('message')} and div[{_has('body')}]]"):
+    for message in page.xpath(f"//div[{_outermost('message')} and div[{_has('body')}]]"):
         body = message.xpath(f"div[{_has('body')}]")[0]
         names = body.xpath(f"div[{_has('from_name')}]")
         if names:
@@ -34,11 +34,11 @@ def _of_telegram(page: "HtmlElement") -> Iterator[Paragraph]:
 
 
 def _of_discord(page: "HtmlElement") -> Iterator[Paragraph]:
-    groups = page.xpath(f"//div[{_has('chatlog__message-group')}]")
+    groups = page.xpath(f"//div[{_outermost('chatlog__message-group')}]")
     for group in groups:
         authors = group.xpath(f".//span[{_has('chatlog__author')} or {_has('chatlog__author-name')}]")
         author = " ".join(authors[0].text_content().split()) if authors else ""
-        for text in group.xpath(f".//div[{_has('chatlog__content')}]"):
+        for text in group.xpath(f".//div[{_outermost('chatlog__content')}]"):
             yield from _said(author, text)
 
 
@@ -51,6 +51,11 @@ def _said(author: str, text: "HtmlElement") -> Iterator[Paragraph]:
         yield Paragraph(DIALOGUE, said)
     elif said:
         yield Paragraph("action", said)
+
+
+def _outermost(name: str) -> str:
+    """Return the XPath condition that a `div` has a class, and none around it has: no text is read twice."""
+    return f"{_has(name)} and not(ancestor::div[{_has(name)}])"
 
 
 def _has(name: str) -> str:

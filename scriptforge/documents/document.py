@@ -25,6 +25,9 @@ from scriptforge.screenplay.paragraphs import CUE, DIALOGUE, Paragraph, kind_of
 MAX_FILE = 200 << 20
 """Bytes of a document; that of a long film with pictures has a few tens of millions."""
 
+MAX_PARAGRAPHS = 200_000
+"""Paragraphs of a word processor's document, at most; a long film has about five thousand."""
+
 _INSTALL = "Install them: pip install 'scriptforge-lm[documents]'"
 _SCORE_OF_MARGINS = 0.5
 
@@ -204,6 +207,16 @@ def check_tags(count: int, kind: str, most: int = _MAX_TAGS) -> None:
     """
     if count > most:
         raise too_large(f"{_is_a(kind)} with more than {most:,} tags")
+
+
+def check_paragraphs(count: int, kind: str) -> None:
+    """Check that a word processor's document of a kind may have so many paragraphs.
+
+    Raises:
+        BrokenScript: there are more than `MAX_PARAGRAPHS`.
+    """
+    if count > MAX_PARAGRAPHS:
+        raise too_large(f"{_is_a(kind)} with more than {MAX_PARAGRAPHS:,} paragraphs")
 
 
 def check_lines(texts: Iterable[str]) -> None:

@@ -11,7 +11,6 @@ Chromium, and twenty times as fast as pdfminer. Since a small file can make it f
 process of its own, `pdf_pages`. There is no OCR: scanned pages are refused.
 """
 
-import json
 import re
 import sys
 from array import array
@@ -30,6 +29,7 @@ from zlib import error as ZlibError
 
 from scriptforge.documents.document import MAX_FILE, Document, damaged, encrypted, too_large, unreadable
 from scriptforge.screenplay.format import BrokenScript, is_name, is_scene_heading, is_transition
+from scriptforge.workspace import parse_json
 
 _PROGRAM = Path(__file__).with_name("pdf_pages.py")
 _MAX_PAGES = 5000
@@ -228,7 +228,9 @@ def _printed(path: Path) -> Generator[Any, None, None]:
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                value = json.loads(line)
+                if not line.endswith(b"\n"):  # the program was stopped while it printed
+                    break
+                value = parse_json(line)
                 if isinstance(value, str):
                     raise (encrypted if value == "encrypted" else damaged)("PDF")
                 yield value

@@ -16,7 +16,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
-from scriptforge.documents.document import Document, content_of, damaged, from_blocks
+from scriptforge.documents.document import Document, check_paragraphs, content_of, damaged, from_blocks
 from scriptforge.documents.laid_out import CENTRED, RIGHT_ALIGNED, Block
 from scriptforge.screenplay.format import BrokenScript, is_name
 
@@ -323,6 +323,7 @@ class _Reader:
                 below=layout.below / _TWIPS_PER_LINE,
             )
         )
+        check_paragraphs(len(self.blocks), "RTF")
 
 
 def _destination(word: str, group: _Group, is_first: bool) -> _Destination | None:

@@ -257,7 +257,8 @@ def _own_title(page: "HtmlElement") -> str:
 
 def _cut_boilerplate(page: "HtmlElement") -> None:
     whole = len(page.text_content())
-    for each in [*page.iter("*")]:
+    linked = _linked(page)
+    for each in linked:
         tag = each.tag
         words = f"{each.get('class', '')} {each.get('id', '')}"
         is_around = tag in ("html", "body", "main", "article", "pre") or each.getparent() is None
@@ -266,7 +267,7 @@ def _cut_boilerplate(page: "HtmlElement") -> None:
             or each.get("role", "").lower() in _CONTENTLESS_ROLES
             or each.get("aria-hidden") == "true"
             or (words.strip() and _BOILERPLATE.search(words))
-            or _is_linked(each)
+            or _is_linked(each, linked[each])
         ):
             continue
         # A block with such a name that holds most of the text is the content after all.
@@ -280,11 +281,21 @@ def _drop(node: "HtmlElement") -> None:
     node.tag = "span"
 
 
-def _is_linked(node: "HtmlElement") -> bool:
-    """Return whether a block consists mostly of links."""
+def _linked(page: "HtmlElement") -> "dict[HtmlElement, int]":
+    """Return the elements of a page in order, each with the number of characters of the links in it."""
+    linked = dict.fromkeys(page.iter("*"), 0)
+    for node in reversed(linked):
+        if node.tag == "a":
+            linked[node] += len(node.text_content().strip())
+        if node is not page:
+            linked[node.getparent()] += linked[node]
+    return linked
+
+
+def _is_linked(node: "HtmlElement", linked: int) -> bool:
+    """Return whether a block consists mostly of links, of so many characters."""
     if node.tag not in ("p", "li", "ul", "ol", "div", "td", "table", "center"):
         return False
-    linked = sum(len(link.text_content().strip()) for link in node.iter("a"))
     return linked > 0 and linked > _MAX_LINKED * len(node.text_content().strip()) > 0
 
 
@@ -299,7 +310,7 @@ def _classed(page: "HtmlElement") -> Iterator[Paragraph]:
             continue
         kinds = (kind_of(name) for name in each.get("class", "").split())
         kind = next(filter(None, kinds), "")
-        is_inner = each.tag != "div" or not any(inner.tag in _BLOCKS for inner in each.iterdescendants("*"))
+        is_inner = not any(inner.tag in _BLOCKS for inner in each.iterdescendants("*"))
         if kind and is_inner:
             yield Paragraph(kind, "\n".join(line.text.strip() for line in _Layout().walk(each)))
 

@@ -12,7 +12,7 @@ styles by which they are read back.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -21,14 +21,15 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from scriptforge.characters import NOT_IN_XML
 from scriptforge.documents.document import (
+    MAX_PARAGRAPHS,
     Archive,
     Document,
+    check_paragraphs,
     content_of,
     damaged,
     encrypted,
     from_blocks,
     open_archive,
-    too_large,
     unreadable,
     unwritable,
 )
@@ -50,9 +51,6 @@ _EMU_PER_LINE = 152_400
 _MAX_BASES = 20
 _MAX_TAGS = 2_000_000
 """Tags in a document, at most; that of a long film has about a hundred thousand, twenty for a paragraph."""
-
-_MAX_PARAGRAPHS = 200_000
-"""Paragraphs in a document, at most; a long film has about five thousand."""
 
 _STYLES: dict[str, tuple[str, float, float, int]] = {
     "heading": ("Scene Heading", 0.0, 0.0, 2),
@@ -100,11 +98,10 @@ def _read_blocks(path: Path) -> list[Block]:
     told = (LxmlError, OpcError, PythonDocxError, XmlchemyError)
     try:
         with open_archive(path, "Word") as archive:
-            blocks = list(islice(_blocks(docx.Document(_markup(archive))), _MAX_PARAGRAPHS + 1))
+            blocks = list(islice(_blocks(docx.Document(_markup(archive))), MAX_PARAGRAPHS + 1))
     except (*told, LookupError, AttributeError, TypeError) as error:
         raise damaged("Word") from error
-    if len(blocks) > _MAX_PARAGRAPHS:
-        raise too_large(f"is a Word document with more than {_MAX_PARAGRAPHS:,} paragraphs")
+    check_paragraphs(len(blocks), "Word")
     return blocks
 
 
@@ -129,7 +126,7 @@ def _blocks(document: "WordDocument") -> Iterator[Block]:
     from docx.text.parfmt import ParagraphFormat
 
     styles = {style.style_id: style for style in document.styles}
-    inherited = {name: _inherited(style) for name, style in styles.items()}
+    inherited = {name: _inherited(style, styles) for name, style in styles.items()}
     layouts = {name: _layout(formats) for name, formats in inherited.items()}
     usual = next((name for name, style in styles.items() if style.name == "Normal"), "")
     for node in _nodes(document.element.body):
@@ -150,12 +147,12 @@ def _layout(formats: Sequence[Any]) -> tuple[int, float, float]:
     return _column(formats), above, below
 
 
-def _inherited(style: Any) -> list[Any]:
-    """Return the paragraph formats of a style and of the styles that it is based on."""
+def _inherited(style: Any, styles: Mapping[str, Any]) -> list[Any]:
+    """Return the paragraph formats of a style and of those among `styles` that it is based on."""
     formats: list[Any] = []
     while style is not None and hasattr(style, "paragraph_format") and len(formats) < _MAX_BASES:
         formats.append(style.paragraph_format)
-        style = style.base_style
+        style = styles.get(style.element.basedOn_val)  # `base_style` would search all styles
     return formats
 
 

@@ -16,7 +16,7 @@ from scriptforge.generation.automata import Automata
 from scriptforge.generation.decoder import Copies, Decoder, Saved
 from scriptforge.generation.decoding_state import DecodingState
 from scriptforge.generation.grammar import Grammar, Mask
-from scriptforge.generation.layout import LayoutScores
+from scriptforge.generation.layout import new_layout_scores
 from scriptforge.generation.sampling import Sampler
 from scriptforge.inference import FloatArray, Ids
 
@@ -54,7 +54,7 @@ class DecodingLoop:
         self._automata = automata
         self._copy_limit = copy_limit
         self._sampler = sampler
-        self._layout = LayoutScores(is_cue_L, batch_size)
+        self._layout = new_layout_scores(is_cue_L, batch_size)
         self._layout_size = len(is_cue_L)
         self._position = grammar.start(batch_size)
         self._histories: list[list[int]] = [[] for _ in range(batch_size)]

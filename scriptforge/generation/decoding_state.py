@@ -102,7 +102,7 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
     # The last two come from NumPy, for data types that it does not know.
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
-            f"{path.name} is missing, damaged or not written by --save-state.",
+            f"{path.name} is missing or damaged, or was not written by --save-state.",
             "Start again, and save the state again with --save-state.",
         ) from error
     if fingerprint != weights:

@@ -20,7 +20,7 @@ from scriptforge.generation.assembly import best_of, new_copy_limit, new_decoder
 from scriptforge.generation.cast import check_known, frequent_near, resolve_cast
 from scriptforge.generation.decoding_state import DecodingState, check_state_path, load_state, save_state
 from scriptforge.generation.grammar import Boundary
-from scriptforge.generation.prompt import Given, Prime, build_prompt, check_options, parse_prime
+from scriptforge.generation.prompt import Given, Prime, build_prompt, check_options, check_size, parse_prime
 from scriptforge.generation.rng import candidate_seeds, fresh_seed
 from scriptforge.generation.transcript import SizedText, cut_back
 from scriptforge.inference import SupportsInference
@@ -81,7 +81,7 @@ class Generation:
         draws_anew: whether random numbers come from the seed, rather than continue those of an earlier text.
 
     Raises:
-        UsageError: the options do not fit the model; see `resolve_cast`, `parse_prime` and `build_prompt`.
+        UsageError: the options do not fit the model; see `resolve_cast` and the functions of `prompt.py`.
         RunError: `after` is of another model.
     """
 
@@ -99,6 +99,7 @@ class Generation:
         check_options(options, vocabulary)
         cast = resolve_cast(options, vocabulary)
         prime = parse_prime(options.prime, cast, vocabulary)
+        check_size(options, prime, vocabulary)
         self._check_names(_names(options, prime))
         before = _ids_before(after, options.back, vocabulary)
         self._prompt = build_prompt(

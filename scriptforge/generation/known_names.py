@@ -26,6 +26,10 @@ OPENING_BRACKETS = "([{（［"
 """Brackets that open an aside; few names have one."""
 
 
+_LONGEST_NAME = 1000
+"""In characters; a longer one would need more than `NAME_LIMIT` tokens, and long to encode."""
+
+
 class Spellings:
     """The spellings of some names, by prefix.
 
@@ -56,7 +60,7 @@ class Spellings:
 
 def spell(name: str, vocabulary: Vocabulary) -> tuple[int, ...]:
     """Return the ids of a name and of `<says>`; empty if it is too long or cannot be spelled."""
-    ids = vocabulary.encode(name)
+    ids = vocabulary.encode(name) if len(name) <= _LONGEST_NAME else []
     is_spelled = vocabulary.unknown not in ids and 0 < len(ids) <= NAME_LIMIT
     return (*ids, vocabulary.says) if is_spelled else ()
 

@@ -20,18 +20,26 @@ from scriptforge.kernel import kernel
 from scriptforge.kernel.scores import KernelLayout
 
 
-class LayoutScores:
-    """The scores of the layout tokens of B sequences.
+def new_layout_scores(is_cue_L: Mask, batch_size: int) -> "LayoutScores | KernelLayout":
+    """Return the scores of the layout tokens of B sequences, computed by the kernel if there is one.
 
     Args:
         is_cue_L: which layout tokens, the first ids, are cues.
         batch_size: B.
     """
+    loaded = kernel()
+    return LayoutScores(is_cue_L) if loaded is None else KernelLayout(loaded, is_cue_L, batch_size)
 
-    def __init__(self, is_cue_L: Mask, batch_size: int) -> None:
+
+class LayoutScores:
+    """The same as `KernelLayout`, in NumPy.
+
+    Args:
+        is_cue_L: which layout tokens, the first ids, are cues.
+    """
+
+    def __init__(self, is_cue_L: Mask) -> None:
         self._is_cue_L = is_cue_L
-        loaded = kernel()
-        self._kernel = KernelLayout(loaded, is_cue_L, batch_size) if loaded is not None else None
 
     def redistribute(self, logits_BV: FloatArray, before_BV: Mask, after_BV: Mask) -> FloatArray:
         """Return the scores of layout tokens after the probability of the forbidden ones went to cues.
@@ -44,8 +52,6 @@ class LayoutScores:
         Returns:
             `layout_BL`, as it was where nothing was allowed before; only valid until the next call.
         """
-        if self._kernel is not None:
-            return self._kernel.redistribute(logits_BV, before_BV, after_BV)
         layout_size = len(self._is_cue_L)
         layout_BL = logits_BV[:, :layout_size]
         before_BL, after_BL = before_BV[:, :layout_size], after_BV[:, :layout_size]

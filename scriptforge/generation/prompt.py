@@ -2,8 +2,8 @@
 
 In a script a prime is lines of `name: text`, of which the last is left open for the model to continue. A name
 alone is a cue; words alone begin the line of a speaker whom the model draws. In plain text a prime is taken
-as it is. In both, a word at the end is complete, unless the options say that it may go on. For example, with
-Jerry and Elaine as the only speakers with a token of their own:
+as it is. A word or a scene heading at the end is complete, unless the options say that it may go on. For
+example, with Jerry and Elaine as the only speakers with a token of their own:
 
     elaine                <end> <cue:ELAINE>                             given
     elaine: what is       <end> <cue:ELAINE> what is                     given
@@ -19,16 +19,22 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from scriptforge.errors import UsageError, unknown_name
-from scriptforge.generation.cast import ResolvedCast, check_admitted, find_sources, own_cues
+from scriptforge.generation.cast import ResolvedCast, check_admitted, find_sources, own_cues, tidy_name
 from scriptforge.generation.grammar import Boundary, boundary_after
-from scriptforge.options import GenerateOptions
-from scriptforge.screenplay.format import is_name
+from scriptforge.options import DEFAULT_LINES, GenerateOptions
+from scriptforge.screenplay.format import is_cue_in_capitals, is_name
 from scriptforge.screenplay.name_line import parse_line
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
 
 _MISSPELLED = 0.75
 """Similarity, from 0 to 1, above which a word is taken for a misspelled name."""
+
+_FREE_FORMATS = ("name-line", "prose")
+"""Formats in which a last line may be words that somebody is to be drawn for."""
+
+_DASHES = ("-", "–", "—")
+"""Ends of a heading that something is still to follow, `INT. DINER -`."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +143,48 @@ def build_prompt(
         *_script_parts(scene, prime, cues, sources[0] if sources else None, vocabulary),
     ]
     last = parts[-1] if parts else None
-    if isinstance(last, Given) and prime.says_something and not options.prime_open:
-        parts[-1] = replace(last, boundary=boundary_after(options.prime))
+    if isinstance(last, Given):
+        parts[-1] = replace(last, boundary=_boundary_after_prime(options, prime))
     return parts
+
+
+def check_size(options: GenerateOptions, prime: Prime, vocabulary: Vocabulary) -> None:
+    """Check that a text of the requested size has more lines than the prime, or ends with its open last line.
+
+    Raises:
+        UsageError: the prime alone is as long as the text is to be.
+    """
+    if options.length is not None:
+        return
+    if vocabulary.plain:
+        lines: list[str] = [line for line in options.prime.splitlines() if line.strip()]
+        is_closed = options.prime.endswith(("\n", "\r"))
+    else:
+        lines = [*(element.kind for element in prime.elements), *(["dialogue"] if prime.words else [])]
+        is_closed = _boundary_after_prime(options, prime) is Boundary.LINE
+    closed = lines if is_closed else lines[:-1]
+    if options.turns is None:
+        unit, flag, asked = "line", "--lines", options.lines or DEFAULT_LINES
+        given, finished = len(lines), len(closed)
+    else:
+        unit, flag, asked = "line of dialogue", "--turns", options.turns
+        given, finished = lines.count("dialogue"), closed.count("dialogue")
+    if finished >= asked:
+        units = unit if given == 1 else unit.replace("line", "lines")
+        raise UsageError(
+            f"The prime has {given} {units}, and {asked} {'is' if asked == 1 else 'are'} asked for in all.",
+            f"Ask for more: {flag} {given + DEFAULT_LINES}",
+        )
+
+
+def _boundary_after_prime(options: GenerateOptions, prime: Prime) -> Boundary | None:
+    """Return what must come after the prime of a script; after a whole heading, a new element."""
+    if options.prime_open or not prime.says_something:
+        return None
+    boundary = boundary_after(options.prime)
+    if prime.words or prime.elements[-1].kind != "heading" or boundary is Boundary.SPACE:
+        return boundary
+    return None if prime.elements[-1].text.endswith(_DASHES) else Boundary.LINE
 
 
 def _plain_part(options: GenerateOptions, vocabulary: Vocabulary) -> Given:
@@ -158,10 +203,11 @@ def _plain_part(options: GenerateOptions, vocabulary: Vocabulary) -> Given:
 
 
 def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:
-    """Parse a typed prime as lines of a script; empty for plain text.
+    """Parse a prime as lines of a script; empty for plain text.
 
-    There may be any number of lines. If nobody in the cast has a token of their own, words alone are a line
-    of the next speaker, or of the first in the cast.
+    There may be any number of lines, as `name: text` or in another format that can be read, such as Fountain.
+    If nobody in the cast has a token of their own, words alone are a line of the next speaker, or of the
+    first in the cast.
 
     Raises:
         UsageError: a single word seems to be a misspelled name.
@@ -170,12 +216,34 @@ def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:
         return Prime(())
     from scriptforge.screenplay.formats import read  # imports all formats
 
-    elements = tuple(read(text.splitlines(), "name-line"))
+    lines = text.splitlines()
+    elements = tuple(read(lines, "name-line"))
+    if len(elements) > 1:
+        reading = read(lines)
+        laid_out = tuple(reading)
+        if reading.format not in _FREE_FORMATS and laid_out != elements:
+            return Prime(_with_open_cue(laid_out, text))
     if not elements or not _is_bare(elements[-1], text):
         return Prime(elements)
     words = elements[-1].text
     line = words and (_cue_in(words, vocabulary) or _sole_speaker(words, cast, vocabulary))
     return Prime((*elements[:-1], line)) if line else Prime(elements[:-1], words)
+
+
+def _with_open_cue(elements: tuple[Element, ...], text: str) -> tuple[Element, ...]:
+    """Return elements with a cue at their end if the text ends with one, below which nothing is said yet.
+
+    A format takes such a line for action, or for nothing.
+    """
+    last_line = text.strip().splitlines()[-1].strip()
+    name = last_line.removesuffix(":").strip()
+    if not (is_cue_in_capitals(name) or (name != last_line and is_name(name))):
+        return elements
+    if elements and elements[-1] == Element("action", last_line):
+        elements = elements[:-1]
+    elif elements and elements[-1].text.endswith(last_line):
+        return elements
+    return (*elements, Element("dialogue", "", tidy_name(name)))
 
 
 def _source_parts(sources: Sequence[str], prime: Prime, vocabulary: Vocabulary) -> Prompt:

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from scriptforge.generation.decoder import Copies, Decoder, Saved
 from scriptforge.inference import FloatArray, Ids
 from scriptforge.kernel import kernel
-from scriptforge.kernel.scores import KernelOffsets, KernelTurns, Spoken, TurnRates, TurnTables
+from scriptforge.kernel.scores import KernelTurns, Spoken, TurnRates, TurnTables
 from scriptforge.text_statistics.turns import PLACE_BOUNDS, WINDOW, TurnStatistics
 from scriptforge.vocabulary import Vocabulary
 
@@ -80,8 +80,8 @@ class TurnTaking:
         self._layout_size = vocabulary.layout_size
         self._first = vocabulary.layout_size - len(vocabulary.speaker_tokens)
         self._cue, self._says = vocabulary.cue, vocabulary.says
-        self._cues = np.array([*range(self._first, self._layout_size), self._cue])
-        speakers = len(self._cues) - 1
+        cues_C = np.array([*range(self._first, self._layout_size), self._cue], np.int32)
+        speakers = len(cues_C) - 1
         self._spoken_BS = np.zeros((batch_size, speakers), np.int32)
         self._offsets_BC = np.zeros((batch_size, speakers + 1), np.float32)
         self._turns = [_Turns(spoken_S, self._first) for spoken_S in self._spoken_BS]
@@ -89,13 +89,13 @@ class TurnTaking:
             _rates(statistics),
             _companion_matrix(statistics, vocabulary),
             _expected_newcomers(statistics),
+            cues_C,
             self._spoken_BS,
             self._offsets_BC,
         )
         loaded = kernel()
         self._weights = KernelTurns(loaded, tables) if loaded is not None else _Weights(tables)
         self._lowers = False
-        self._lowering = KernelOffsets(loaded, self._cues, self._offsets_BC) if loaded is not None else None
 
     def read(self, ids_BT: Ids, waits_B: NDArray[np.bool_] | None = None) -> FloatArray:
         """See `Decoder.read`."""
@@ -103,7 +103,9 @@ class TurnTaking:
         for row, ids in enumerate(ids_BT.tolist()):
             if min(ids, default=self._layout_size) < self._layout_size:
                 self._follow(row, ids)
-        return self._weigh(logits_BV)
+        if self._lowers:
+            self._weights.lower(logits_BV)
+        return logits_BV
 
     def copy_sequences(self, copies: Copies) -> None:
         """See `Decoder.copy_sequences`."""
@@ -145,25 +147,6 @@ class TurnTaking:
         """Update the offsets of the cues in one sequence."""
         self._weights.weigh(row, self._turns[row].spoken())
         self._lowers = bool(self._offsets_BC.any())
-
-    def _weigh(self, logits_BV: FloatArray) -> FloatArray:
-        """Return scores with the cues of speakers beyond the rates lowered, and all other cues raised.
-
-        The total probability of the cues stays the same.
-        """
-        if not self._lowers:
-            return logits_BV
-        if self._lowering is not None:
-            self._lowering.lower(logits_BV)
-            return logits_BV
-        scores_BV = logits_BV.copy()
-        scores_BC = scores_BV.take(self._cues, axis=1)
-        with np.errstate(all="ignore"):  # a diverged model gives infinite or NaN scores
-            weights_BC = np.exp(scores_BC - scores_BC.max(-1, keepdims=True))
-            before_B1 = weights_BC.sum(-1, keepdims=True, dtype=np.float64)
-            after_B1 = (weights_BC * np.exp(self._offsets_BC)).sum(-1, keepdims=True)
-            scores_BV[:, self._cues] = scores_BC + (self._offsets_BC + np.log(before_B1 / after_B1))
-        return scores_BV
 
 
 class _Line(NamedTuple):
@@ -266,7 +249,7 @@ class _Weights:
 
     def weigh(self, row: int, spoken: Spoken) -> None:
         """See `KernelTurns.weigh`."""
-        rates, companions_SS, newcomers_N, spoken_BS, offsets_BC = self._tables
+        rates, companions_SS, newcomers_N, _, spoken_BS, offsets_BC = self._tables
         spoken_S, offsets_C, lines = spoken_BS[row], offsets_BC[row], spoken.lines
         offsets_C[:] = 0
         if not lines:
@@ -281,6 +264,16 @@ class _Weights:
         if spoken.current >= 0 and spoken_S[spoken.current]:
             excess = _excess(rates.same_again, spoken.going_on + rates.next, lines)
             offsets_C[spoken.current] += rates.same_power * excess
+
+    def lower(self, scores_BV: FloatArray) -> None:
+        """See `KernelTurns.lower`."""
+        cues_C, offsets_BC = self._tables.cues_C, self._tables.offsets_BC
+        scores_BC = scores_BV.take(cues_C, axis=1)
+        with np.errstate(all="ignore"):  # a diverged model gives infinite or NaN scores
+            weights_BC = np.exp(scores_BC - scores_BC.max(-1, keepdims=True))
+            before_B1 = weights_BC.sum(-1, keepdims=True, dtype=np.float64)
+            after_B1 = (weights_BC * np.exp(offsets_BC)).sum(-1, keepdims=True)
+            scores_BV[:, cues_C] = scores_BC + (offsets_BC + np.log(before_B1 / after_B1))
 
 
 def _rates(statistics: TurnStatistics) -> TurnRates:

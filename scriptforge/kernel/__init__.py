@@ -1,8 +1,8 @@
 """The kernel: what generation and training compute in C, called with ctypes.
 
-Each module has the functions of the C file of its name, which is compiled into one library (`kernel.c`). The
-kernel is optional: without it whoever calls it computes the same in NumPy, only more slowly. It knows neither
-models nor what a token means.
+Each module calls the functions of the C file of its name, `matrices` those of `orthogonal.c`, too; all are
+compiled into one library (`kernel.c`). The kernel is optional: without it whoever calls it computes the same
+in NumPy, only more slowly. It knows neither models nor what a token means.
 """
 
 from scriptforge.kernel.library import Kernel, kernel

@@ -3,8 +3,8 @@
 They are defined by the modules that use them, where NumPy computes the same up to rounding: `sampling`,
 `layout`, `turn_taking` and `voice` in `scriptforge.generation`.
 
-Shape letters: B rows, V vocabulary, L layout tokens, E inputs of the head; S selected tokens, or speakers,
-with C = S + 1 cues and N numbers of lines.
+Shape letters: B rows, V vocabulary, L layout tokens, E inputs of the head, S speakers, C = S + 1
+cues, N numbers of lines.
 """
 
 import ctypes
@@ -151,31 +151,6 @@ class KernelLayout:
         return self._layout_BL
 
 
-class KernelOffsets:
-    """Offsets for the scores of some tokens, whose total probability stays the same.
-
-    Args:
-        kernel: the compiled kernel.
-        ids_S: the tokens.
-        offsets_BS: added to their scores in each row; may change between calls.
-    """
-
-    def __init__(self, kernel: Kernel, ids_S: NDArray[np.int64], offsets_BS: NDArray[np.float32]) -> None:
-        self._kernel = kernel
-        self._ids_S = ids_S.astype(np.int32)
-        self._most = int(ids_S.max())
-        self._offsets_BS = offsets_BS
-        self._addresses = address_of(self._ids_S), len(ids_S), address_of(offsets_BS)
-
-    def lower(self, scores_BV: NDArray[np.float32]) -> None:
-        """Add the offsets to scores in place, keeping the total probability."""
-        rows, size = scores_BV.shape
-        if rows != len(self._offsets_BS) or size <= self._most:
-            raise ValueError(f"scores of {scores_BV.shape}, for offsets of {self._offsets_BS.shape}")
-        if self._kernel.offset_scores(address_of(scores_BV), rows, size, *self._addresses):
-            raise MemoryError
-
-
 class TurnRates(NamedTuple):
     """Rates in people's text, and how much it matters to exceed them.
 
@@ -229,6 +204,7 @@ class TurnTables(NamedTuple):
         rates: the rates.
         companions_SS: 1 for each two speakers who are companions, else 0.
         newcomers_N: how many lines of newcomers are expected, by `Spoken.so_far`.
+        cues_C: the tokens of the cues.
         spoken_BS: how many of the latest lines each speaker said; changed by the caller.
         offsets_BC: the terms; changed in place.
     """
@@ -236,6 +212,7 @@ class TurnTables(NamedTuple):
     rates: TurnRates
     companions_SS: NDArray[np.float32]
     newcomers_N: NDArray[np.float64]
+    cues_C: NDArray[np.int32]
     spoken_BS: NDArray[np.int32]
     offsets_BC: NDArray[np.float32]
 
@@ -251,12 +228,13 @@ class KernelTurns:
     def __init__(self, kernel: Kernel, tables: TurnTables) -> None:
         self._kernel = kernel
         self._tables = tables
-        rates, companions_SS, newcomers_N, spoken_BS, offsets_BC = tables
+        rates, companions_SS, newcomers_N, cues_C, spoken_BS, offsets_BC = tables
         speakers = spoken_BS.shape[1]
         self._scratch_S = np.empty(speakers, np.float32)
         companions, newcomers = address_of(companions_SS), address_of(newcomers_N)
         self._spoken, self._offsets = address_of(spoken_BS), address_of(offsets_BC)
         self._widths = spoken_BS.strides[0], offsets_BC.strides[0]
+        self._cues, self._last_cue = address_of(cues_C), int(cues_C.max())
         self._rates = _TurnRates(speakers, companions, newcomers, *rates)
         self._address, self._scratch = ctypes.addressof(self._rates), address_of(self._scratch_S)
 
@@ -265,6 +243,16 @@ class KernelTurns:
         of_spoken, of_offsets = self._widths
         spoken_S, offsets_C = self._spoken + row * of_spoken, self._offsets + row * of_offsets
         self._kernel.cue_offsets(self._address, spoken_S, *spoken, offsets_C, self._scratch)
+
+    def lower(self, scores_BV: NDArray[np.float32]) -> None:
+        """Add the terms to scores in place, keeping the total probability of the cues."""
+        rows, size = scores_BV.shape
+        texts, count = self._tables.offsets_BC.shape
+        if rows != texts or size <= self._last_cue:
+            raise ValueError(f"scores of {scores_BV.shape}, for the cues of {texts} texts")
+        scores = address_of(scores_BV)
+        if self._kernel.offset_scores(scores, rows, size, self._cues, count, self._offsets):
+            raise MemoryError
 
 
 class KernelGuidance:

@@ -106,6 +106,7 @@ class TuneOptions:
         seconds: training time of each trial.
         pruner: the method of finding unpromising trials.
         seed: seed of the choices and of every training run.
+        device: where to train.
 
     Raises:
         UsageError: there are no trials, or the training time is not a positive, finite number.
@@ -115,6 +116,7 @@ class TuneOptions:
     seconds: float = 30.0
     pruner: Pruner = "median"
     seed: int = 1
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
         _check_some("trials", self.trials)

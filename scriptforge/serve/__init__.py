@@ -26,7 +26,10 @@ def find_run(workspace: Workspace, run: str | None) -> RunFolder:
         UsageError: there is no run of that name.
         RunError: there is no run at all, or it has no weights yet.
     """
-    usable = [folder for folder in workspace.runs() if folder.weights.is_file()]
+    runs = workspace.runs()
+    if run is None and not runs:
+        raise RunError("There is no run here yet.", "Make one in a minute, to try the room: scriptforge demo")
+    usable = [folder for folder in runs if folder.weights.is_file()]
     folder = usable[0] if run is None and usable else workspace.run(run)
     if not folder.weights.is_file():
         trains = folder.training_process() is not None

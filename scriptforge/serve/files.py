@@ -13,7 +13,7 @@ from scriptforge.corpus.fetch import fetch
 from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import find_source
 from scriptforge.documents.kinds import KINDS, write
-from scriptforge.errors import CorpusError, unknown_name
+from scriptforge.errors import CorpusError, ScriptforgeError, unknown_name
 from scriptforge.screenplay.script import Script
 from scriptforge.serve.elements import (
     CLOSED,
@@ -109,8 +109,12 @@ def read_file(path: Path, name: str) -> dict[str, Any]:
     """
     shown = _plain_name(name)[:_MAX_NAME_LENGTH]
     parsing = Parsing()
-    parsed = parse(fetch(find_source(str(path), Cards({}, {}))), False, parsing)
-    rows = list(islice(parsed, MAX_ELEMENTS + 1))
+    try:
+        parsed = parse(fetch(find_source(str(path), Cards({}, {}))), False, parsing)
+        rows = list(islice(parsed, MAX_ELEMENTS + 1))
+    except ScriptforgeError as problem:
+        named = (text.replace(path.name, shown) for text in (problem.message, problem.hint))
+        raise CorpusError(*named) from problem
     page = to_page(row.element for row in rows)
     if not page:
         raise CorpusError(f"There is no script in “{shown}”.", "Choose another file.")
@@ -124,7 +128,7 @@ def read_file(path: Path, name: str) -> dict[str, Any]:
         "title": titles[0][:MAX_TITLE_LENGTH] if titles else Path(_plain_name(name)).stem[:_MAX_NAME_LENGTH],
         "elements": with_ids(page),
         "format": parsing.text_format,
-        "notes": [note.replace(path.name, shown) for note in parsing.notes],
+        "notes": parsing.requests,
     }
 
 

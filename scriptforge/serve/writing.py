@@ -183,15 +183,20 @@ class Alternative:
             yield {"n": self._number, "add": text}
 
     def _close(self, element: Element | None) -> Iterator[Event]:
-        """Yield the event of a complete element, if any is left of it; a continued one has what was added."""
+        """Yield the event of a complete element, if any is left of it; a continued one has what was added.
+
+        A mark alone, such as a missing full stop, is not all that is written: another element follows.
+        """
+        least_left = 0
         if self._continued is not None:
+            least_left = 0 if any(map(str.isalnum, self._added)) else 1
             element, self._continued = replace(self._continued, text=self._added.rstrip()), None
         if element is None:
             return
         about = {"kind": element.kind, "speaker": element.speaker, "text": element.text}
         yield {"n": self._number, "element": about}
-        self._lines_left -= 1
-        if self._lines_left <= 0:
+        self._lines_left = max(self._lines_left - 1, least_left)
+        if self._lines_left == 0:
             yield self._finish()
 
     def _finish(self) -> Event:

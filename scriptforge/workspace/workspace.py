@@ -64,8 +64,7 @@ class Workspace:
 
         Files of living processes, and files that cannot be removed, stay.
         """
-        remove_leftovers(self.root)
-        for name in _FOLDERS:
+        for name in (".", *_FOLDERS):
             _clear_away(self.root / name)
         runs = folders_in(self.root / "runs")
         for study in self.studies():

@@ -52,7 +52,8 @@ def test_a_workspace_without_a_run_and_a_run_without_weights_are_said(
     workspace_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["serve", "--no-browser"]) == 1
-    assert "There is no run here yet" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "There is no run here yet" in said and "scriptforge demo" in said
     (workspace_path / "runs" / "young").mkdir(parents=True)
     (workspace_path / "runs" / "young" / "config.json").write_text("{}", encoding="utf-8")
     assert run(["serve", "young", "--no-browser"]) == 1

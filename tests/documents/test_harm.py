@@ -11,6 +11,7 @@ from docx.oxml.ns import nsdecls
 from reliability.bombs import BOMBS
 from reportlab.pdfgen.canvas import Canvas
 from support.tin_roof import with_member, write
+from support.verdict import problem_of
 
 from scriptforge.documents.kinds import kind_of_file
 from scriptforge.errors import CorpusError
@@ -129,6 +130,30 @@ def test_word_has_no_more_paragraphs_than_can_be_looked_at(tmp_path: Path, read:
     content = with_change(b"<w:body>", b"<w:body>" + b"<w:p/>" * 200_001)
     with pytest.raises(CorpusError, match="a Word document with more than 200,000 paragraphs"):
         read(write(tmp_path, "a.docx", content))
+
+
+def test_rich_text_has_no_more_paragraphs_than_can_be_looked_at(tmp_path: Path, read: Read) -> None:
+    with pytest.raises(CorpusError, match="an RTF document with more than 200,000 paragraphs"):
+        read(write(tmp_path, "a.rtf", b"{\\rtf1 " + b"\\par" * 200_001 + b"}"))
+
+
+def test_a_paragraph_on_a_page_is_not_read_once_for_each_around_it(tmp_path: Path, read: Read) -> None:
+    """What is nested is read where it stands; else 200 KB would be read as 20 MB."""
+    nested = "<h2 class=dialogue><span>" * 40 + "Rain." + "</span></h2>" * 40
+    page = f"<p class=character>NORA</p>{nested}<p class=character>OSKAR</p><p class=dialogue>Yes.</p>"
+    assert [row.element.text for row in read(write(tmp_path, "a.html", page))[1]] == ["Rain.", "Yes."]
+
+
+def test_a_message_on_a_page_is_not_read_once_for_each_around_it(tmp_path: Path, read: Read) -> None:
+    message = '<div class="message"><div class="body"><div class="from_name">Nora</div><div class="text">'
+    page = f"<body>{message * 20}Rain."
+    assert sum(row.element.text.count("Rain.") for row in read(write(tmp_path, "a.html", page))[1]) == 1
+
+
+def test_links_are_not_counted_once_for_each_block_around_them(tmp_path: Path, read: Read) -> None:
+    page = "<body><pre>Nora: Is that the roof?</pre>" + "<div>" * 200 + "<a>x</a>" * 50_000 + "y" * 100_000
+    path = write(tmp_path, "a.html", page)
+    assert problem_of(lambda: read(path)) is None
 
 
 def test_a_pdf_has_no_more_letters_than_its_bytes_can_stand_for(tmp_path: Path, read: Read) -> None:

@@ -12,7 +12,7 @@ from support.process_state import changed_by
 from support.tiny import SPEAKERS
 
 import scriptforge
-from scriptforge import EvaluateOptions, GenerateOptions, TrainOptions
+from scriptforge import EvaluateOptions, GenerateOptions, TrainOptions, TuneOptions
 from scriptforge.workspace import RunFolder
 
 TINY = {"hidden_size": 16, "embedding_size": 8, "batch_size": 4, "sequence_length": 16, "precision": "fp32"}
@@ -64,6 +64,7 @@ def test_exported_names() -> None:
         "PushOptions",
         "ServeOptions",
         "TrainOptions",
+        "TuneOptions",
     }
     others = {"Model", "ScriptforgeError", "UsageError", "Workspace", "__version__"}
     results = {
@@ -74,7 +75,7 @@ def test_exported_names() -> None:
         "OriginalityReport",
         "PushResult",
     }
-    verbs |= {"stream", "train", "rename", "remove"}
+    verbs |= {"stream", "train", "tune", "rename", "remove"}
     assert set(scriptforge.__all__) == verbs | options | results | others
     assert set(dir(scriptforge)) == set(scriptforge.__all__)
     for name in scriptforge.__all__:
@@ -152,6 +153,18 @@ class TestOptions:
     def test_a_value_out_of_range_is_refused(self) -> None:
         with pytest.raises(scriptforge.UsageError, match="top p must be between 0 and 1"):
             GenerateOptions(top_p=2)
+
+
+def test_a_search_is_continued_and_trained_with(tiny_text: Path, tmp_path: Path) -> None:
+    space = tmp_path / "space.toml"
+    space.write_text("hidden_size = {choices = [8, 16]}\nbatch_size = 4\n")
+    scriptforge.prepare(tiny_text, name="play", level="word", workspace=tmp_path)
+    first = scriptforge.tune(space=space, trials=1, seconds=0.3, device="cpu", workspace=tmp_path)
+    found = scriptforge.tune("play", TuneOptions(seconds=0.3), space=space, trials=2, workspace=tmp_path)
+    assert found.records[0] == first.records[0] and len(found.records) == 2
+    options = found.options_for(TrainOptions(epochs=0.1, device="cpu"))
+    model = scriptforge.train(found.dataset, options, workspace=tmp_path)
+    assert model.open_dataset().name == found.dataset.name
 
 
 @pytest.mark.usefixtures("workspace_path")

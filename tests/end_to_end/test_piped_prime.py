@@ -78,3 +78,30 @@ def test_a_pipe_that_stays_silent_and_open_is_left_alone(stage: TrainedWorkspace
     finally:
         os.close(reader)
         os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("my scene.fountain", "--prime - < 'my scene.fountain'"),
+        ("scene.fdx", "convert scene.fdx scene.fountain"),
+    ],
+)
+def test_the_name_of_a_file_is_no_prime(stage: TrainedWorkspace, name: str, hint: str) -> None:
+    (stage.path / name).write_text("elaine\n", encoding="utf-8")
+    done = scriptforge(*WORDS, "--prime", name, workspace=stage.path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"“{name}” is a file" in done.stderr
+    assert hint in done.stderr
+
+
+def test_a_speaker_may_be_called_like_a_file(stage: TrainedWorkspace, expected: str) -> None:
+    (stage.path / "elaine").write_text("", encoding="utf-8")
+    assert scriptforge(*WORDS, "--prime", "elaine", workspace=stage.path).stdout == expected
+
+
+def test_a_piped_screenplay_is_read_as_one(stage: TrainedWorkspace) -> None:
+    scene = "Title: Tea\nAuthor: Me\n\nELAINE\nmy aunt\nhid my hat.\n\nBO\n"
+    done = scriptforge(*WORDS, workspace=stage.path, stdin=scene)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.lower().startswith("elaine: my aunt\n    hid my hat.\nbo: ")

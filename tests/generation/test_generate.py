@@ -15,7 +15,7 @@ from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import MAX_COUNT, GenerateOptions
 from scriptforge.screenplay.formats import read
 from scriptforge.screenplay.name_line import write
-from scriptforge.screenplay.script import Script
+from scriptforge.screenplay.script import Element, Script
 from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
@@ -115,7 +115,7 @@ def biased(model: Recurrent, ids: list[int]) -> Recurrent:
     return model
 
 
-@pytest.mark.parametrize("prime", ["elaine: what is", "what is", "INT. DINER", "elaine: hello"])
+@pytest.mark.parametrize("prime", ["elaine: what is", "what is", "elaine: hello"])
 def test_the_last_word_of_a_prime_is_whole(vocabulary: Vocabulary, untrained_model: Make, prime: str) -> None:
     joining = [
         id_
@@ -139,8 +139,8 @@ def test_a_space_asks_for_another_word_and_a_line_break_for_none(
     request = replace(WILD, lines=1, count=20)
     for text in generate(model, vocabulary, replace(request, prime="elaine: what is ")):
         assert re.match(r"ELAINE: what is( |$)", text.text.partition("\n")[0])
-    for text in generate(model, vocabulary, replace(request, prime="elaine: what is\n")):
-        assert text.text == "ELAINE: what is\n"
+    for text in generate(model, vocabulary, replace(request, prime="elaine: what is\n", lines=2)):
+        assert text.text.startswith("ELAINE: what is\n")
 
 
 def test_without_a_seed_there_is_another_text_each_time(
@@ -183,10 +183,49 @@ def test_a_length_is_reached_and_the_line_finished(
 
 
 def test_lines_of_the_prime_count_and_all_are_kept(vocabulary: Vocabulary, untrained_model: Make) -> None:
-    request = GenerateOptions(prime="jerry: no\njerry: hello\nwhat is", lines=2, seed=1)
+    request = GenerateOptions(prime="jerry: no\njerry: hello\nwhat is", lines=3, seed=1)
     (text,) = generate(untrained_model(vocabulary), vocabulary, request)
     assert len(text.elements) == 3
     assert text.elements[2].text.startswith("what is")
+
+
+SCENE = "jerry: no\n(the door opens)\nelaine: hello"
+
+
+@pytest.mark.parametrize(
+    ("prime", "size", "said"),
+    [
+        (SCENE, {"lines": 2}, "3 lines, and 2 are asked for"),
+        (f"{SCENE}\n", {"lines": 3}, "3 lines, and 3 are asked for"),
+        (f"{SCENE}\nwhat is", {"lines": 1}, "4 lines, and 1 is asked for"),
+        (f"{SCENE}\nINT. DINER", {"lines": 4}, "4 lines, and 4 are asked for"),
+        ("jerry: no\n" * 30, {}, "30 lines, and 20 are asked for"),
+        (f"{SCENE}\n(the door opens)", {"turns": 2}, "2 lines of dialogue, and 2 are asked for"),
+        ("jerry: no\n", {"turns": 1}, "1 line of dialogue, and 1 is asked for"),
+    ],
+)
+def test_a_prime_that_leaves_nothing_to_write_is_refused(
+    vocabulary: Vocabulary, untrained_model: Make, prime: str, size: dict[str, int], said: str
+) -> None:
+    with pytest.raises(UsageError, match=f"The prime has {said} in all") as refused:
+        Generation(untrained_model(vocabulary), vocabulary, GenerateOptions(prime=prime, **size))
+    assert re.search(r"Ask for more: --(lines|turns) \d\d", refused.value.hint)
+
+
+@pytest.mark.parametrize("size", [{"lines": 3}, {"turns": 2}, {"lines": 4}, {"length": 1}, {}])
+def test_a_prime_is_gone_on_with_where_something_is_left_to_write(
+    vocabulary: Vocabulary, untrained_model: Make, size: dict[str, int]
+) -> None:
+    Generation(untrained_model(vocabulary), vocabulary, GenerateOptions(prime=SCENE, **size))
+
+
+def test_lines_of_a_plain_prime_count_too(plain_vocabulary: Vocabulary, untrained_model: Make) -> None:
+    with pytest.raises(UsageError, match="2 lines, and 1 is asked for in all"):
+        Generation(
+            untrained_model(plain_vocabulary),
+            plain_vocabulary,
+            GenerateOptions(prime="what is\n\nno", lines=1),
+        )
 
 
 def test_a_new_script_begins_where_one_ends(
@@ -232,3 +271,10 @@ def test_generating_leaves_no_trace_in_torch(
         assert not torch.is_inference_mode_enabled()
     assert torch.backends.mkldnn.enabled == onednn
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_given_heading_is_whole(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    request = replace(WILD, prime="jerry: no\nINT. DINER", lines=4, count=8)
+    for text in generate(untrained_model(vocabulary), vocabulary, request):
+        assert text.elements[1] == Element("heading", "INT. DINER")
+        assert len(text.elements) == 4

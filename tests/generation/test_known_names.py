@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.verdict import problem_of
 
 from scriptforge.generation.generate import Generation
 from scriptforge.models.recurrent import Recurrent
@@ -33,6 +34,12 @@ def test_names_are_those_of_the_training_text(vocabulary: Vocabulary, untrained_
     spelled = {name for name in found if vocabulary.speaker_id(name) is None}
     assert {"who", "newman"} & spelled
     assert spelled <= {"new man", "newman", "who"}
+
+
+def test_a_name_as_long_as_a_book_takes_no_time(vocabulary: Vocabulary, untrained_model: Make) -> None:
+    """The names of a model that is pulled are those of a stranger."""
+    model = untrained_model(vocabulary)
+    assert problem_of(lambda: speakers(model, vocabulary, WILD, (*NAMES, "a b " * 900_000))) is None
 
 
 def test_names_are_invented_where_that_was_asked_for(vocabulary: Vocabulary, untrained_model: Make) -> None:

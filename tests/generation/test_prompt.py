@@ -68,6 +68,48 @@ def test_a_prime_becomes_elements_of_which_the_last_is_open(
         assert decode_elements(vocabulary, ids(parts)) == elements
 
 
+HELLO = [says("Jerry", "hello"), says("ELAINE", "(softly) no")]
+DINER = Element("heading", "INT. DINER - NIGHT")
+
+
+@pytest.mark.parametrize(
+    ("prime", "elements"),
+    [
+        ("Title: No\nAuthor: Who\n\nINT. DINER - NIGHT\n\nJERRY\nhello", [DINER, HELLO[0]]),
+        ("JERRY\nhello\n\nELAINE\n(softly)\nno", HELLO),
+        ("INT. DINER - NIGHT\n\nJERRY\nhello\n\nELAINE\n(softly)\nno", [DINER, *HELLO]),
+        ("JERRY\nhello\n\nhello, newman.", [HELLO[0], Element("action", "hello, newman.")]),
+        ("JERRY\nhello\n\nELAINE", [HELLO[0], says("ELAINE", "")]),
+        ("JERRY\nhello\n\nNEWMAN (O.S.)", [HELLO[0], says("NEWMAN", "")]),
+        ("JERRY\nhello\n\nINT. DINER - NIGHT", [HELLO[0], DINER]),
+        (f"{' ' * 20}JERRY\n{' ' * 10}hello\n\n{' ' * 20}ELAINE\n{' ' * 12}(softly)\n{' ' * 10}no", HELLO),
+        ("jerry:\nhello\n\nelaine:\n(softly) no\n\njerry:", [*HELLO, says("Jerry", "")]),
+    ],
+)
+def test_lines_in_another_format_are_read_as_such(
+    vocabulary_of: Callable[[Level], Vocabulary], prime: str, elements: list[Element]
+) -> None:
+    vocabulary = vocabulary_of("char")
+    assert decode_elements(vocabulary, ids(prompt_of(prime, vocabulary)[1:])) == elements
+
+
+@pytest.mark.parametrize(
+    "prime",
+    [
+        "hello\nwhat is",
+        "INT. DINER - NIGHT\n\nwhat is",
+        "newman\nwhat is",
+        "(the door opens)\nno! who",
+        "Jerry: hello\n\nnewman.\n\nwho are you",
+    ],
+)
+def test_the_last_of_several_free_lines_is_said_by_somebody(vocabulary: Vocabulary, prime: str) -> None:
+    *_, speaker, line = prompt_of(prime, vocabulary)
+    assert speaker == Drawn(tuple(vocabulary.speakers.values()))
+    assert isinstance(line, Given)
+    assert vocabulary.decode(line.ids).lower() == prime.splitlines()[-1].lower()
+
+
 @pytest.mark.parametrize("words", ["what is", "hello", "no! who"])
 def test_words_alone_begin_a_line_whose_speaker_is_drawn(vocabulary: Vocabulary, words: str) -> None:
     before, speaker, line = prompt_of(f"jerry: hello\n{words} ", vocabulary)[1:]
@@ -133,7 +175,10 @@ def test_a_plain_prime_is_taken_as_it_is(plain_vocabulary: Vocabulary) -> None:
     [
         ("elaine: what is", Boundary.WORD),
         ("what is", Boundary.WORD),
-        ("INT. DINER", Boundary.WORD),
+        ("INT. DINER", Boundary.LINE),
+        ("jerry: no\nINT. DINER - NIGHT", Boundary.LINE),
+        ("INT. DINER -", None),
+        ("INT. DINER - ", Boundary.SPACE),
         ("elaine: what is ", Boundary.SPACE),
         ("what is ", Boundary.SPACE),
         ("elaine: what is\n", Boundary.LINE),
@@ -145,7 +190,9 @@ def test_a_plain_prime_is_taken_as_it_is(plain_vocabulary: Vocabulary) -> None:
         ("", None),
     ],
 )
-def test_a_word_at_the_end_is_whole(vocabulary: Vocabulary, prime: str, boundary: Boundary | None) -> None:
+def test_a_word_or_a_heading_at_the_end_is_whole(
+    vocabulary: Vocabulary, prime: str, boundary: Boundary | None
+) -> None:
     last = prompt_of(prime, vocabulary)[-1]
     assert isinstance(last, Given)
     assert last.boundary == boundary

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from support.kernels import all_kernels, computing_with
 
 from scriptforge.generation.echoes import new_echoes
-from scriptforge.generation.layout import LayoutScores
+from scriptforge.generation.layout import new_layout_scores
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.generation.voice import strengthened
@@ -108,7 +108,7 @@ def test_ends_are_kept_as_by_numpy(
     is_cue_L = generator.random(LAYOUT) < generator.random()
 
     def raised() -> NDArray[np.float32]:
-        layout = LayoutScores(is_cue_L, len(logits_BV))
+        layout = new_layout_scores(is_cue_L, len(logits_BV))
         return layout.redistribute(logits_BV, before_BV, after_BV)
 
     with computing_with(None):

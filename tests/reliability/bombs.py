@@ -189,6 +189,20 @@ BOMBS: Mapping[str, Bomb] = {
             )
         ),
     ),
+    "one with 10,000 styles, each based on the next": Bomb(
+        "a.docx",
+        _docx(
+            lambda size: (
+                f'<w:styles xmlns:w="{_WORD}">'
+                + "".join(
+                    f'<w:style w:type="paragraph" w:styleId="s{n}"><w:basedOn w:val="s{n + 1}"/></w:style>'
+                    for n in range(int(size * 10_000))
+                )
+                + "</w:styles>"
+            ).encode(),
+            "word/styles.xml",
+        ),
+    ),
     "archives in archives, as .docx": Bomb("a.docx", _nested_zip),
     "archives in archives, as .epub": Bomb("a.epub", _nested_zip),
     "a spreadsheet that unpacks to 300 MB": Bomb(
@@ -321,6 +335,16 @@ BOMBS: Mapping[str, Bomb] = {
     "a page of 100,000 menus": Bomb("a.html", _around("<p>", "<nav></nav>x", 100_000)),
     "a page of comments": Bomb("a.txt", _times("<!---->", 500)),
     "a page with 50 MB of text": Bomb("a.html", _around("<p>", "a ", 25 * _MB)),
+    "a page with paragraphs in each other": Bomb(
+        "a.html",
+        lambda size: (
+            b"<h2 class=dialogue><span>" * 100
+            + b"a " * int(size * 500_000)
+            + b"</span></h2>" * 100
+            + b"<p class=character>NORA</p>"
+        ),
+    ),
+    "RTF of 4,000,000 paragraphs": Bomb("a.rtf", _around("{\\rtf1 A: a", "\\par\n", 4_000_000, "}")),
     "RTF nested 1,000,000 times": Bomb("a.rtf", _around("{\\rtf1 ", "{", 1_000_000)),
     "RTF with indents of a mile": Bomb("a.rtf", _around("{\\rtf1 ", "\\li9999999999 Yes.\\par ", 200, "}")),
     "a PDF of 2,000,000 objects that are not there": Bomb(

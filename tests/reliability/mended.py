@@ -507,5 +507,36 @@ FAULTS = (
         "what a kill left beside a file in the workspace itself stays until that file is written again",
         (f"{_FINDING}::test_the_next_command_removes_what_a_kill_left_and_brings_back_what_it_displaced",),
     ),
+    Fault(
+        "a PDF of 2 KB fills the memory and aborts the process, a room included",
+        (f"{_HARM}::test_a_pdf_that_fills_the_memory_leaves_the_process_alone",),
+    ),
+    Fault(
+        "a PDF of 300 KB, whose pages are one, takes minutes",
+        (f"{_HARM}::test_a_pdf_has_no_more_letters_than_its_bytes_can_stand_for",),
+    ),
+    Fault(
+        "attributes that a grammar declares are copied into every element: 180 KB of XML take a gigabyte",
+        (
+            "tests/screenplay/test_xml_stream.py::test_attributes_that_a_grammar_declares_are_left_off",
+            "tests/screenplay/test_xml_stream.py::test_many_defaults_of_attributes_are_refused",
+        ),
+    ),
+    Fault(
+        "millions of empty paragraphs of RTF take a minute and a gigabyte",
+        (f"{_HARM}::test_rich_text_has_no_more_paragraphs_than_can_be_looked_at",),
+    ),
+    Fault(
+        "paragraphs, messages and links on a page are read once for each block around them",
+        (
+            f"{_HARM}::test_a_paragraph_on_a_page_is_not_read_once_for_each_around_it",
+            f"{_HARM}::test_a_message_on_a_page_is_not_read_once_for_each_around_it",
+            f"{_HARM}::test_links_are_not_counted_once_for_each_block_around_them",
+        ),
+    ),
+    Fault(
+        "a name of 2 MB in a stranger's config takes half a minute at every `generate`",
+        ("tests/generation/test_known_names.py::test_a_name_as_long_as_a_book_takes_no_time",),
+    ),
 )
 """In the order of their numbers, which begin with 1."""

@@ -54,6 +54,18 @@ def test_an_import_reads_no_file_beside_its_own(tmp_path: Path) -> None:
     assert [line["text"] for line in read_file(chat, "chat.json")["elements"]] == ["U1", "Rain."]
 
 
+def test_what_is_no_script_is_called_by_its_own_name(room: ServedRoom) -> None:
+    answer = room.client.post("api/import?name=s1.png", content=b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    assert answer.status_code == 422 and "“s1.png”" in answer.json()["error"]
+    assert "script.png" not in answer.text
+
+
+def test_an_import_does_not_explain_how_formats_are_found(room: ServedRoom) -> None:
+    script = "INT. PIER - DAY\n\nFog.\n\nANN\nLand!\n"
+    brought = room.client.post("api/import?name=pier.txt", content=script.encode()).json()
+    assert brought["format"] == "fountain" and brought["notes"] == []
+
+
 def test_a_browser_is_told_the_name(room: ServedRoom) -> None:
     answer = room.client.post("api/export?format=fountain", json={"title": "Ödipus, 茶馆", "elements": []})
     plain, own = answer.headers["content-disposition"].removeprefix("attachment; ").split("; ")

@@ -289,6 +289,22 @@ def test_a_file_comes_in_and_goes_out(desk: Desk, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_file_that_came_in_is_described_and_every_answer_can_be_read(desk: Desk) -> None:
+    desk.type("Fog.")
+    dropped(desk, "gulls.fountain", FOUNTAIN)
+    desk.until("document.getElementById('imported').open")
+    assert desk.text("said") == "Read “gulls.fountain”: 1 scene, 1 speech."
+    for width in (1280, 390):
+        desk.page.set_viewport_size({"width": width, "height": 800})
+        assert desk.ask("""() => {
+          const dialog = document.getElementById("imported");
+          return dialog.scrollWidth <= dialog.clientWidth && dialog.querySelectorAll("button").length === 3;
+        }""")
+    desk.page.click("#imported [value='']")
+    assert desk.lines() == [("action", "Fog.")]
+
+
+@pytest.mark.slow
 def test_two_tabs_see_each_other_and_neither_loses_a_word(browser: Browser, room: ServedRoom) -> None:
     context = browser.new_context()
     link = room.linked("One.", "Two.")

@@ -7,7 +7,7 @@ from scriptforge.serve.prompt import SuggestionRequest, encode_request
 from scriptforge.serve.writing import Alternative
 from scriptforge.vocabulary import Vocabulary
 
-TEXT = "a bell rang\n(O.S.) no"
+TEXT = "a bell rang.\n(O.S.) no"
 SCRIPTS = Vocabulary.train([TEXT], "char", speakers=["Bo"])
 PLAIN = Vocabulary.train([TEXT], "char", plain=True)
 DONE = {"n": 0, "done": True, "seed": 7}
@@ -58,6 +58,21 @@ def test_of_a_continued_element_only_what_is_added_is_reported() -> None:
             {"n": 0, "begin": {"kind": "heading", "speaker": ""}},
         ]
         assert not alternative.needs_text
+
+
+def test_a_line_that_gets_only_a_mark_is_closed_and_the_next_one_is_written() -> None:
+    alternative = begun(SCRIPTS, open={"kind": "dialogue", "text": "a bell", "speaker": "Bo"})
+    ids = [*SCRIPTS.encode("."), SCRIPTS.action, *SCRIPTS.encode("no"), SCRIPTS.heading]
+    assert pushed(alternative, *ids) == [
+        {"n": 0, "add": "."},
+        whole("dialogue", "Bo", "."),
+        {"n": 0, "begin": {"kind": "action", "speaker": ""}},
+        {"n": 0, "add": "no"},
+        whole("action", "", "no"),
+        DONE,
+    ]
+    two = begun(SCRIPTS, open={"kind": "dialogue", "text": "a bell", "speaker": "Bo"}, lines=2)
+    assert pushed(two, *ids)[-1] == DONE
 
 
 def test_each_line_of_plain_text_that_is_not_blank_is_an_action() -> None:

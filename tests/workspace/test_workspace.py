@@ -175,6 +175,7 @@ class TestFinding:
             (workspace_path / name / ".scriptforge").touch()
         (workspace_path / "data" / "play").rename(workspace_path / "data/.play.0123abcd.tmp/before/play")
         (workspace_path / "runs" / ".play.scriptforge.lock").touch()
+        (workspace_path / ".page.txt.scriptforge.lock").touch()
         found = Workspace.find(workspace_path)
         assert [folder.name for folder in found.datasets()] == ["play"]
         assert [path.name for path in workspace_path.rglob(".*")] == []

@@ -8,6 +8,16 @@ import { isBlank } from "./typing.js";
 /** A file name that is valid on every system. */
 export const safeName = (title) => title.normalize("NFC").replace(/[\\/:*?"<>|\p{Cc}]+/gu, " ").trim().slice(0, 80) || "script";
 
+/** What a script consists of, in words: `2 scenes, 13 speeches`. */
+function contentsOf(elements) {
+  const counted = (kind, one, several) => {
+    const count = elements.filter((element) => element.kind === kind).length;
+    return count ? `${count} ${count === 1 ? one : several}` : null;
+  };
+  const speeches = counted("character", "speech", "speeches") ?? "nobody speaks";
+  return [counted("heading", "scene", "scenes"), speeches].filter(Boolean).join(", ");
+}
+
 export class Exporting {
   /** `asNew` is called with {title, elements} to create a draft of them. */
   constructor(room, editor, engine, say, asNew) {
@@ -96,7 +106,7 @@ export class Exporting {
       if (!elements.length) throw new Error(`Nothing in “${file.name}” could be read as a script.`);
       const named = elements.map((element) => ({ origin: null, ...element, id: newId() }));
       this.brought = { title, elements: named };
-      this.say([`${elements.length} elements from ${file.name}.`, ...(notes ?? [])].join(" "));
+      this.say([`Read “${file.name}”: ${contentsOf(elements)}.`, ...(notes ?? [])].join(" "));
       if (this.room.document.elements.every(isBlank)) return this.#place("here");
       byId("imported-name").textContent = title || file.name;
       byId("imported").returnValue = "";

@@ -151,13 +151,16 @@ export function* suggest(about, vocabulary, context, request) {
   writing.goOn();
   // What the page has of the element that is being written; null before it begins.
   let shown = open ? { text: writing.text(), isContinued: true } : null;
+  const given = shown?.text.length;
   let left = lines;
   while (left > 0) {
     const finished = writing.step();
     if (finished) {
       yield* ending(finished, shown);
+      // A mark alone, such as a missing full stop, is not all that is written.
+      const isMark = shown?.isContinued && !/[\p{L}\p{N}]/u.test(finished.text.slice(given));
+      left = Math.max(left - 1, isMark ? 1 : 0);
       shown = null;
-      left -= 1;
     }
     if (left === 0 || !writing.element) continue;
     if (!shown) {
