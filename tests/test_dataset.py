@@ -157,7 +157,7 @@ def test_a_description_that_contradicts_itself(folder: DatasetFolder, changes: d
 def test_a_vocabulary_of_another_dataset(folder: DatasetFolder, changes: dict[str, Any]) -> None:
     description = json.loads(folder.description.read_text())
     folder.description.write_text(json.dumps(description | changes))
-    with pytest.raises(DatasetError, match=r"tokenizer\.json of dataset “harbour” is not what"):
+    with pytest.raises(DatasetError, match=r"tokenizer\.json of dataset “harbour” does not match"):
         Dataset(folder)
 
 

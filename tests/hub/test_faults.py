@@ -144,7 +144,7 @@ def test_of_a_hub_that_is_silent_when_it_is_sent_something_no_wrong_seconds_are_
     hub: Hub, tiny_run: RunFolder
 ) -> None:
     hub.misbehave(Fault(stalls=True), path="/preupload/")
-    with pytest.raises(HubError, match=r"did not answer in time\.$"), impatience():
+    with pytest.raises(HubError, match=r"did not answer in time\."), impatience():
         push_run(Run(tiny_run), "ann/harbour")
 
 

@@ -286,5 +286,5 @@ def test_a_file_is_read_in_its_encoding(tmp_path: Path, encoding: str) -> None:
 def test_a_broken_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "kettle.xml").write_text(TEI[:1500], encoding="utf-8")
     source = Source("kettle", LocalPath(path=tmp_path / "kettle.xml"))
-    with pytest.raises(CorpusError, match=r"^“kettle\.xml” breaks off in line \d+: <\w+> is not closed\.$"):
+    with pytest.raises(CorpusError, match=r"^“kettle\.xml” breaks off in line \d+: <\w+> is not closed\."):
         list(parse(fetch(source), False, Parsing()))
