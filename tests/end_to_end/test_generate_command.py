@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,21 @@ class TestSeeds:
         assert (again, said) == (page, "")
         other, _ = write(*words, stage=stage)
         assert other != page
+
+    @pytest.mark.parametrize(
+        "words", [("-o", "page.txt"), ("-n", "2", "-o", "pages"), ("-o", "x.fountain", "--force")]
+    )
+    def test_a_file_can_be_written_again(self, stage: TrainedWorkspace, words: tuple[str, ...]) -> None:
+        before = set(stage.path.rglob("*"))
+        _, said = write("--lines", "2", *words, stage=stage)
+        pages = {
+            file: file.read_bytes() for file in stage.path.rglob("*") if file not in before and file.is_file()
+        }
+        (command,) = re.findall(r"To write this again: .*scriptforge generate (.*)$", said, re.MULTILINE)
+        assert command.count("--force") == 1
+        write(*shlex.split(command), stage=stage)
+        assert pages
+        assert {file: file.read_bytes() for file in pages} == pages
 
     def test_json_has_the_seed_and_nothing_is_said(self, stage: TrainedWorkspace) -> None:
         first, said = write("--lines", "2", "-n", "2", "--json", stage=stage)
