@@ -221,9 +221,10 @@ def generate(
 ) -> None:
     """Write new scripts in the voice of a run."""
     output = Output(as_json, quiet)
+    piped = read_piped_prime(prime, output)
     options = GenerateOptions(
         **_unchanged(context.params),
-        prime=read_prime(prime, output),
+        prime=_given_prime(prime) if piped is None else piped,
         cast=tuple(name.strip() for name in (cast or "").split(",") if name.strip()),
         stage_directions=not no_stage_directions,
         **_voices(voice or []),
@@ -235,7 +236,7 @@ def generate(
         _write(session, output, is_streamed)
     finally:
         if seed is None and session.draws_anew:
-            output.note(_how_again(session, run, context.obj))
+            output.note(_how_again(session, context, is_piped=piped is not None))
     _note_limits(session, output)
     reports = session.originality() if check else []
     if destination:
@@ -295,33 +296,44 @@ def _write(session: "Session", output: Output, is_streamed: bool) -> None:
         session.write()
 
 
-def _how_again(session: "Session", run: str | None, words: Sequence[str]) -> str:
+def _how_again(session: "Session", context: typer.Context, *, is_piped: bool) -> str:
     """Return a note with the seeds that were drawn and the command that gives the same texts again."""
-    named = [] if run else [session.run.folder.name]
-    again = command(words[0], *named, *words[1:], "--seed", session.seed)
+    given, words = context.params, context.obj
+    named = [] if given["run"] else [session.run.folder.name]
+    piped = ["--prime", "-"] if is_piped and given["prime"] is None else []
+    force = ["--force"] if given["path"] and not (given["force"] or given["append"]) else []
+    again = command(words[0], *named, *words[1:], *piped, *force, "--seed", session.seed)
     last = session.seed + session.options.count - 1
     seeds = f"Seed {session.seed}" if last == session.seed else f"Seeds {session.seed} to {last}"
-    return f"{seeds}. To write this again: {again}"
+    return f"{seeds}. To write this again: {again}{' < the same text' if is_piped else ''}"
 
 
-def read_prime(given: str | None, output: Output) -> str:
-    """Return the prime of the option, or standard input without leading line breaks and the last one.
+def read_piped_prime(given: str | None, output: Output) -> str | None:
+    """Return standard input without leading line breaks and the last one; None if it is not the prime.
 
     Standard input is decoded as the text of a script is.
 
     `-` waits for the end of standard input, however long that takes. Without a prime, standard input is read
     whole if it is a file, or a pipe that has data at once. An open pipe without data is not waited for: a
     command that inherits one that is never closed, as under cron, would hang forever.
+    """
+    if given != "-" and not (given is None and _has_input(output)):
+        return None
+    from scriptforge.corpus.text_encoding import decoded
+
+    content = sys.stdin.buffer.read()
+    if given is None and not content:
+        return None
+    text = decoded(content, "standard input") if content.strip() else content.decode()
+    return text.lstrip("\r\n").removesuffix("\n").removesuffix("\r")
+
+
+def _given_prime(given: str | None) -> str:
+    """Return the prime of the option.
 
     Raises:
-        UsageError: the option is the name of a file.
+        UsageError: it is the name of a file.
     """
-    if given == "-" or (given is None and _has_input(output)):
-        from scriptforge.corpus.text_encoding import decoded
-
-        content = sys.stdin.buffer.read()
-        text = decoded(content, "standard input") if content.strip() else content.decode()
-        return text.lstrip("\r\n").removesuffix("\n").removesuffix("\r")
     if given and _is_file_name(given):
         raise UsageError(f"“{given}” is a file, and would be read as text.", _how_to_give(given))
     return given or ""

@@ -108,7 +108,7 @@ def _resolve(printed: str, vocabulary: Vocabulary) -> CastMember:
         return CastMember(name, cues, ())
     spelling = spell(name, vocabulary)
     if not spelling:
-        raise unknown_name("speaker", name, vocabulary.speakers)
+        raise unknown_speaker(name, vocabulary, vocabulary.speakers)
     return CastMember(name, (), spelling)
 
 
@@ -123,7 +123,7 @@ def tidy_name(printed: str) -> str:
 
 
 def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[str]) -> None:
-    """Check that each name is that of a speaker in the training text.
+    """Check that each name is that of a speaker in the training text, or in the scene that is continued.
 
     Args:
         names: the names to check.
@@ -137,7 +137,36 @@ def check_known(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[s
     known = {speaker_key(name): name for name in (*vocabulary.speakers, *others)} if asked else {}
     for name in asked:
         if speaker_key(tidy_name(name)) not in known:
-            raise unknown_name("speaker", name, known.values())
+            raise unknown_speaker(name, vocabulary, known.values())
+
+
+def unknown_speaker(name: str, vocabulary: Vocabulary, known: Iterable[str]) -> UsageError:
+    """Return the error for the name of nobody: the hint says who is known, and how to introduce somebody."""
+    error = unknown_name("speaker", name, known)
+    if spell(tidy_name(name), vocabulary):
+        introduction = f'To introduce somebody new, write their first line: --prime "{name}: …"'
+        return UsageError(error.message, f"{error.hint} {introduction}")
+    if vocabulary.unknown_words(name):
+        return UsageError(
+            f"There is no speaker named “{name}”, and the model knows no such word.",
+            f"{error.hint} Only models of the bpe and char levels can write other names.",
+        )
+    return error
+
+
+def find_strangers(names: Iterable[str], vocabulary: Vocabulary, others: Iterable[str]) -> list[str]:
+    """Return those of the names, once each, that no speaker in the training text has.
+
+    Args:
+        names: the names to look up.
+        vocabulary: the model's vocabulary, for the speakers with a token.
+        others: names of the other speakers.
+    """
+    by_key: dict[str, str] = {}
+    for name in map(tidy_name, names):
+        by_key.setdefault(speaker_key(name), name)
+    known = set(map(speaker_key, (*vocabulary.speakers, *others))) if by_key else set()
+    return [name for key, name in by_key.items() if key not in known]
 
 
 def frequent_near(name: str, vocabulary: Vocabulary) -> str | None:

@@ -15,19 +15,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scriptforge.dataset import Dataset
-from scriptforge.errors import RunError, UsageError
+from scriptforge.errors import RunError, UsageError, nearest
 from scriptforge.generation.assembly import best_of, new_copy_limit, new_decoder, new_loop
-from scriptforge.generation.cast import check_known, frequent_near, resolve_cast
+from scriptforge.generation.cast import check_known, find_strangers, frequent_near, resolve_cast, tidy_name
 from scriptforge.generation.decoding_state import DecodingState, check_state_path, load_state, save_state
 from scriptforge.generation.grammar import Boundary
-from scriptforge.generation.prompt import Given, Prime, build_prompt, check_options, check_size, parse_prime
+from scriptforge.generation.prompt import (
+    Given,
+    Prime,
+    build_prompt,
+    check_options,
+    check_size,
+    parse_prime,
+)
 from scriptforge.generation.rng import candidate_seeds, fresh_seed
-from scriptforge.generation.transcript import SizedText, cut_back
+from scriptforge.generation.transcript import SizedText, cut_back, new_transcript
 from scriptforge.inference import SupportsInference
 from scriptforge.options import GenerateOptions
 from scriptforge.run.history import read_history
 from scriptforge.run.run import Run
-from scriptforge.screenplay.script import Element
+from scriptforge.screenplay.script import Element, speaker_key
 from scriptforge.text_statistics import TextStatistics
 from scriptforge.vocabulary import Vocabulary
 from scriptforge.workspace import expand_home
@@ -98,10 +105,12 @@ class Generation:
     ) -> None:
         check_options(options, vocabulary)
         cast = resolve_cast(options, vocabulary)
-        prime = parse_prime(options.prime, cast, vocabulary)
-        check_size(options, prime, vocabulary)
-        self._check_names(_names(options, prime))
         before = _ids_before(after, options.back, vocabulary)
+        speakers_before = _speakers_of(before, vocabulary)
+        prime = parse_prime(options.prime, cast, vocabulary, speakers_before)
+        check_size(options, prime, vocabulary)
+        scene = [*speakers_before, *prime.speakers]
+        self._check_names(_names(options, prime), scene)
         self._prompt = build_prompt(
             options,
             cast,
@@ -120,9 +129,8 @@ class Generation:
         self._copy_limit = new_copy_limit(index, vocabulary, options)
         reader = new_decoder(model.inference("int8" if options.int8 else "fp32"), vocabulary, options)
         seeds = candidate_seeds(self._seeds, options.best_of)
-        loop = new_loop(
-            reader, vocabulary, options, cast, seeds, statistics or TextStatistics(), self._copy_limit
-        )
+        statistics = _with_names(statistics or TextStatistics(), scene, vocabulary)
+        loop = new_loop(reader, vocabulary, options, cast, seeds, statistics, self._copy_limit)
         self._loop: TextLoop = best_of(loop, reader, vocabulary, options) if options.best_of > 1 else loop
         if after:
             self._resume(after, before)
@@ -177,8 +185,13 @@ class Generation:
         (sequence,) = self._sequences
         return self._loop.pause(rollback=not self._vocabulary.is_text[sequence.latest])
 
-    def _check_names(self, names: Sequence[str]) -> None:
-        """Check names that the user gave; for subclasses that know who speaks in the training text."""
+    def _check_names(self, names: Sequence[str], scene: Sequence[str]) -> None:
+        """Check names that the user gave; for subclasses that know who speaks in the training text.
+
+        Args:
+            names: names that the user gave.
+            scene: speakers in the text before, and in the prime.
+        """
 
     def _resume(self, state: DecodingState, before: Sequence[int]) -> None:
         try:
@@ -203,6 +216,25 @@ def _ids_before(state: DecodingState | None, back: int, vocabulary: Vocabulary) 
         return cut_back(ids, back, vocabulary) if back else ids
     except IndexError as error:
         raise _unfit_state() from error
+
+
+def _speakers_of(ids: Sequence[int], vocabulary: Vocabulary) -> list[str]:
+    """Return who speaks in a saved text, each once."""
+    transcript = new_transcript(vocabulary)
+    try:
+        for id_ in (*ids, vocabulary.end):
+            transcript.push(id_)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise _unfit_state() from error
+    return list(dict.fromkeys(element.speaker for element in transcript.elements if element.speaker))
+
+
+def _with_names(statistics: TextStatistics, scene: Sequence[str], vocabulary: Vocabulary) -> TextStatistics:
+    """Return statistics in which everybody in the scene speaks, too; if anybody may speak, as they are."""
+    if not statistics.names:
+        return statistics
+    strangers = find_strangers(scene, vocabulary, statistics.names)
+    return statistics._replace(names=(*statistics.names, *strangers)) if strangers else statistics
 
 
 def _unfit_state() -> RunError:
@@ -274,10 +306,16 @@ class Session(Generation):
         assert self._dataset is not None, "a session that examines its texts needs the dataset"
         return examine_texts([text.lines for text in self.texts], self._dataset, self._index)
 
-    def _check_names(self, names: Sequence[str]) -> None:
-        """Check that each name is that of a speaker, and add a note for those that hardly speak."""
-        check_known(names, self.run.vocabulary, self.run.description.dataset.cast)
-        self.notes += _question_rare(names, self.run.vocabulary)
+    def _check_names(self, names: Sequence[str], scene: Sequence[str]) -> None:
+        """Check that each name is a speaker's, and add notes on strangers and on those who hardly speak."""
+        vocabulary, cast = self.run.vocabulary, self.run.description.dataset.cast
+        writable = [name for name in scene if not vocabulary.unknown_words(name)]
+        check_known(names, vocabulary, [*cast, *writable])
+        strangers = find_strangers(names, vocabulary, cast)
+        self.notes += _warn_of_strangers(strangers, [*vocabulary.speakers, *cast])
+        strange = frozenset(map(speaker_key, strangers))
+        familiar = [name for name in names if speaker_key(tidy_name(name)) not in strange]
+        self.notes += _question_rare(familiar, vocabulary)
 
 
 def _index_of(dataset: Dataset) -> "Index":
@@ -308,6 +346,17 @@ def _names(options: GenerateOptions, prime: Prime) -> list[str]:
         *prime.speakers,
     ]
     return list(dict.fromkeys(named))
+
+
+def _warn_of_strangers(strangers: Sequence[str], known: Sequence[str]) -> Iterator[str]:
+    """Yield a note for each name that nobody has in the training text, with those who may be meant."""
+    for name in strangers:
+        near = nearest(name, known)
+        question = f" Did you mean {' or '.join(near)}?" if near else ""
+        yield (
+            f"“{name}” does not speak in the training text, so their lines sound like nobody in particular."
+            f"{question}"
+        )
 
 
 def _question_rare(names: Sequence[str], vocabulary: Vocabulary) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Known names: only speakers of the training text may speak.
+"""Known names: only speakers of the training text, and of the scene that is continued, may speak.
 
 A model spells the names of speakers without a token of their own, and sometimes makes one up: “Got cut”,
 “Mar tan”. So after the generic cue only tokens are allowed that spell a name of the training text's cast:
@@ -7,8 +7,8 @@ A model spells the names of speakers without a token of their own, and sometimes
     <cue> new        `man`                    continues one
     <cue> newman     <says>                   ends it
 
-Each name is spelled in one way, as in training. Given names may be anybody's. The module does not depend on
-models.
+Each name is spelled in one way, as in training, or as the given text has it if only that knows it. The module
+does not depend on models.
 
 Shape letter: V vocabulary.
 """
@@ -69,7 +69,7 @@ class KnownNames:
     """Names as an `Automaton`, whose states are the tokens of the name so far; None outside names.
 
     Args:
-        names: names of all speakers in the training text; those with a token are not spelled.
+        names: names of all who may speak; those with a token are not spelled.
         vocabulary: a vocabulary for scripts.
     """
 

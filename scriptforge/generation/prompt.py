@@ -18,8 +18,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from scriptforge.errors import UsageError, unknown_name
-from scriptforge.generation.cast import ResolvedCast, check_admitted, find_sources, own_cues, tidy_name
+from scriptforge.errors import UsageError
+from scriptforge.generation.cast import (
+    ResolvedCast,
+    check_admitted,
+    find_sources,
+    own_cues,
+    tidy_name,
+    unknown_speaker,
+)
 from scriptforge.generation.grammar import Boundary, boundary_after
 from scriptforge.options import DEFAULT_LINES, GenerateOptions
 from scriptforge.screenplay.format import is_cue_in_capitals, is_name
@@ -202,12 +209,15 @@ def _plain_part(options: GenerateOptions, vocabulary: Vocabulary) -> Given:
     return replace(_given_words(text, vocabulary), boundary=boundary)
 
 
-def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:
+def parse_prime(
+    text: str, cast: ResolvedCast, vocabulary: Vocabulary, speakers_before: Sequence[str] = ()
+) -> Prime:
     """Parse a prime as lines of a script; empty for plain text.
 
     There may be any number of lines, as `name: text` or in another format that can be read, such as Fountain.
     If nobody in the cast has a token of their own, words alone are a line of the next speaker, or of the
-    first in the cast.
+    first in the cast. A name alone is a cue if its bearer has a token, or speaks in an earlier line or among
+    `speakers_before`, those of the text continued.
 
     Raises:
         UsageError: a single word seems to be a misspelled name.
@@ -226,7 +236,8 @@ def parse_prime(text: str, cast: ResolvedCast, vocabulary: Vocabulary) -> Prime:
     if not elements or not _is_bare(elements[-1], text):
         return Prime(elements)
     words = elements[-1].text
-    line = words and (_cue_in(words, vocabulary) or _sole_speaker(words, cast, vocabulary))
+    scene = [*Prime(elements).speakers, *speakers_before]
+    line = words and (_cue_in(words, scene, vocabulary) or _sole_speaker(words, cast, vocabulary))
     return Prime((*elements[:-1], line)) if line else Prime(elements[:-1], words)
 
 
@@ -285,14 +296,15 @@ def _is_bare(last: Element, prime: str) -> bool:
     return last.kind == "action" and not parse_line(last_line).recognised
 
 
-def _cue_in(words: str, vocabulary: Vocabulary) -> Element | None:
+def _cue_in(words: str, scene: Sequence[str], vocabulary: Vocabulary) -> Element | None:
     """Return the cue for words that are only a name, with or without a colon; None for other words."""
     name = words.removesuffix(":").strip()
-    if vocabulary.speaker_id(name) is not None:
+    is_present = speaker_key(name) in map(speaker_key, scene)
+    if is_present or vocabulary.speaker_id(name) is not None or (words.endswith(":") and is_name(name)):
         return Element("dialogue", "", name)
     if _is_misspelled_name(name, vocabulary):
-        raise unknown_name("speaker", name, vocabulary.speakers)
-    return Element("dialogue", "", name) if words.endswith(":") and is_name(name) else None
+        raise unknown_speaker(name, vocabulary, vocabulary.speakers)
+    return None
 
 
 def _is_misspelled_name(word: str, vocabulary: Vocabulary) -> bool:
@@ -307,7 +319,7 @@ def _given_elements(elements: Sequence[Element], source: str | None, vocabulary:
     """Return the ids of elements, all of whose words must be known."""
     for element in elements:
         if vocabulary.speaker_id(element.speaker) is None and vocabulary.unknown_words(element.speaker):
-            raise unknown_name("speaker", element.speaker, vocabulary.speakers)
+            raise unknown_speaker(element.speaker, vocabulary, vocabulary.speakers)
         _check_words(element.text, vocabulary)
     return Given(tuple(vocabulary.encode_elements(elements, source).ids.tolist()))
 

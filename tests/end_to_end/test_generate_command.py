@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +54,21 @@ class TestSeeds:
         other, _ = write(*words, stage=stage)
         assert other != page
 
+    @pytest.mark.parametrize(
+        "words", [("-o", "page.txt"), ("-n", "2", "-o", "pages"), ("-o", "x.fountain", "--force")]
+    )
+    def test_a_file_can_be_written_again(self, stage: TrainedWorkspace, words: tuple[str, ...]) -> None:
+        before = set(stage.path.rglob("*"))
+        _, said = write("--lines", "2", *words, stage=stage)
+        pages = {
+            file: file.read_bytes() for file in stage.path.rglob("*") if file not in before and file.is_file()
+        }
+        (command,) = re.findall(r"To write this again: .*scriptforge generate (.*)$", said, re.MULTILINE)
+        assert command.count("--force") == 1
+        write(*shlex.split(command), stage=stage)
+        assert pages
+        assert {file: file.read_bytes() for file in pages} == pages
+
     def test_json_has_the_seed_and_nothing_is_said(self, stage: TrainedWorkspace) -> None:
         first, said = write("--lines", "2", "-n", "2", "--json", stage=stage)
         assert said == ""
@@ -76,8 +92,60 @@ class TestNames:
         self, stage: TrainedWorkspace, words: tuple[str, ...]
     ) -> None:
         _, said = write("play", *words, stage=stage, code=2)
-        assert "There is no speaker named “xelaine”" in said
+        assert "There is no speaker named “xelaine”, and the model knows no such word" in said
         assert "ELAINE" in said
+
+
+@pytest.fixture(scope="module")
+def spelling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a run that can spell any name."""
+    path = tmp_path_factory.mktemp("spelling")
+    (path / "harbour.txt").write_text(comedy(200), encoding="utf-8")
+    training = ("--epochs", "0.5", "--name", "play", *SMALL, "--set=validations=1")
+    for words in (("prepare", "harbour.txt", "--level", "char"), ("train", *training)):
+        done = scriptforge(*words, "--json", workspace=path)
+        assert done.returncode == 0, done.stderr
+    return path
+
+
+class TestPeopleOfOnesOwn:
+    WORDS = ("generate", "play", "--seed", "1")
+    STRANGE = "“{}” does not speak in the training text, so their lines sound like nobody in particular."
+
+    def test_whoever_speaks_in_the_prime_may_be_named(self, spelling: Path) -> None:
+        names = ("--prime", "MARA: a bell\nBoo: my hat", "--cast", "MARA,Boo,elaine", "--next", "mara")
+        done = scriptforge(*self.WORDS, "--turns", "3", *names, workspace=spelling)
+        assert done.returncode == 0, done.stderr
+        assert [line.partition(":")[0].upper() for line in done.stdout.splitlines()] == [
+            "MARA",
+            "BOO",
+            "MARA",
+        ]
+        said = done.stderr.splitlines()
+        assert self.STRANGE.format("MARA") in said
+        assert f"{self.STRANGE.format('Boo')} Did you mean Bo?" in said
+        assert len(said) == 2
+
+    @pytest.mark.parametrize("words", [("--cast", "MARA,elaine"), ("--next", "MARA")])
+    def test_others_must_be_introduced(self, spelling: Path, words: tuple[str, ...]) -> None:
+        for prime in ((), ("--prime", "bo: a bell")):
+            done = scriptforge(*self.WORDS, *prime, *words, workspace=spelling)
+            assert done.returncode == 2
+            assert "There is no speaker named “MARA”." in done.stderr
+            assert '--prime "MARA: …"' in done.stderr
+
+    def test_a_scene_goes_on_with_its_people(self, spelling: Path, tmp_path: Path) -> None:
+        state = tmp_path / "state"
+        scene = (*self.WORDS, "--prime", "MARA: a bell")
+        at_once = scriptforge(*scene, "--lines", "8", workspace=spelling).stdout
+        first = scriptforge(*scene, "--lines", "3", "--save-state", state, workspace=spelling).stdout
+        words = ("generate", "play", "--continue", state)
+        assert first + scriptforge(*words, "--lines", "5", workspace=spelling).stdout == at_once
+        following = scriptforge(*words, "--turns", "1", "--next", "MARA", workspace=spelling)
+        assert "MARA: " in following.stdout
+        assert self.STRANGE.format("MARA") in following.stderr
+        alone = scriptforge(*words, "--lines", "1", "--prime", "MARA", workspace=spelling)
+        assert alone.stdout.startswith("MARA:")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """What is piped into `generate` is its prime, however slowly it comes; a silent pipe does not stop it."""
 
 import os
+import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -105,3 +107,24 @@ def test_a_piped_screenplay_is_read_as_one(stage: TrainedWorkspace) -> None:
     done = scriptforge(*WORDS, workspace=stage.path, stdin=scene)
     assert done.returncode == 0, done.stderr
     assert done.stdout.lower().startswith("elaine: my aunt\n    hid my hat.\nbo: ")
+
+
+@pytest.mark.parametrize("words", [(), ("--prime", "-")], ids=["left out", "-"])
+def test_a_piped_text_can_be_written_again(stage: TrainedWorkspace, words: tuple[str, ...]) -> None:
+    prime = "elaine: my aunt\n"
+    done = scriptforge("generate", "play", "--lines", "2", *words, workspace=stage.path, stdin=prime)
+    (printed,) = re.findall(r"To write this again: .*scriptforge (.*) < the same text$", done.stderr, re.M)
+    assert "--prime -" in printed
+    again = scriptforge(*shlex.split(printed), workspace=stage.path, stdin=prime)
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+
+
+def test_an_empty_file_is_no_prime_to_give_again(stage: TrainedWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    with (tmp_path / "empty.txt").open() as file:
+        command = [*COMMAND, "generate", "play", "--lines", "1"]
+        done = subprocess.run(
+            command, cwd=stage.path, stdin=file, capture_output=True, text=True, timeout=200
+        )
+    assert done.returncode == 0
+    assert "again" in done.stderr and "<" not in done.stderr

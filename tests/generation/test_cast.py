@@ -10,7 +10,7 @@ from support.generation import generate
 from support.slow import slow
 
 from scriptforge.errors import UsageError
-from scriptforge.generation.cast import check_known
+from scriptforge.generation.cast import check_known, find_strangers
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import speaker_key
@@ -159,3 +159,9 @@ def test_names_are_checked_against_the_whole_cast(vocabulary: Vocabulary) -> Non
         check_known(["Godot"], vocabulary, ["Newman"])
     assert "Newman" in refused.value.hint
     assert "Jerry" in refused.value.hint
+    assert ("--prime" in refused.value.hint) == (vocabulary.level != "word")
+
+
+def test_strangers_are_those_whom_nobody_knows(vocabulary: Vocabulary) -> None:
+    names = ["MARA", "JERRY (O.S.)", "newman", "Mara", "uncle_leo"]
+    assert list(map(speaker_key, find_strangers(names, vocabulary, ["Newman"]))) == ["mara"]

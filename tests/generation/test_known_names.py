@@ -10,8 +10,9 @@ from support.verdict import problem_of
 from scriptforge.generation.generate import Generation
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import GenerateOptions
+from scriptforge.screenplay.script import speaker_key
 from scriptforge.text_statistics import TextStatistics
-from scriptforge.vocabulary import Vocabulary
+from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], Recurrent]
 
@@ -45,6 +46,20 @@ def test_a_name_as_long_as_a_book_takes_no_time(vocabulary: Vocabulary, untraine
 def test_names_are_invented_where_that_was_asked_for(vocabulary: Vocabulary, untrained_model: Make) -> None:
     found = speakers(untrained_model(vocabulary), vocabulary, replace(WILD, invent_words=True))
     assert {name for name in found if vocabulary.speaker_id(name) is None} - set(NAMES)
+
+
+@pytest.mark.parametrize("names", [NAMES, CAST])
+def test_whoever_speaks_in_the_prime_is_a_person_of_the_scene(
+    vocabulary_of: Callable[[Level], Vocabulary], untrained_model: Make, names: Sequence[str]
+) -> None:
+    vocabulary = vocabulary_of("char")
+    asked = replace(WILD, prime="MARA: hello\njerry: no\n", lines=20)
+    model = untrained_model(vocabulary)
+    model.head.bias.data[vocabulary.cue] = 6
+    texts = Generation(model, vocabulary, asked, statistics=TextStatistics(names=names)).write()
+    written = [element.speaker for text in texts for element in text.elements[2:] if element.speaker]
+    assert "MARA" in written
+    assert {speaker_key(name) for name in written} <= set(map(speaker_key, ("MARA", *names, *CAST)))
 
 
 def test_no_name_is_spelled_where_everybody_has_a_token(

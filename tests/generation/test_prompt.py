@@ -50,6 +50,10 @@ def says(speaker: str, text: str) -> Element:
         ("elaine: verse one,\n    verse", [says("ELAINE", "verse one,\nverse")]),
         ("newman: hello", [says("newman", "hello")]),
         ("newman:", [says("newman", "")]),
+        (
+            "newman: hello\njerry: no\nnewman",
+            [says("newman", "hello"), says("Jerry", "no"), says("newman", "")],
+        ),
         ("(the door", None),
         ("(the door opens)", [Element("action", "(the door opens)")]),
         ("!what is", [Element("action", "what is")]),
@@ -124,7 +128,7 @@ def test_without_a_cast_words_alone_are_action() -> None:
     assert decode_elements(vocabulary, ids(parts[1:])) == [Element("action", "what is")]
 
 
-@pytest.mark.parametrize("prime", ["elane", "Elane:", "jery", "jerry: hello\nelane"])
+@pytest.mark.parametrize("prime", ["elane", "jery", "jerry: hello\nelane"])
 def test_a_misspelled_name_is_told(vocabulary: Vocabulary, prime: str) -> None:
     with pytest.raises(UsageError) as raised:
         prompt_of(prime, vocabulary)
@@ -156,6 +160,20 @@ def test_pieces_of_words_spell_anything(vocabulary_of: Callable[[Level], Vocabul
     vocabulary = vocabulary_of(level)
     parts = prompt_of("老王: 你好, xylophone 🎷", vocabulary)
     assert decode_elements(vocabulary, ids(parts[1:])) == [says("老王", "你好, xylophone 🎷")]
+
+
+@pytest.mark.parametrize("name", ["Elane", "kramer"])
+def test_a_name_that_cannot_be_written_is_told(
+    vocabulary_of: Callable[[Level], Vocabulary], name: str
+) -> None:
+    with pytest.raises(UsageError, match=f"“{name}”, and the model knows no such word") as raised:
+        prompt_of(f"{name}: hello", vocabulary_of("word"))
+    assert "bpe and char levels" in raised.value.hint
+
+
+def test_a_colon_makes_a_cue_of_any_name(vocabulary_of: Callable[[Level], Vocabulary]) -> None:
+    vocabulary = vocabulary_of("char")
+    assert decode_elements(vocabulary, ids(prompt_of("Elane:", vocabulary)[1:])) == [says("Elane", "")]
 
 
 def test_a_word_of_the_corpus_is_no_misspelled_name() -> None:
