@@ -1,5 +1,6 @@
 // The cast: a button for each speaker of the draft and the run, with their share of the words so far; and who may speak.
 
+import { cuePlace } from "./asking.js";
 import { byId, throttled } from "./dom.js";
 import { keyName } from "./keys.js";
 import { speakerOf } from "./screenplay.js";
@@ -57,6 +58,21 @@ export function castOf(room) {
   if (speakers.some(({ isOwn }) => !isOwn)) return [];
   const own = speakers.filter((speaker) => canName(room.run, speaker)).map(({ name }) => name);
   return own.length > 1 ? own.slice(0, MAX_SHOWN) : [];
+}
+
+/**
+ * The names of those who may speak in an answer to what was asked.
+ *
+ * A model does not know whose turn it is among people whose names it spells: a single line is not given to the one who spoke last.
+ */
+export function castToAnswer(room, { elements, open }) {
+  const cast = castOf(room);
+  const cue = cuePlace(elements, elements.length - 1);
+  const last = open ? open.speaker ?? "" : cue >= 0 ? speakerOf(elements[cue]) : "";
+  const isLast = (name) => name.toLowerCase() === last.toLowerCase();
+  const others = cast.filter((name) => !isLast(name));
+  const isFree = room.settings.lines > 1 || !others.length || (room.run?.cast ?? []).some(({ name }) => isLast(name));
+  return isFree ? cast : others;
 }
 
 /** Who may be chosen to speak next: the cast that the writer chose, or everybody. */
