@@ -146,4 +146,5 @@ def _summarise(folder: RunFolder) -> dict[str, Any] | None:
         "sources": list(vocabulary.sources),
         "cast": [{"name": token.name, "source": token.source} for token in vocabulary.speaker_tokens],
         "voice": voice,
+        "spells": not vocabulary.plain and vocabulary.level != "word",
     }

@@ -13,12 +13,14 @@ import numpy as np
 
 from scriptforge.copying import Index
 from scriptforge.generation.assembly import new_copy_limit, new_decoder, new_loop
+from scriptforge.generation.cast import ResolvedCast
 from scriptforge.generation.element_stream import Added, Closed, ElementEvent, ElementStream, Opened
 from scriptforge.generation.grammar import Boundary, Mask
 from scriptforge.generation.prompt import Given
 from scriptforge.screenplay.script import Element, normalise
 from scriptforge.serve.prompt import EncodedRequest
 from scriptforge.serve.runs import LoadedRun
+from scriptforge.text_statistics import TextStatistics
 from scriptforge.vocabulary import Vocabulary
 
 Event: TypeAlias = dict[str, Any]
@@ -46,7 +48,8 @@ class Writing:
         seeds = range(options.seed, options.seed + options.count)
         limit = new_copy_limit(index, vocabulary, options)
         reader = new_decoder(run.model, vocabulary, options)
-        self._loop = new_loop(reader, vocabulary, options, request.cast, seeds, run.statistics, limit)
+        statistics = _statistics_with(request.cast, run.statistics)
+        self._loop = new_loop(reader, vocabulary, options, request.cast, seeds, statistics, limit)
         self._run = run
         self._vocabulary = vocabulary
         self._request = request
@@ -237,6 +240,17 @@ class _LineStream:
     def _add(self, text: str) -> list[ElementEvent]:
         self._text += text
         return [Added(text)] if text else []
+
+
+def _statistics_with(cast: ResolvedCast, statistics: TextStatistics) -> TextStatistics:
+    """Return statistics in which those of a cast whose names are spelled are known, too.
+
+    Otherwise nobody could speak where everybody in the training text has a token.
+    """
+    spelled = [member.name for member in cast.members if not member.cues]
+    if not spelled or not statistics.names:
+        return statistics
+    return statistics._replace(names=(*statistics.names, *spelled))
 
 
 def _line_end_mask(vocabulary: Vocabulary) -> Mask:

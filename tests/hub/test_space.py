@@ -83,6 +83,17 @@ def mix(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(folder)
 
 
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that spells names, and in whose play everybody has a token."""
+    place = tmp_path_factory.mktemp("letters")
+    (place / "harbour.txt").write_text(comedy(200))
+    dataset = prepared(place / "harbour.txt", place / "data" / "harbour", level="char")
+    folder = RunFolder(place / "runs" / "harbour")
+    finish(start(dataset, small(), folder, "cpu"))
+    return Run(folder)
+
+
 def written(browser: Browser, site: Site, run: Run, *wishes: dict[str, Any]) -> list[list[str]]:
     """What the page's worker writes for each wish; at temperature 0 unless told otherwise."""
     site.show(run)
@@ -119,6 +130,28 @@ def test_the_page_writes_what_python_writes_at_temperature_zero(
     (shown,) = written(browser, site, run, {"lines": 5, "next": FIRST})
     (text,) = Session(run, GenerateOptions(prime=f"{SPEAKERS[0]}:", lines=5, temperature=0)).write()
     assert shown == text.text.splitlines()
+
+
+@pytest.mark.parametrize("cast", [["MARA", "Ivo"], ["MARA", SPEAKERS[0].lower()]])
+def test_those_whom_the_model_does_not_know_may_be_all_who_speak(
+    browser: Browser, site: Site, letters: Run, cast: list[str]
+) -> None:
+    wish = {"cast": cast, "lines": 6}
+    (shown,) = written(browser, site, letters, wish)
+    assert shown == suggested(letters, **wish)
+    spoken = {line.partition(":")[0].lower() for line in shown if ":" in line}
+    assert spoken and spoken <= {name.lower() for name in cast}
+
+
+def test_a_line_whose_full_stop_was_missing_is_followed_by_another(
+    browser: Browser, site: Site, tiny_run: RunFolder
+) -> None:
+    run = Run(tiny_run)
+    opened = {"kind": "dialogue", "text": "The ferryman lost a bell again", "speaker": "Bo"}
+    wish: dict[str, Any] = {"lines": 1, "open": opened}
+    (shown,) = written(browser, site, run, wish)
+    assert shown == suggested(run, **wish)
+    assert len(shown) == 2
 
 
 def test_voices_are_strengthened_as_on_the_server(browser: Browser, site: Site, tiny_run: RunFolder) -> None:
@@ -271,5 +304,29 @@ def test_a_source_is_chosen_with_its_people(browser: Browser, site: Site, mix: R
     page.select_option("#source-of", "bridge")
     names = "[...document.querySelectorAll('#cast button')].map((each) => each.dataset.name).sort().join()"
     desk.until(f"{names} === 'Kit,Tom,Zoe'")
+    desk.page.close()
+    assert not desk.problems
+
+
+def test_a_script_of_people_of_its_own_is_left_to_them(browser: Browser, site: Site, letters: Run) -> None:
+    site.show(letters)
+    desk = Desk(browser.new_page(), site.link)
+    for name, words in (("MARA", "One ticket to the island."), ("IVO", "No boat."), ("MARA", "Always one.")):
+        desk.press("Tab")
+        desk.type(name)
+        desk.press("Enter")
+        desk.type(words)
+        desk.press("Enter")
+    first = "[...document.querySelectorAll('#cast button')].slice(0, 2)"
+    desk.until(f"{first}.map((each) => each.dataset.name).join() === 'MARA,IVO'")
+    desk.until(f"{first}[0].title.includes('78 % of the words so far')")
+    chosen = "[...document.querySelectorAll('#only :checked')].map(({ value }) => value).join()"
+    desk.until(f"{chosen} === 'MARA,IVO'")
+    desk.press("Control+Enter")
+    desk.answered()
+    assert not {words.lower() for words in desk.grey()} & {name.lower() for name in SPEAKERS}
+    desk.press("Alt+p")
+    desk.page.click("#everybody")
+    desk.until(f"{chosen} === ''")
     desk.page.close()
     assert not desk.problems

@@ -89,6 +89,30 @@ async () => {
   const texts = apply(here, written.change).document.elements.map(({ text }) => text);
   check(same(texts, ["Fog.", "BO", "I was here.", "(sits)", "So.", ""]), "and its end is taken, asides by themselves");
   check(same(askingAt(here, "d", { speaker: "ANN" }).next, { speaker: "ANN" }), "who is asked for speaks");
+  const { castOf, castToAnswer, speakersOf } = await import("/cast.js");
+  const says = (name, text) => [made("character", name), made("dialogue", text)];
+  const seated = (elements, cast = null, spells = true) => ({
+    run: { spells, cast: [{ name: "jerry", source: null }, { name: "elaine", source: null }] },
+    settings: { source: null, lines: 1, cast }, document: { elements },
+  });
+  const ferry = [...says("MARA", "One to the island, please."), ...says("IVO", "No boat."), ...says("MARA (O.S.)", "Always."), made("character", "M")];
+  const bar = speakersOf(seated(ferry)).map(({ name }) => name);
+  check(same(bar, ["MARA", "IVO", "jerry", "elaine", "M"]), `who speaks most in the script is first: ${bar}`);
+  check(speakersOf(seated(ferry))[1].share === 0.25, "shares are of words");
+  const joined = speakersOf(seated([...ferry, ...says("ELAINE", "Hi.")])).map(({ name }) => name);
+  check(same(joined, ["MARA", "elaine", "IVO", "jerry", "M"]), `one of the run's cast is there once: ${joined}`);
+  check(same(castOf(seated(ferry)), ["MARA", "IVO"]), "a script of two strangers is left to them");
+  check(!castOf(seated([...ferry, ...says("Elaine", "Hi.")])).length, "until one of the run's cast speaks");
+  check(!castOf(seated(ferry.slice(0, 2))).length, "and not to one of them");
+  check(!castOf(seated(ferry, [])).length && same(castOf(seated(ferry, ["jerry"])), ["jerry"]), "unless the writer chose");
+  check(!castOf(seated(ferry, null, false)).length, "or the run cannot spell their names");
+  const answer = (room, count, open = null) => castToAnswer(room, { elements: ferry.slice(0, count), open });
+  check(same(answer(seated(ferry), 4), ["MARA"]) && same(answer(seated(ferry), 6), ["IVO"]), "one of them answers the other");
+  check(same(answer(seated(ferry), 2, { speaker: "IVO" }), ["MARA"]), "also a line that is continued");
+  check(same(answer(seated([...ferry, made("action", "Fog.")]), 0), ["MARA", "IVO"]), "and anybody where nobody has spoken");
+  check(same(answer(seated(ferry, ["mara"]), 6), ["mara"]), "but one alone may go on");
+  const long = castOf(seated([...ferry, ...says("THE WOMAN WHO NEVER SAID ANYTHING TO ANYBODY", "No.")]));
+  check(same(long, ["MARA", "IVO"]), `names that no model spells are left out: ${long}`);
   const { occurrences } = await import("/find.js");
   const found = occurrences([element("a", "İ Cat, cat.")], "CAT");
   check(same(found, [{ id: "a", from: 2, to: 5 }, { id: "a", from: 7, to: 10 }]), "words are found, whatever their line has");

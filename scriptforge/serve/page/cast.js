@@ -1,36 +1,85 @@
-// The cast: a button for each speaker of the run and the draft, with their share of the words so far.
+// The cast: a button for each speaker of the draft and the run, with their share of the words so far; and who may speak.
 
+import { cuePlace } from "./asking.js";
 import { byId, throttled } from "./dom.js";
 import { keyName } from "./keys.js";
 import { speakerOf } from "./screenplay.js";
 
 const KEYS = 9, MAX_SHOWN = 40;
+const NAME_BYTES = 40; // longest name that every model can spell, in UTF-8
 
-/** The number of words of each speaker in a script: a map from the name in lower case to {name, words}. */
-export function wordsOf(elements) {
+/** What the speakers of a script say: a map from the name in lower case to {name, lines, words}. */
+function speechesIn(elements) {
   const found = new Map();
-  let speaker = null;
+  let speech = null;
   for (const element of elements) {
     if (element.kind === "character") {
       const name = speakerOf(element), key = name.toLowerCase();
-      speaker = key || null;
-      if (key && !found.has(key)) found.set(key, { name, words: 0 });
-    } else if (element.kind === "dialogue" && speaker) {
-      found.get(speaker).words += element.text.split(/\s+/).filter(Boolean).length;
-    } else if (element.kind !== "parenthetical") speaker = null;
+      if (key && !found.has(key)) found.set(key, { name, lines: 0, words: 0 });
+      speech = found.get(key) ?? null;
+    } else if (element.kind === "dialogue" && speech) {
+      const words = element.text.split(/\s+/).filter(Boolean).length;
+      speech.lines += words ? 1 : 0;
+      speech.words += words;
+    } else if (element.kind !== "parenthetical") speech = null;
   }
   return found;
 }
 
-/** Speakers to choose from, [{name, share}]: nine of the run, others in the draft, the rest of the run. */
-export function people(cast, only, elements) {
-  const words = wordsOf(elements);
-  const total = [...words.values()].reduce((sum, each) => sum + each.words, 0);
-  const names = only.length ? only : cast.map(({ name }) => name);
-  const known = new Set(names.map((name) => name.toLowerCase()));
-  const others = only.length ? [] : [...words].filter(([key]) => !known.has(key)).map(([, { name }]) => name);
-  const shown = [...names.slice(0, KEYS), ...others, ...names.slice(KEYS)].slice(0, MAX_SHOWN);
-  return shown.map((name) => ({ name, share: total ? (words.get(name.toLowerCase())?.words ?? 0) / total : 0 }));
+/** Everybody who could speak, {name, lines, share, isOwn}: those with most lines first, then the run's cast. */
+export function speakersOf({ run, settings, document }) {
+  const cast = run?.cast ?? [], { source } = settings;
+  const inSource = cast.filter((each) => !source || !each.source || each.source === source);
+  const names = [...inSource.map(({ name }) => name), ...(settings.cast ?? [])];
+  const all = new Map(names.map((name) => [name.toLowerCase(), { name, lines: 0, words: 0 }]));
+  const speeches = speechesIn(document.elements);
+  for (const [key, speech] of speeches) all.set(key, { ...speech, name: all.get(key)?.name ?? speech.name });
+  const total = [...all.values()].reduce((sum, { words }) => sum + words, 0) || 1;
+  const known = new Set(cast.map(({ name }) => name.toLowerCase()));
+  return [...all]
+    .map(([key, { name, lines, words }]) => ({ name, lines, share: words / total, isOwn: !known.has(key) }))
+    .sort((one, other) => other.lines - one.lines);
+}
+
+/** Whether a run can write the name of a speaker. */
+const canName = (run, { name, isOwn }) => !isOwn || (run?.spells && new TextEncoder().encode(name).length <= NAME_BYTES);
+
+/** Speakers to choose from for the cast: those whose names the run can write. */
+export const castChoices = (room) => speakersOf(room).filter((speaker) => canName(room.run, speaker));
+
+/**
+ * The names of those who may speak; empty for everybody.
+ *
+ * Unless the writer chose, these are the draft's own people, once two of them speak and nobody of the run's cast does.
+ */
+export function castOf(room) {
+  if (room.settings.cast) return room.settings.cast;
+  const speakers = speakersOf(room).filter(({ lines }) => lines);
+  if (speakers.some(({ isOwn }) => !isOwn)) return [];
+  const own = speakers.filter((speaker) => canName(room.run, speaker)).map(({ name }) => name);
+  return own.length > 1 ? own.slice(0, MAX_SHOWN) : [];
+}
+
+/**
+ * The names of those who may speak in an answer to what was asked.
+ *
+ * A model does not know whose turn it is among people whose names it spells: a single line is not given to the one who spoke last.
+ */
+export function castToAnswer(room, { elements, open }) {
+  const cast = castOf(room);
+  const cue = cuePlace(elements, elements.length - 1);
+  const last = open ? open.speaker ?? "" : cue >= 0 ? speakerOf(elements[cue]) : "";
+  const isLast = (name) => name.toLowerCase() === last.toLowerCase();
+  const others = cast.filter((name) => !isLast(name));
+  const isFree = room.settings.lines > 1 || !others.length || (room.run?.cast ?? []).some(({ name }) => isLast(name));
+  return isFree ? cast : others;
+}
+
+/** Who may be chosen to speak next: the cast that the writer chose, or everybody. */
+function offered(room) {
+  const chosen = new Set((room.settings.cast ?? []).map((name) => name.toLowerCase()));
+  const isOffered = ({ name }) => !chosen.size || chosen.has(name.toLowerCase());
+  return speakersOf(room).filter(isOffered).slice(0, MAX_SHOWN);
 }
 
 export class Cast {
@@ -52,10 +101,7 @@ export class Cast {
   }
 
   show() {
-    const { room } = this;
-    const { source } = room.settings;
-    const cast = (room.run?.cast ?? []).filter((each) => !source || !each.source || each.source === source);
-    this.people = people(cast, room.settings.cast, room.document.elements);
+    this.people = offered(this.room);
     this.people.forEach(({ name, share }, place) => {
       const button = this.list.children[place]?.firstChild ?? this.#button();
       if (button.dataset.name !== name) {
@@ -66,7 +112,8 @@ export class Cast {
       button.querySelector(".share").textContent = percent ? `${percent} %` : "";
       button.querySelector("kbd").textContent = place < KEYS ? place + 1 : "";
       button.querySelector("meter").value = share;
-      button.title = place < KEYS ? `${name} speaks next (${keyName(`Alt+${place + 1}`)})` : `${name} speaks next`;
+      const key = place < KEYS ? ` (${keyName(`Alt+${place + 1}`)})` : "", part = percent ? `; ${percent} % of the words so far` : "";
+      button.title = `${name} speaks next${key}${part}`;
     });
     while (this.list.children.length > this.people.length) this.list.lastChild.remove();
     byId("who").hidden = !this.people.length;

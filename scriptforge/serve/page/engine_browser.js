@@ -30,7 +30,7 @@ export class BrowserEngine extends BrowserDrafts {
     const cast = space.voices.map(({ name, source }) => ({ name, source: names.get(source) ?? null }));
     return {
       mode: "browser",
-      runs: [{ name: space.name, description: space.description, plain: space.plain, sources: [...names.values()], cast, voice: space.voice }],
+      runs: [{ name: space.name, description: space.description, plain: space.plain, sources: [...names.values()], cast, voice: space.voice, spells: !space.plain && space.level !== "word" }],
       default_run: space.name,
       limits: {},
       import: [".fountain", ".txt", ".md"],

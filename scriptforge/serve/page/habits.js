@@ -7,18 +7,25 @@ export class Habits {
   /** `about`: names, each as the ids that spell it, and marks {closed, longest}; either may be missing. */
   constructor(about, vocabulary) {
     this.about = about;
-    this.names = new Set((about.names ?? []).flatMap((ids) => ids.map((_, place) => ids.slice(0, place + 1).join(" "))));
+    this.setNames(about.names);
     this.closing = new Map((about.marks?.closed ?? []).map(([opens, closes]) => [opens, closes]));
     const marks = new Set([...this.closing.keys(), ...this.closing.values()]);
     this.marks = about.tokens.map((_, id) => marksIn(textOf(about, vocabulary, id), marks));
     this.begin();
   }
 
-  /** A copy for another text, at the beginning of a line. */
-  fork() {
+  /** A copy for another text, at the beginning of a line; `names` replace those that are known if there are any. */
+  fork(names = []) {
     const other = Object.assign(Object.create(Habits.prototype), this);
+    if (names.length) other.setNames(names);
     other.begin();
     return other;
+  }
+
+  /** Allows only these names, each as the ids that spell it; null allows any. */
+  setNames(names) {
+    this.names = new Set((names ?? []).flatMap((ids) => ids.map((_, place) => ids.slice(0, place + 1).join(" "))));
+    this.mayName = !names || names.length > 0;
   }
 
   begin() {
@@ -29,12 +36,12 @@ export class Habits {
 
   /** Whether a token may come now. */
   allows(id) {
-    const { layout, cue, names } = this.about;
+    const { layout, cue } = this.about;
     if (this.spelled !== null) {
       const isKnown = this.spelled.length === 0 || this.names.has(this.spelled.join(" "));
       return !isKnown || this.names.has([...this.spelled, id].join(" "));
     }
-    if (id === cue && names && !names.length) return false;
+    if (id === cue && !this.mayName) return false;
     if (id < layout) return this.open === "";
     const after = this.walk(id);
     if (this.open && this.length >= this.about.marks.longest) return after === this.open.slice(0, -1);

@@ -26,7 +26,10 @@ let saying;
 
 /** Shows a message, and has screen readers announce it (only that if `isQuiet`). Errors stay until closed. */
 function say(text, isWrong = false, isQuiet = false) {
-  if (isWrong) return showProblem(text);
+  if (isWrong) {
+    byId("said").hidden = true;
+    return showProblem(text);
+  }
   byId("live").textContent = text;
   if (isQuiet) return;
   byId("said").textContent = text;

@@ -1,6 +1,9 @@
 // The panel with the settings of the draft: one field for each.
 
-import { byId } from "./dom.js";
+import { castChoices, castOf } from "./cast.js";
+import { byId, throttled } from "./dom.js";
+
+const MAX_CHOICES = 100;
 
 const TEMPERATURES = [[0.5, "careful"], [0.8, "plain"], [1, "lively"], [1.25, "daring"], [Infinity, "wild"]];
 const VOICES = [[0.05, "default"], [1, "slightly stronger"], [2.2, "strong"], [Infinity, "exaggerated"]];
@@ -32,6 +35,7 @@ export class Panel {
     });
     room.on("open", () => this.show());
     room.on("draft", () => this.show());
+    room.on("change", throttled(() => byId("only").contains(document.activeElement) || this.#followScript(), 250));
     room.on("settings", () => (byId("panel").contains(document.activeElement) ? this.#name() : this.show()));
   }
 
@@ -52,18 +56,28 @@ export class Panel {
     byId("source-field").hidden = sources.length < 2;
     byId("voice-field").hidden = Boolean(run?.plain);
     byId("copying-field").hidden = about.mode === "browser";
-    this.#showCast(run?.cast ?? [], settings.cast);
+    this.#showCast();
     this.#name();
   }
 
-  #showCast(cast, chosen) {
-    byId("only-field").hidden = !cast.length;
-    byId("only").replaceChildren(...cast.slice(0, 60).map(({ name }) => {
+  /** Lists who may be chosen, unless they stand there already. */
+  #showCast() {
+    const choices = castChoices(this.room).slice(0, MAX_CHOICES), chosen = new Set(castOf(this.room));
+    const boxes = choices.map(({ name }) => ({ type: "checkbox", value: name, checked: chosen.has(name) }));
+    byId("only-field").hidden = !boxes.length;
+    const listed = [...byId("only").querySelectorAll("input")];
+    const isListed = ({ value, checked }, place) => listed[place].value === value && listed[place].checked === checked;
+    if (listed.length === boxes.length && boxes.every(isListed)) return;
+    byId("only").replaceChildren(...boxes.map((each) => {
       const label = document.createElement("label"), box = document.createElement("input");
-      Object.assign(box, { type: "checkbox", value: name, checked: chosen.includes(name) });
-      label.append(box, ` ${name}`);
+      label.append(Object.assign(box, each), ` ${each.value}`);
       return label;
     }));
+  }
+
+  #followScript() {
+    this.#showCast();
+    this.#name();
   }
 
   #name() {
@@ -72,6 +86,9 @@ export class Panel {
     byId("voice-name").textContent = called(VOICES, settings.voice ?? run?.voice ?? 0);
     byId("temperature").setAttribute("aria-valuetext", byId("temperature-name").textContent);
     byId("voice").setAttribute("aria-valuetext", byId("voice-name").textContent);
-    byId("everybody").hidden = !settings.cast.length;
+    const isRestricted = castOf(this.room).length > 0;
+    byId("everybody").hidden = !isRestricted;
+    const about = settings.cast ? "" : "The script’s own characters, until you choose.";
+    byId("only-about").textContent = isRestricted ? about : "If none is chosen, everyone may speak.";
   }
 }

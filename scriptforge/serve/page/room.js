@@ -2,7 +2,7 @@
 
 import { apply, emptyHistory, newElement, recorded, redone, undone, withoutSteps } from "./document.js";
 
-export const SETTINGS = { temperature: 0.9, voice: null, lines: 1, source: null, maxCopy: null, seed: null, cast: [] };
+export const SETTINGS = { temperature: 0.9, voice: null, lines: 1, source: null, maxCopy: null, seed: null, cast: null };
 
 export class Room {
   constructor() {

@@ -1,6 +1,7 @@
 // Suggestions, which the writer accepts or discards: grey text in place, or three takes side by side.
 
 import { accepting, askingAt, previewOf, retrying } from "./asking.js";
+import { castToAnswer } from "./cast.js";
 import { byId } from "./dom.js";
 import { Problem } from "./engine_server.js";
 
@@ -114,7 +115,7 @@ export class Suggestions {
       temperature: settings.temperature,
       voice: settings.voice ?? run?.voice ?? 0,
       max_copy: settings.maxCopy,
-      cast: settings.cast,
+      cast: castToAnswer(this.room, this.asked),
     };
   }
 

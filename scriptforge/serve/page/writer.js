@@ -220,6 +220,12 @@ const isSame = (name, other) => name.toLowerCase() === other.toLowerCase();
 const voiceOf = (about, speaker, source) => about.voices.find((voice) =>
   isSame(voice.name, speaker) && (!about.mixed || voice.source === null || voice.source === sourceOf(about, source)));
 
+/** The ids that spell each name of a cast without a token of its own, with the token that ends a name. */
+function spelledIn(about, vocabulary, cast) {
+  const isVoice = (name) => about.voices.some((voice) => isSame(voice.name, name));
+  return cast.filter((name) => !isVoice(name)).map((name) => [...encoded(vocabulary, name), about.says]);
+}
+
 const sourceOf = (about, source) => (about.sources.find(({ name }) => name === source) ?? about.sources[0]).id;
 
 /** The ids of a text, without words that the model has not learnt. */
@@ -262,7 +268,8 @@ class Writing {
     const rules = rulesOf(about, vocabulary);
     this.grammar = rules.grammar.fork();
     this.words = rules.words?.fork() ?? null;
-    this.habits = rules.habits?.fork() ?? null;
+    this.spelled = about.plain ? [] : spelledIn(about, vocabulary, request.cast ?? []);
+    this.habits = rules.habits?.fork(this.spelled) ?? null;
     this.turns = about.turns ? new Turns(about, about.turns, request.cast?.length) : null;
     this.echoes = about.echoes ? new Echoes(about, about.echoes) : null;
     this.rng = newRng(request.seed);
@@ -321,8 +328,9 @@ class Writing {
 
   maySpeak(id) {
     const { cast } = this.request;
-    if (!cast?.length || this.unspoken.includes(id) || id >= this.about.layout) return true;
-    return cast.includes(this.names.get(id)) || id === this.about.says;
+    if (!cast?.length || this.unspoken.includes(id) || id >= this.about.layout || id === this.about.says) return true;
+    if (id === this.about.cue) return this.spelled.length > 0;
+    return this.names.has(id) && cast.some((name) => isSame(name, this.names.get(id)));
   }
 
   /** Draws a token; returns the element that it ends, or null. */
@@ -358,13 +366,30 @@ class Writing {
     const isUsual = (id) => !this.habits || this.habits.allows(id);
     const mayCome = (id) => this.grammar.allows(id) && isWord(id);
     const isGood = (id) => isUsual(id) && mayCome(id);
-    const isBest = (id) => isGood(id) && isWanted(id);
+    // Within a name of the cast only its spelling counts, whatever words the model knows.
+    const isSpelling = this.spelled.length > 0 && this.habits.spelled !== null;
+    const isBest = isSpelling ? isUsual : (id) => isGood(id) && isWanted(id);
+    if (!isSpelling) this.#passOn(logits, isGood);
     this.echoes?.penalise(logits, isBest);
     for (const isAllowed of [isBest, isGood, mayCome, isWord]) {
       const id = draw(logits, isAllowed, temperature, this.about.minimum, this.rng, this);
       if (id >= 0) return id;
     }
     throw new Error("The model has no token that may come here.");
+  }
+
+  /** Gives the probability of cues outside the cast to those in it, so that no line becomes longer; see generation/layout.py. */
+  #passOn(logits, isAllowed) {
+    const before = Array.from({ length: this.layout }, (_, id) => id).filter(isAllowed);
+    const after = before.filter((id) => this.maySpeak(id));
+    if (after.length === before.length) return;
+    const cues = after.filter((id) => id === this.about.cue || this.names.has(id));
+    const gaining = cues.length ? cues : after;
+    const giving = [...gaining, ...before.filter((id) => !this.maySpeak(id))];
+    const top = Math.max(...giving.map((id) => logits[id]));
+    const sum = (ids) => ids.reduce((total, id) => total + Math.exp(logits[id] - top), 0);
+    const gain = Math.log(sum(giving) / sum(gaining));
+    for (const id of gaining) logits[id] += gain;
   }
 
   read(id, isGiven) {
