@@ -205,7 +205,7 @@ SCENE = "jerry: no\n(the door opens)\nelaine: hello"
     ],
 )
 def test_a_prime_that_leaves_nothing_to_write_is_refused(
-    vocabulary: Vocabulary, untrained_model: Make, prime: str, size: dict[str, int], said: str
+    vocabulary: Vocabulary, untrained_model: Make, prime: str, size: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(UsageError, match=f"The prime has {said} in all") as refused:
         Generation(untrained_model(vocabulary), vocabulary, GenerateOptions(prime=prime, **size))
@@ -214,7 +214,7 @@ def test_a_prime_that_leaves_nothing_to_write_is_refused(
 
 @pytest.mark.parametrize("size", [{"lines": 3}, {"turns": 2}, {"lines": 4}, {"length": 1}, {}])
 def test_a_prime_is_gone_on_with_where_something_is_left_to_write(
-    vocabulary: Vocabulary, untrained_model: Make, size: dict[str, int]
+    vocabulary: Vocabulary, untrained_model: Make, size: dict[str, Any]
 ) -> None:
     Generation(untrained_model(vocabulary), vocabulary, GenerateOptions(prime=SCENE, **size))
 
