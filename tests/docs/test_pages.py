@@ -71,4 +71,4 @@ def _command_lines(markdown: str) -> list[str]:
     blocks = "".join(re.findall(r"^```(?:sh|console)\n(.*?)^```$", markdown, flags=re.MULTILINE | re.DOTALL))
     in_blocks = re.findall(r"^(?:\$ )?(?:.* \| )?(scriptforge .+)$", blocks, flags=re.MULTILINE)
     in_text = re.findall(r"`(scriptforge [^`]+)`", markdown)
-    return [line.partition(" > ")[0] for line in in_blocks] + in_text
+    return [re.split(" [<>] ", line)[0] for line in in_blocks] + in_text
