@@ -60,8 +60,8 @@ def _limit(size: int) -> None:
     """Limit memory and processor time, where the system can, to what a PDF of that size may need."""
     if sys.platform == "win32":
         return
-    import resource
-
+    else:
+        import resource
     seconds = _SECONDS + _SECONDS_A_MEGABYTE * size // 1_000_000
     for limit, most in (
         (resource.RLIMIT_AS, _MAX_MEMORY + size),

@@ -52,7 +52,7 @@ def test_a_profile_is_a_table_a_document_and_a_picture(place: Path) -> None:
         (("--profile", "--set", "temprature=1"), "Did you mean temperature?"),
         (("--profile", "--set", "temperature=hot"), "temperature must be a number"),
         (("--profile", "--set", "temperature=200"), "must be between 0 and 100"),
-        (("--profile", "--set", "lines=9"), "take no lines"),
+        (("--profile", "--set", "lines=9"), "cannot be set"),
         (("--set", "temperature=1"), "Add --profile"),
         (("--picture", "profile.svg"), "Add --profile"),
         (("--profile", "--picture", "profile.png"), "does not end in .svg"),
