@@ -242,7 +242,7 @@ def test_a_character_spelled_in_bytes_is_a_letter() -> None:
 
 
 def test_a_limit_of_nothing_is_refused(vocabulary: Vocabulary) -> None:
-    with pytest.raises(UsageError, match="0 copied words"):
+    with pytest.raises(UsageError, match="cannot be 0"):
         CopyLimit(INDEX, vocabulary, 0, 1)
 
 
