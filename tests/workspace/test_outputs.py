@@ -60,9 +60,9 @@ def wait():
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Let a program go on, and return its exit code and the last line on its stderr."""
+    """Let a program go on, and return its exit code and the end of its stderr: an error and its hint."""
     _, errors = process.communicate("\n")
-    return process.returncode, (errors.splitlines() or [""])[-1]
+    return process.returncode, "\n".join(errors.splitlines()[-2:])
 
 
 def names_in(folder: Path) -> list[str]:
