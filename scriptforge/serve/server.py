@@ -107,7 +107,8 @@ class Server:
         handler.setLevel(logging.ERROR)  # errors of the server, not invalid requests of clients
         log.addHandler(handler)
         try:
-            with suppress(KeyboardInterrupt):
+            # An exception between two steps of the event loop would lose a task, and the loop wait for it.
+            with suppress(KeyboardInterrupt), self._server.capture_signals():
                 asyncio.run(self._run(on_ready))
         finally:
             log.removeHandler(handler)

@@ -538,5 +538,9 @@ FAULTS = (
         "a name of 2 MB in a stranger's config takes half a minute at every `generate`",
         ("tests/generation/test_known_names.py::test_a_name_as_long_as_a_book_takes_no_time",),
     ),
+    Fault(
+        "Ctrl+C at a rare moment while the writing room starts lets it wait for ever",
+        (f"{_ROOM}::test_ctrl_c_ends_the_room_between_two_steps_of_the_event_loop_too",),
+    ),
 )
 """In the order of their numbers, which begin with 1."""

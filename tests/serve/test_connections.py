@@ -4,6 +4,8 @@ import contextlib
 import select
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +20,38 @@ from scriptforge.serve.server import Server
 from scriptforge.workspace import Workspace
 
 _PATIENCE = 30.0
+
+_INTERRUPTED_BETWEEN_TWO_STEPS = """
+import asyncio, signal, sys
+from pathlib import Path
+from scriptforge.options import ServeOptions
+from scriptforge.serve.server import Server
+from scriptforge.workspace import Workspace
+
+def stop(number, frame):
+    raise KeyboardInterrupt
+
+def trace(frame, event, argument):
+    return between_steps if frame.f_code.co_name == "_run_once" else None
+
+def between_steps(frame, event, argument):
+    handle, loop = frame.f_locals.get("handle"), frame.f_locals["self"]
+    task = getattr(getattr(handle, "_callback", None), "__self__", None)
+    is_server = isinstance(task, asyncio.Task) and task.get_coro().__qualname__ == "Server.serve"
+    if is_server and handle not in loop._ready:
+        sys.settrace(None)
+        frame.f_trace = None
+        print("interrupted")
+        signal.raise_signal(signal.SIGINT)
+    return between_steps
+
+server = Server(Workspace(Path()), None, ServeOptions(port=0))
+signal.signal(signal.SIGINT, stop)
+sys.settrace(trace)
+server.serve()
+print("ended")
+"""
+"""The event loop has taken the server's first step from its queue, and not made it yet."""
 
 
 @pytest.fixture
@@ -138,6 +172,14 @@ def test_more_clients_than_there_can_be_files_are_no_error(workspace: Path) -> N
             held.enter_context(socket.create_connection(("127.0.0.1", found.port), timeout=_PATIENCE))
         assert found.draft("a")["revision"] == 1
         assert found.stderr.read_text(encoding="utf-8").count("\n") <= 2
+
+
+def test_ctrl_c_ends_the_room_between_two_steps_of_the_event_loop_too(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED_BETWEEN_TWO_STEPS],
+        cwd=tmp_path, capture_output=True, text=True, timeout=_PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["interrupted", "ended"], done.stderr
 
 
 def test_the_end_is_told_to_those_who_wait_and_is_no_error(workspace: Path) -> None:
