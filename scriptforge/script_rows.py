@@ -134,7 +134,8 @@ def read_rows(path: Path) -> Iterator[ScriptRow]:
             if not file.schema_arrow.equals(_schema()):
                 raise ValueError("its columns differ")
             for number in range(file.num_row_groups):
-                block = file.read_row_group(number)
+                # A thread of Arrow's that is only starting when the process exits aborts it.
+                block = file.read_row_group(number, use_threads=False)
                 if any(column.null_count for column in block.columns):
                     raise ValueError("it lacks values")
                 columns = [column.to_pylist() for column in block.columns]

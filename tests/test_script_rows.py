@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet
@@ -36,6 +38,23 @@ def test_a_file_without_one_of_the_columns_is_refused(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(table, tmp_path / "p")
     with pytest.raises(ValueError, match="its columns differ"):
         list(read_rows(tmp_path / "p"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the threads of a process")
+def test_no_pool_of_threads_is_left_behind(tmp_path: Path) -> None:
+    """One of Arrow's that is only starting when the process exits aborts it."""
+    write_rows(tmp_path / "p", [ScriptRow(0, "", PLAIN, "", "Hm.", 3, "harbour")])
+    program = f"""
+import os, pyarrow.parquet
+from pathlib import Path
+from scriptforge.script_rows import read_rows
+pyarrow.set_cpu_count(4)
+before = len(os.listdir("/proc/self/task"))
+list(read_rows(Path({str(tmp_path / "p")!r})))
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(done.stdout) <= 1  # for input and output
 
 
 def test_more_than_a_block(tmp_path: Path) -> None:

@@ -542,5 +542,9 @@ FAULTS = (
         "Ctrl+C at a rare moment while the writing room starts lets it wait for ever",
         (f"{_ROOM}::test_ctrl_c_ends_the_room_between_two_steps_of_the_event_loop_too",),
     ),
+    Fault(
+        "a command that has read a dataset aborts at its end, after all is done, on a machine that is busy",
+        ("tests/test_script_rows.py::test_no_pool_of_threads_is_left_behind",),
+    ),
 )
 """In the order of their numbers, which begin with 1."""
