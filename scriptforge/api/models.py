@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,7 +16,7 @@ from scriptforge.options import (
     TrainOptions,
     with_fields,
 )
-from scriptforge.workspace import Workspace
+from scriptforge.workspace import Workspace, names_a_file
 
 if TYPE_CHECKING:
     from scriptforge.copying import OriginalityReport
@@ -277,8 +276,10 @@ def originality(
     from scriptforge.corpus.parse import parse_file
     from scriptforge.screenplay.formats import read
 
-    if isinstance(text, str) and _is_file(text):
-        raise UsageError(f"“{text}” is a file, and would be read as text.", "Give its Path: Path(…)")
+    if isinstance(text, str) and names_a_file(text):
+        raise UsageError(
+            f"“{text}” is a file, and would be read as text.", f"Give its path: originality(Path({text!r}))"
+        )
     dataset = as_model(model, workspace).open_dataset()
     is_plain = dataset.description.plain
     if isinstance(text, Path):
@@ -287,13 +288,6 @@ def originality(
         lines = list(lines_of_text(text) if is_plain else lines_of_script(read(text.splitlines())))
     (report,) = examine_texts([lines], dataset)
     return report
-
-
-def _is_file(text: str) -> bool:
-    """Return whether a text is the name of a file."""
-    with suppress(OSError, ValueError):  # too long a name, or one with NUL
-        return Path(text).is_file()
-    return False
 
 
 def as_model(model: ModelOrName, workspace: str | Path | None) -> Model:

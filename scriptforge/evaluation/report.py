@@ -102,13 +102,11 @@ def evaluate(run: Run, dataset: Dataset, options: EvaluateOptions | None = None)
         by_source=by_source if dataset.description.sources else {},
         ngram=evaluate_ngram(dataset, options.split) if options.ngram else None,
         cached=CachedLoss(cache, evaluate_cached(model, dataset, options.split, cache)) if cache else None,
-        speakers=_speakers(run, dataset, options) if options.speakers else None,
+        speakers=(
+            recognition_of_run(run, dataset, GenerateOptions(int8=options.int8)) if options.speakers else None
+        ),
         profile=_profile(run, dataset, options) if options.profile else None,
     )
-
-
-def _speakers(run: Run, dataset: Dataset, options: EvaluateOptions) -> SpeakerRecognition:
-    return recognition_of_run(run, dataset, GenerateOptions(int8=options.int8))
 
 
 def _profile(run: Run, dataset: Dataset, options: EvaluateOptions) -> Profile:

@@ -125,6 +125,14 @@ def remove_folder(path: Path) -> None:
         sync_folder(path.parent)
 
 
+def names_a_file(text: str) -> bool:
+    """Return whether a text is the name of a file."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long a name, or one with NUL
+        return False
+
+
 def is_device(name: str) -> bool:
     """Return whether a name is reserved for a device on Windows, with any suffix, such as `con.txt`."""
     return _DEVICE.fullmatch(name) is not None
