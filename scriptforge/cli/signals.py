@@ -96,9 +96,9 @@ class Signals:
             signal.setitimer(signal.ITIMER_REAL, _SECONDS_UNTIL_REDELIVERY)
 
     def _stop_again(self, number: int, frame: FrameType | None) -> None:
-        """Handle SIGALRM."""
+        """Deliver the signal to whoever handles it by now: an event loop does not survive an exception."""
         if self.received is not None:
-            self.stop(self.received, frame)
+            signal.raise_signal(self.received)
 
     def _notice_dropped(self, dropped: "UnraisableHookArgs") -> None:
         """Handle an exception that Python drops."""

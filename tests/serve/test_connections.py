@@ -24,12 +24,10 @@ _PATIENCE = 30.0
 _INTERRUPTED_BETWEEN_TWO_STEPS = """
 import asyncio, signal, sys
 from pathlib import Path
+from scriptforge.cli.signals import SIGNALS
 from scriptforge.options import ServeOptions
 from scriptforge.serve.server import Server
 from scriptforge.workspace import Workspace
-
-def stop(number, frame):
-    raise KeyboardInterrupt
 
 def trace(frame, event, argument):
     return between_steps if frame.f_code.co_name == "_run_once" else None
@@ -42,16 +40,24 @@ def between_steps(frame, event, argument):
         sys.settrace(None)
         frame.f_trace = None
         print("interrupted")
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(getattr(signal, sys.argv[1]))
     return between_steps
 
 server = Server(Workspace(Path()), None, ServeOptions(port=0))
-signal.signal(signal.SIGINT, stop)
-sys.settrace(trace)
-server.serve()
-print("ended")
+SIGNALS.install()
+with SIGNALS:
+    if sys.argv[1] == "SIGALRM":
+        Path("interrupted.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
+        import interrupted
+        signal.setitimer(signal.ITIMER_REAL, 0)  # it is delivered again at the worst moment
+    sys.settrace(trace)
+    server.serve()
+print("ended", SIGNALS.exit_code)
 """
-"""The event loop has taken the server's first step from its queue, and not made it yet."""
+"""The event loop has taken the server's first step from its queue, and not made it yet.
+
+Then Ctrl+C comes, or is delivered again, as SIGALRM, after it came in an import.
+"""
 
 
 @pytest.fixture
@@ -174,12 +180,13 @@ def test_more_clients_than_there_can_be_files_are_no_error(workspace: Path) -> N
         assert found.stderr.read_text(encoding="utf-8").count("\n") <= 2
 
 
-def test_ctrl_c_ends_the_room_between_two_steps_of_the_event_loop_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("came", ["SIGINT", "SIGALRM"], ids=["at once", "in an import, and again"])
+def test_ctrl_c_ends_the_room_between_two_steps_of_the_event_loop_too(tmp_path: Path, came: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _INTERRUPTED_BETWEEN_TWO_STEPS],
+        [sys.executable, "-c", _INTERRUPTED_BETWEEN_TWO_STEPS, came],
         cwd=tmp_path, capture_output=True, text=True, timeout=4 * _PATIENCE, check=False,
     )  # fmt: skip
-    assert done.stdout.split() == ["interrupted", "ended"], done.stderr
+    assert done.stdout.split() == ["interrupted", "ended", "130"], done.stderr
 
 
 def test_the_end_is_told_to_those_who_wait_and_is_no_error(workspace: Path) -> None:
