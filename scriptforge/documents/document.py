@@ -31,7 +31,9 @@ MAX_PARAGRAPHS = 200_000
 _INSTALL = "Install them: pip install 'scriptforge-lm[documents]'"
 _SCORE_OF_MARGINS = 0.5
 
-_MAX_MEMBER = 64 << 20
+_MAX_UNPACKED = 32 << 20
+"""Bytes that are read from an archive, at most; all of Shakespeare's plays have about 25 million in Word."""
+
 _MAX_CONTENT = 400 << 20
 _MAX_DIRECTORY = 2 << 20
 """Bytes of an archive's central directory, in which each member takes about a hundred."""
@@ -43,6 +45,9 @@ _MAX_TAGS = 500_000
 
 _MAX_LINES = 1_000_000
 """Lines in a document, at most; all of Shakespeare's plays have about a hundred and twenty thousand."""
+
+_LONGEST_LINE = 4 << 20
+"""Characters in a line or paragraph, at most; a book's chapter has about fifty thousand."""
 
 _LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 """What `str.splitlines` splits at, besides a carriage return with a line feed."""
@@ -155,7 +160,7 @@ class Archive:
     def __init__(self, archive: ZipFile, kind: str) -> None:
         self._archive = archive
         self._kind = kind
-        self._tags = 0
+        self._unpacked = self._tags = 0
         self.names = archive.namelist()
 
     def find(self, *endings: str) -> str:
@@ -175,12 +180,13 @@ class Archive:
         """Return a member as bytes.
 
         Raises:
-            BrokenScript: it is missing or too large.
+            BrokenScript: it is missing, or too large together with what was read before.
         """
         if name not in self.names:
             raise BrokenScript(f"{_is_a(self._kind)} without the script in it", "Save or export it again.")
-        if self._archive.getinfo(name).file_size > _MAX_MEMBER:
-            raise too_large(f"unpacks to more than {_MAX_MEMBER >> 20} MB")
+        self._unpacked += self._archive.getinfo(name).file_size
+        if self._unpacked > _MAX_UNPACKED:
+            raise too_large(f"unpacks to more than {_MAX_UNPACKED >> 20} MB")
         return self._archive.read(name)
 
     def markup(self, name: str, most: int = _MAX_TAGS) -> bytes:
@@ -223,18 +229,22 @@ def check_lines(texts: Iterable[str]) -> None:
     """Check how many lines the texts of a document have: in a list, empty ones take eight times the memory.
 
     Raises:
-        BrokenScript: there are far more than a script needs.
+        BrokenScript: there are far more than a script needs, or one is far longer.
     """
-    ends = sum(sum(map(text.count, _LINE_ENDS)) - text.count("\r\n") for text in texts)
-    if ends > _MAX_LINES:
-        raise too_large(f"has more than {_MAX_LINES:,} lines")
+    count = 0
+    for text in texts:
+        count += sum(map(text.count, _LINE_ENDS)) - text.count("\r\n")
+        if count > _MAX_LINES:
+            raise too_large(f"has more than {_MAX_LINES:,} lines")
+        if len(text) > _LONGEST_LINE and max(map(len, text.splitlines())) > _LONGEST_LINE:
+            raise too_large(f"has a line of more than {_LONGEST_LINE >> 20} million characters")
 
 
 def lines_of(text: str) -> list[str]:
     """Return the lines of a document's text, without line ends.
 
     Raises:
-        BrokenScript: there are far more than a script needs.
+        BrokenScript: there are far more than a script needs, or one is far longer.
     """
     check_lines([text])
     return text.splitlines()

@@ -25,6 +25,9 @@ DEEPEST = 200
 _LARGEST_ELEMENT = 300_000
 """Maximum number of elements in a wanted one, which is built whole; a paragraph or speech has a few."""
 
+_LONGEST_TEXT = 4 << 20
+"""Maximum number of characters in a wanted element, or between tags; a book's chapter has fifty thousand."""
+
 _LONGEST_NAMESPACE = 2000
 """In characters. The parser puts it before each name, so that a long one would be copied again and again."""
 
@@ -68,8 +71,8 @@ def pull(lines: Iterable[str], wanted: Container[str], ignored: Container[str] =
 
     Raises:
         BrokenScript: the text is not XML, is damaged or cut off, declares entities or far too many defaults
-            of attributes, nests too deeply, or has an overlong namespace or far too many elements in a wanted
-            one. The elements before that have been yielded.
+            of attributes, nests too deeply, has an overlong namespace, or far too many elements or too much
+            text in a wanted one. The elements before that have been yielded.
     """
     builder = _Builder(wanted, ignored)
     parser = _Parser(builder)
@@ -148,7 +151,7 @@ class _Builder:
         self._found: list[Found] = []
         self._loose: list[str] = []
         self._tree: TreeBuilder | None = None
-        self._tree_depth = self._tree_size = 0
+        self._tree_depth = self._tree_size = self._text_size = 0
         self._ignored_depth = 0
 
     def taken(self) -> list[Found]:
@@ -174,6 +177,7 @@ class _Builder:
             return
         if self._tree is None and name in self._wanted:
             self._tree, self._tree_depth, self._tree_size = TreeBuilder(), len(self.open), 0
+            self._text_size = 0
         if self._tree is not None:
             self._tree_size += 1
             if self._tree_size > _LARGEST_ELEMENT:
@@ -184,6 +188,9 @@ class _Builder:
         self.events += 1
         if self._ignored_depth:
             return
+        self._text_size += len(text)
+        if self._text_size > _LONGEST_TEXT:
+            raise _LongTextError
         if self._tree is not None:
             self._tree.data(text)
         else:
@@ -208,7 +215,7 @@ class _Builder:
         """Do nothing: the parser calls this at the end, when everything has been taken."""
 
     def _end_loose_text(self) -> None:
-        text, self._loose = "".join(self._loose), []
+        text, self._loose, self._text_size = "".join(self._loose), [], 0
         if text.strip():
             element = Element(self.open[-1].lower())
             element.text = text
@@ -224,6 +231,10 @@ class _TooDeepError(Exception):
 
 class _TooLargeError(Exception):
     """A wanted element contains more than `_LARGEST_ELEMENT` elements."""
+
+
+class _LongTextError(Exception):
+    """A wanted element, or what stands between tags, has more than `_LONGEST_TEXT` characters."""
 
 
 class _LongNamespaceError(Exception):
@@ -287,6 +298,12 @@ class _Parser:
             return BrokenScript(
                 f"has an element with more than {_LARGEST_ELEMENT:,} others in it, too many for a script",
                 "Export it again.",
+            )
+        except _LongTextError:
+            return BrokenScript(
+                f"has a text of more than {_LONGEST_TEXT >> 20} million characters in one element, "
+                "too long for a script",
+                "Export it again, with a paragraph for each speech.",
             )
         except _ManyDefaultsError:
             return BrokenScript(

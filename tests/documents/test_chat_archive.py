@@ -105,7 +105,7 @@ def locked() -> bytes:
         (zipped({"_chat.txt": IPHONE})[:200], "is a zipped document that is damaged or cut off"),
         (locked(), "is a zipped document that is encrypted with a password"),
         (zipped({"_chat.txt": IPHONE, "../a.jpg": PICTURE}), "leads out of it"),
-        (zipped({"_chat.txt": b" " * (65 << 20)}), "unpacks to more than 64 MB"),
+        (zipped({"_chat.txt": b" " * (65 << 20)}), "unpacks to more than 32 MB"),
         (zipped({"_chat.txt": IPHONE + "\n" * 1_000_000}), "has more than 1,000,000 lines"),
         (with_zip64(zipped({"_chat.txt": IPHONE}), 3 << 20), "more than 10,000 members"),
         (with_zip64(zipped({"_chat.txt": IPHONE}), 3 << 20, apart=True), "more than 10,000 members"),

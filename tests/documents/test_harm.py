@@ -10,7 +10,7 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 from reliability.bombs import BOMBS
 from reportlab.pdfgen.canvas import Canvas
-from support.tin_roof import with_member, write
+from support.tin_roof import with_member, write, zipped
 from support.verdict import problem_of
 
 from scriptforge.documents.kinds import kind_of_file
@@ -135,6 +135,29 @@ def test_word_has_no_more_paragraphs_than_can_be_looked_at(tmp_path: Path, read:
 def test_rich_text_has_no_more_paragraphs_than_can_be_looked_at(tmp_path: Path, read: Read) -> None:
     with pytest.raises(CorpusError, match="an RTF document with more than 200,000 paragraphs"):
         read(write(tmp_path, "a.rtf", b"{\\rtf1 " + b"\\par" * 200_001 + b"}"))
+
+
+@pytest.mark.parametrize("members", [1, 2], ids=["one member", "two members together"])
+def test_no_more_is_unpacked_than_a_script_needs(tmp_path: Path, read: Read, members: int) -> None:
+    padding = f"<a><!--{' ' * (33_600_000 // members)}--></a>"
+    names = ("styles.xml", "content.xml")[-members:]
+    path = write(
+        tmp_path, "a.odt", zipped({"mimetype": "a", "content.xml": "", **dict.fromkeys(names, padding)})
+    )
+    with pytest.raises(CorpusError, match="unpacks to more than 32 MB, too much for a script"):
+        read(path)
+
+
+def test_no_line_is_longer_than_a_book(tmp_path: Path, read: Read) -> None:
+    lines = f"NORA\nRain.\n\n{'Rain. ' * 700_000}\n"
+    with pytest.raises(CorpusError, match="has a line of more than 4 million characters, too much"):
+        read(write(tmp_path, "a.highland", zipped({"text.md": lines})))
+
+
+def test_no_paragraph_is_longer_than_a_book(tmp_path: Path, read: Read) -> None:
+    content = BOMBS["a text of .odt with a paragraph of 30 MB"].content(0.15)
+    with pytest.raises(CorpusError, match="more than 4 million characters in one element, too long"):
+        read(write(tmp_path, "a.odt", content))
 
 
 def test_a_paragraph_on_a_page_is_not_read_once_for_each_around_it(tmp_path: Path, read: Read) -> None:

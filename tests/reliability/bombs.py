@@ -162,6 +162,27 @@ BOMBS: Mapping[str, Bomb] = {
     "one with 60 MB of empty paragraphs": Bomb(
         "a.docx", _docx(lambda size: _body("<w:p/>" * int(size * 10_000_000)))
     ),
+    "one with a paragraph of 30 MB": Bomb(
+        "a.docx",
+        _docx(lambda size: _body(f"<w:p><w:r><w:t>{'ab ' * int(size * 10 * _MB)}</w:t></w:r></w:p>")),
+    ),
+    "one with 30 MB in 75,000 paragraphs": Bomb(
+        "a.docx",
+        _docx(
+            lambda size: _body(
+                f"<w:p><w:r><w:t>{'Is that the roof? ' * 20}</w:t></w:r></w:p>" * int(size * 75_000)
+            )
+        ),
+    ),
+    "one with a comment of 30 MB among its styles": Bomb(
+        "a.docx",
+        _docx(
+            lambda size: (
+                f'<w:styles xmlns:w="{_WORD}"><!--{"a" * int(size * 30 * _MB)}--></w:styles>'.encode()
+            ),
+            "word/styles.xml",
+        ),
+    ),
     "one with 300 MB of pictures": Bomb("a.docx", _docx(_times(b"\0", 300 * _MB), "word/media/a.png")),
     "one that laughs a billion times": Bomb(
         "a.docx",

@@ -550,5 +550,13 @@ FAULTS = (
         "Ctrl+C while the writing room imports its libraries lets it wait for ever, at a rare moment, too",
         (f"{_ROOM}::test_ctrl_c_ends_the_room_between_two_steps_of_the_event_loop_too",),
     ),
+    Fault(
+        "60 KB of an OpenDocument text, and the like, unpack to a paragraph that takes 600 MB to read",
+        (
+            f"{_HARM}::test_no_more_is_unpacked_than_a_script_needs",
+            f"{_HARM}::test_no_paragraph_is_longer_than_a_book",
+            f"{_HARM}::test_no_line_is_longer_than_a_book",
+        ),
+    ),
 )
 """In the order of their numbers, which begin with 1."""

@@ -15,6 +15,10 @@ _SCREENPLAY = (
 _CELTX = '<p class="character">NORA</p>\n<p class="dialog">Yes.</p>\n'
 _OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0"
 _TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
+_OPEN_DOCUMENT = (
+    f'<office:document-content xmlns:office="{_OFFICE}" xmlns:text="{_TEXT}"><office:body><office:text>'
+)
+_OPEN_DOCUMENT_END = "</office:text></office:body></office:document-content>"
 _TTML, _METADATA = "http://www.w3.org/ns/ttml", "http://www.w3.org/ns/ttml#metadata"
 
 
@@ -51,10 +55,7 @@ def _around(before: str, text: str, count: int, after: str = "") -> Callable[[fl
 
 
 def _open_document(inside: str, count: int) -> Callable[[float], bytes]:
-    before = (
-        f'<office:document-content xmlns:office="{_OFFICE}" xmlns:text="{_TEXT}"><office:body><office:text>'
-    )
-    return _around(before, inside, count, "</office:text></office:body></office:document-content>")
+    return _around(_OPEN_DOCUMENT, inside, count, _OPEN_DOCUMENT_END)
 
 
 def _open_screenplay(inside: str, count: int) -> Callable[[float], bytes]:
@@ -104,6 +105,15 @@ NEAR_LIMITS: Mapping[str, Bomb] = {
     "a Highland document with 60 MB of line breaks": Bomb(
         "a.highland", _zipped("text.md", _around("", "\n", 60 * _MB))
     ),
+    "a Highland document with a line of 30 MB": Bomb(
+        "a.highland", _zipped("text.md", _around("", "ab ", 10 * _MB))
+    ),
+    "a Highland document with 30 MB of short paragraphs": Bomb(
+        "a.highland", _zipped("text.md", _around("", f"NORA\n{'Is that the roof? ' * 8}\n\n", 200_000))
+    ),
+    "a chat in an archive with a message of 30 MB": Bomb(
+        "a.zip", _zipped("_chat.txt", _around(_LINE, "ab ", 10 * _MB))
+    ),
     "a project of Celtx with 140,000 paragraphs": Bomb(
         "a.celtx", _zipped("script.html", _around("", _CELTX, 70_000), "project.rdf")
     ),
@@ -125,6 +135,32 @@ NEAR_LIMITS: Mapping[str, Bomb] = {
         "a.odt",
         _zipped(
             "content.xml", _open_document('<text:p>a<text:s text:c="80"/></text:p>', 600_000), "mimetype"
+        ),
+    ),
+    "a text of .odt with a paragraph of 30 MB": Bomb(
+        "a.odt",
+        _zipped(
+            "content.xml",
+            _around(f"{_OPEN_DOCUMENT}<text:p>", "ab ", 10 * _MB, f"</text:p>{_OPEN_DOCUMENT_END}"),
+            "mimetype",
+        ),
+    ),
+    "a text of .odt with 30 MB in 200,000 paragraphs": Bomb(
+        "a.odt",
+        _zipped(
+            "content.xml", _open_document(f"<text:p>{'Is that the roof? ' * 8}</text:p>", 200_000), "mimetype"
+        ),
+    ),
+    "a Fade In document with a paragraph of 30 MB": Bomb(
+        "a.fadein",
+        _zipped(
+            "document.xml",
+            _around(
+                f"{_SCREENPLAY}<paragraphs><para><text>",
+                "ab ",
+                10 * _MB,
+                "</text></para></paragraphs></document>",
+            ),
         ),
     ),
     "a text of .fodt with 1,900,000 empty paragraphs": Bomb(
