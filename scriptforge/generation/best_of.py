@@ -320,8 +320,8 @@ class _Critic:
             state = tuple(np.repeat(np.concatenate(each, axis=1), len(lines), axis=1) for each in states)
             after_RTH, _ = self._model.features(ids_RT[:, :-1], state)
             features_RTH = np.concatenate([features_RTH, after_RTH], axis=1)
-        logarithms_RTV = log_softmax(self._model.score(features_RTH))
-        said_RT = np.take_along_axis(logarithms_RTV, ids_RT[..., None], -1)[..., 0]
+        log_probabilities_RTV = log_softmax(self._model.score(features_RTH))
+        said_RT = np.take_along_axis(log_probabilities_RTV, ids_RT[..., None], -1)[..., 0]
         own_NT, other_NT = np.split(said_RT, 2)
         is_said_NT = np.arange(steps) < np.array(list(map(len, lines)))[:, None]
         information_N: FloatArray = ((own_NT - other_NT) * is_said_NT).sum(1)

@@ -82,18 +82,18 @@ def attention(queries_TH: FloatArray, keys_NH: FloatArray, visible_TN: Mask, sha
     return weights_TN
 
 
-def mix(logarithms: Scores, cached: Scores, applies: Mask, weight: float) -> Scores:
+def mix(log_probabilities: Scores, cached: Scores, applies: Mask, weight: float) -> Scores:
     """Return the log-probabilities of the mixture of model and cache.
 
     Args:
-        logarithms: log-probabilities of the model.
+        log_probabilities: log-probabilities of the model.
         cached: M times the cache's probabilities of the same tokens.
         applies: where the cache covers a token and is not empty; elsewhere the model's are returned.
         weight: λ.
     """
     with np.errstate(divide="ignore"):  # the cache's probability of a token may be 0
-        mixed = np.logaddexp(logarithms + math.log1p(-weight), np.log(np.float32(weight) * cached))
-    return np.where(applies, mixed, logarithms)
+        mixed = np.logaddexp(log_probabilities + math.log1p(-weight), np.log(np.float32(weight) * cached))
+    return np.where(applies, mixed, log_probabilities)
 
 
 def cacheable(vocabulary: Vocabulary) -> Mask:
@@ -107,9 +107,9 @@ def cacheable(vocabulary: Vocabulary) -> Mask:
     return sayable_V
 
 
-def cacheable_mass(logarithms_BV: Scores, sayable_V: Mask) -> Scores:
+def cacheable_mass(log_probabilities_BV: Scores, sayable_V: Mask) -> Scores:
     """Return M, the model's total probability of the tokens that the cache covers: `mass_B1`."""
-    mass_B1: Scores = (np.exp(logarithms_BV) * sayable_V).sum(-1, keepdims=True)
+    mass_B1: Scores = (np.exp(log_probabilities_BV) * sayable_V).sum(-1, keepdims=True)
     return mass_B1
 
 
@@ -194,13 +194,13 @@ class CachedDecoder:
         self._latest_B1H = keys_BTH[:, -1:]
         self._count += ids_BT.shape[1]
 
-    def _mixed(self, logarithms_BV: Scores) -> Scores:
+    def _mixed(self, log_probabilities_BV: Scores) -> Scores:
         keys_BNH, values_BN = self._keys_BWH[:, : self._used], self._values_BW[:, : self._used]
         visible_BN = values_BN != _NOTHING
         shares_B1N = attention(self._latest_B1H, keys_BNH, visible_BN[:, None], self._parameters.sharpness)
-        cached_BV: NDArray[Any] = np.zeros_like(logarithms_BV)
+        cached_BV: NDArray[Any] = np.zeros_like(log_probabilities_BV)
         for cached_V, values_N, shares_N in zip(cached_BV, values_BN, shares_B1N[:, 0], strict=True):
             cached_V += np.bincount(np.maximum(values_N, 0), shares_N, len(cached_V))
-        mass_B1 = cacheable_mass(logarithms_BV, self._sayable_V)
+        mass_B1 = cacheable_mass(log_probabilities_BV, self._sayable_V)
         applies_BV = visible_BN.any(1, keepdims=True) & self._sayable_V
-        return mix(logarithms_BV, mass_B1 * cached_BV, applies_BV, self._parameters.weight)
+        return mix(log_probabilities_BV, mass_B1 * cached_BV, applies_BV, self._parameters.weight)

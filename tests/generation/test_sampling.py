@@ -15,13 +15,13 @@ from scriptforge.generation.rng import BatchRNG
 from scriptforge.generation.sampling import (
     Sampler,
     Scores,
-    forbid_repeated_ngram,
-    keep_min_p,
-    keep_top_k,
-    keep_top_p,
-    keep_typical,
-    penalise_repetition,
-    scale,
+    apply_min_p,
+    apply_no_repeat_ngram,
+    apply_repetition_penalty,
+    apply_temperature,
+    apply_top_k,
+    apply_top_p,
+    apply_typical_p,
 )
 from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
@@ -64,7 +64,7 @@ def draws(options: GenerateOptions, logits_V: Any, seed: int, count: int) -> lis
 @settings(max_examples=30)
 def test_top_k_keeps_the_k_likeliest(scores_BN: Scores, k: int) -> None:
     ranked = [sorted(range(300), key=row.__getitem__, reverse=True) for row in scores_BN.tolist()]
-    assert kept(keep_top_k(scores_BN, k)) == [set(ids[:k]) for ids in ranked]
+    assert kept(apply_top_k(scores_BN, k)) == [set(ids[:k]) for ids in ranked]
 
 
 @given(scores_of_two_sequences, shares)
@@ -74,40 +74,40 @@ def test_top_p_keeps_the_fewest_that_reach_the_mass(scores_BN: Scores, mass: flo
     for probabilities in softmax(scores_BN):
         ids = sorted(range(300), key=probabilities.__getitem__, reverse=True)
         expected.append(up_to_mass(ids, probabilities, mass))
-    assert kept(keep_top_p(scores_BN, mass)) == expected
+    assert kept(apply_top_p(scores_BN, mass)) == expected
 
 
 @given(scores_of_two_sequences, shares)
 @settings(max_examples=30)
-def test_typical_keeps_those_nearest_to_the_expected_surprise(scores_BN: Scores, mass: float) -> None:
+def test_typical_keeps_those_nearest_to_the_expected_surprisal(scores_BN: Scores, mass: float) -> None:
     expected = []
     for probabilities in softmax(scores_BN):
-        surprise = [-math.log(p) for p in probabilities]
-        entropy = sum(p * s for p, s in zip(probabilities, surprise, strict=True))
-        ids = sorted(range(300), key=lambda id_: abs(surprise[id_] - entropy))
+        surprisal = [-math.log(p) for p in probabilities]
+        entropy = sum(p * s for p, s in zip(probabilities, surprisal, strict=True))
+        ids = sorted(range(300), key=lambda id_: abs(surprisal[id_] - entropy))
         expected.append(up_to_mass(ids, probabilities, mass))
-    assert kept(keep_typical(scores_BN, mass)) == expected
+    assert kept(apply_typical_p(scores_BN, mass)) == expected
 
 
 @given(scores_of_two_sequences, shares)
 @settings(max_examples=30)
 def test_min_p_keeps_a_share_of_the_likeliest(scores_BN: Scores, share: float) -> None:
     expected = [{id_ for id_, p in enumerate(row) if p >= share * max(row)} for row in softmax(scores_BN)]
-    assert kept(keep_min_p(scores_BN, share)) == expected
+    assert kept(apply_min_p(scores_BN, share)) == expected
 
 
 def test_a_flat_distribution_is_looked_at_as_far_as_needed() -> None:
-    assert len(kept(keep_top_p(np.zeros((1, 5000)), 0.9))[0]) == pytest.approx(4500, abs=2)
+    assert len(kept(apply_top_p(np.zeros((1, 5000)), 0.9))[0]) == pytest.approx(4500, abs=2)
 
 
 def test_temperature_divides() -> None:
-    assert scale(np.array([[1.0, 3.0, 2.0]]), 0.5).tolist() == [[-4, 0, -2]]
+    assert apply_temperature(np.array([[1.0, 3.0, 2.0]]), 0.5).tolist() == [[-4, 0, -2]]
 
 
 def test_repetition_is_penalised_whatever_the_sign() -> None:
     scores_BV = np.array([[2.0, -2.0, 2.0, -2.0]])
     history_BW = np.array([[4, 4, 0, 1]])
-    assert penalise_repetition(scores_BV, history_BW, 2).tolist() == [[1, -4, 2, -2]]
+    assert apply_repetition_penalty(scores_BV, history_BW, 2).tolist() == [[1, -4, 2, -2]]
 
 
 @given(st.lists(st.integers(0, 3), max_size=12), st.integers(1, 4))
@@ -116,7 +116,7 @@ def test_ngrams_are_not_completed_twice(said: list[int], n: int) -> None:
     history_BW = np.array([[9] * (16 - len(said)) + said])
     begun = said[len(said) - n + 1 :]
     seen = {said[i + n - 1] for i in range(len(said) - n + 1) if said[i : i + n - 1] == begun}
-    left = kept(forbid_repeated_ngram(np.zeros((1, 9)), history_BW, n))[0]
+    left = kept(apply_no_repeat_ngram(np.zeros((1, 9)), history_BW, n))[0]
     assert left == set(range(9)) - seen
 
 
@@ -261,20 +261,20 @@ def test_looking_at_few_of_many_tokens_draws_what_looking_at_all_would(options: 
     rng = BatchRNG([1, 2, 3])
     for logits_BV in logits_SBV:
         scores_BV = np.where(forbidden_BV, -np.inf, logits_BV)
-        scores_BV = scale(scores_BV, options.temperature)
+        scores_BV = apply_temperature(scores_BV, options.temperature)
         if options.top_k:
-            scores_BV = keep_top_k(scores_BV, options.top_k)
+            scores_BV = apply_top_k(scores_BV, options.top_k)
         if options.top_p < 1:
-            scores_BV = keep_top_p(scores_BV, options.top_p)
+            scores_BV = apply_top_p(scores_BV, options.top_p)
         if options.typical < 1:
-            scores_BV = keep_typical(scores_BV, options.typical)
+            scores_BV = apply_typical_p(scores_BV, options.typical)
         if options.min_p:
-            scores_BV = keep_min_p(scores_BV, options.min_p)
+            scores_BV = apply_min_p(scores_BV, options.min_p)
         cumulative_BV = np.exp(scores_BV).cumsum(-1, dtype=np.float64)
-        rolls_B, _ = rng.uniform()
+        uniform_B, _ = rng.uniform()
         expected = [
-            int(np.searchsorted(row, roll * row[-1], side="right"))
-            for row, roll in zip(cumulative_BV, rolls_B, strict=True)
+            int(np.searchsorted(row, x * row[-1], side="right"))
+            for row, x in zip(cumulative_BV, uniform_B, strict=True)
         ]
         assert sampler.draw(logits_BV, forbidden_BV).tolist() == expected
 
@@ -304,7 +304,7 @@ def test_the_fast_path_draws_what_the_slow_path_draws(
     with pytest.MonkeyPatch.context() as patch:
         expected = Sampler(options, [1, 2], np.ones(1100, np.bool_))
         drawn = [fast.draw(logits_BV, nothing_BV).tolist() for _ in range(4)]
-        patch.setattr(sampling, "_SMALL", 2000)  # no vocabulary is large, so that all tokens are looked at
+        patch.setattr(sampling, "_SMALL_VOCABULARY", 2000)  # so that all tokens are looked at
         assert [expected.draw(logits_BV, nothing_BV).tolist() for _ in range(4)] == drawn
 
 
