@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from scriptforge.errors import UsageError
 from scriptforge.generation.automata import Automata, Automaton
+from scriptforge.generation.brackets import BalancedBrackets
 from scriptforge.generation.cast import CastConstraint, ResolvedCast
 from scriptforge.generation.decoder import Decoder, ModelDecoder
 from scriptforge.generation.decoding import DecodingLoop
 from scriptforge.generation.echoes import AnyEchoes, new_echoes
 from scriptforge.generation.grammar import grammar_of
 from scriptforge.generation.known_names import KnownNames
-from scriptforge.generation.marks import Marks
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.spelling import WholeWords, spelling_of
 from scriptforge.generation.turn_taking import TurnTaking, statistics_for_cast
@@ -146,7 +146,7 @@ def _automata(
 
 
 def _rules(options: GenerateOptions, vocabulary: Vocabulary, statistics: TextStatistics) -> list[Automaton]:
-    rules: list[Automaton] = [Marks(statistics.marks, vocabulary)] if statistics.marks else []
+    rules: list[Automaton] = [BalancedBrackets(statistics.marks, vocabulary)] if statistics.marks else []
     if options.invent_words:
         return rules
     spelling = spelling_of(vocabulary)

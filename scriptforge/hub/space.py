@@ -14,9 +14,9 @@ import numpy as np
 
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import HubError
+from scriptforge.generation.brackets import MAX_OPEN_TOKENS
 from scriptforge.generation.grammar import Boundary
 from scriptforge.generation.known_names import OPENING_BRACKETS, spell
-from scriptforge.generation.marks import LONGEST
 from scriptforge.generation.tables import grammar_tables, packed
 from scriptforge.generation.voice import PLAUSIBLE, contrasts, default_voice
 from scriptforge.inference import config_from_json
@@ -120,7 +120,7 @@ def _statistics(run: Run) -> dict[str, Any]:
     spelled = [name for name in statistics.names if vocabulary.speaker_id(name) is None]
     plain = [name for name in spelled if not any(each in name for each in OPENING_BRACKETS)]
     names = {spell(name, vocabulary) for name in plain}
-    marks = statistics.marks and {"closed": statistics.marks.closed, "longest": LONGEST[level]}
+    marks = statistics.marks and {"closed": statistics.marks.closed, "longest": MAX_OPEN_TOKENS[level]}
     return {
         "names": sorted(names - {()}) if statistics.names else None,
         "marks": marks,

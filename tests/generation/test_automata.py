@@ -14,10 +14,10 @@ from support.kernels import all_kernels, computing_with
 
 from scriptforge.generation import automata
 from scriptforge.generation.automata import AfterIdle, Automata, Forbidden
+from scriptforge.generation.brackets import BalancedBrackets
 from scriptforge.generation.cast import CastConstraint, resolve_cast
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.known_names import KnownNames
-from scriptforge.generation.marks import Marks
 from scriptforge.generation.spelling import Spelling, WholeWords
 from scriptforge.options import GenerateOptions
 from scriptforge.text_statistics.brackets import BracketStatistics
@@ -156,7 +156,7 @@ def test_rules_say_of_idle_states_what_they_say_of_each(
     lexicon = words.lexicon()
     cast = resolve_cast(GenerateOptions(cast=("Jerry", "newman"), next_speaker="newman"), vocabulary)
     rules: list[Any] = [
-        Marks(BracketStatistics(closed=["()", "“”"], turning=["to"]), vocabulary),
+        BalancedBrackets(BracketStatistics(closed=["()", "“”"], turning=["to"]), vocabulary),
         KnownNames(["Jerry", "newman"], vocabulary),
         CastConstraint(cast, vocabulary, must_speak=True),
         WholeWords(Spelling(lexicon, vocabulary)),

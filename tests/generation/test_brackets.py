@@ -9,8 +9,8 @@ import torch
 
 from scriptforge.copying import Index, lines_of_script
 from scriptforge.generation.automata import Automata
+from scriptforge.generation.brackets import MAX_OPEN_TOKENS, BalancedBrackets
 from scriptforge.generation.generate import Generation
-from scriptforge.generation.marks import LONGEST, Marks
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element
@@ -39,13 +39,13 @@ def is_matched(text: str) -> bool:
     return not expected
 
 
-def marking(vocabulary: Vocabulary, untrained_model: Make) -> HeadedModel:
-    """Return a model that likes marks."""
+def with_brackets(vocabulary: Vocabulary, untrained_model: Make) -> HeadedModel:
+    """Return a model that likes brackets and quotes."""
     model = untrained_model(vocabulary)
     sought = {character.encode() for character in '()[]"“”'} | {bytes([byte]) for byte in "“”".encode()}
-    marked = [id_ for id_, text in enumerate(vocabulary.token_bytes) if text in sought]
+    bracket_ids = [id_ for id_, text in enumerate(vocabulary.token_bytes) if text in sought]
     with torch.no_grad():
-        model.head.bias[marked] += 2.0
+        model.head.bias[bracket_ids] += 2.0
         model.head.bias[: vocabulary.layout_size] += 2.0
     return model
 
@@ -60,11 +60,11 @@ def marking(vocabulary: Vocabulary, untrained_model: Make) -> HeadedModel:
     ],
     ids=["free", "cast", "no stage directions"],
 )
-def test_every_mark_is_closed_in_its_line(
+def test_every_bracket_is_closed_in_its_line(
     vocabulary_of: Of, untrained_model: Make, level: Level, asked: GenerateOptions
 ) -> None:
     vocabulary = vocabulary_of(level)
-    model = marking(vocabulary, untrained_model)
+    model = with_brackets(vocabulary, untrained_model)
 
     def unmatched(statistics: TextStatistics) -> list[str]:
         texts = Generation(model, vocabulary, asked, statistics=statistics).write()
@@ -90,21 +90,21 @@ def test_a_limit_to_copies_is_no_dead_end(
     vocabulary_of: Of, untrained_model: Make, script_elements: tuple[Element, ...]
 ) -> None:
     vocabulary = vocabulary_of("word")
-    model, index = marking(vocabulary, untrained_model), Index(lines_of_script(script_elements))
+    model, index = with_brackets(vocabulary, untrained_model), Index(lines_of_script(script_elements))
     asked = replace(WILD, max_copy=1, lines=10)
     texts = Generation(model, vocabulary, asked, index=index, statistics=TextStatistics(marks=ALL)).write()
     assert all(is_matched(each.text) for text in texts for each in text.elements[:-1])
 
 
 def rule_of(vocabulary: Vocabulary) -> Automata:
-    return Automata([Marks(ALL, vocabulary)], [], vocabulary.size, 1)
+    return Automata([BalancedBrackets(ALL, vocabulary)], [], vocabulary.size, 1)
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_what_is_open_for_long_is_closed(vocabulary_of: Of, level: Level) -> None:
     vocabulary = vocabulary_of(level)
     rule, nothing_1V = rule_of(vocabulary), np.zeros((1, vocabulary.size), np.bool_)
-    ids = [vocabulary.heading, *vocabulary.encode("(hello" + " hello" * LONGEST[level])]
+    ids = [vocabulary.heading, *vocabulary.encode("(hello" + " hello" * MAX_OPEN_TOKENS[level])]
     for id_ in ids:
         rule.advance([id_], drawn=True)
     allowed = np.flatnonzero(~rule.forbid(nothing_1V)[0][0]).tolist()
