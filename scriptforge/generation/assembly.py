@@ -13,9 +13,9 @@ from scriptforge.generation.brackets import BalancedBrackets
 from scriptforge.generation.cast import CastConstraint, ResolvedCast
 from scriptforge.generation.decoder import Decoder, ModelDecoder
 from scriptforge.generation.decoding import DecodingLoop
-from scriptforge.generation.echoes import AnyEchoes, new_echoes
 from scriptforge.generation.grammar import grammar_of
 from scriptforge.generation.known_names import KnownNames
+from scriptforge.generation.repetition import AnyAdaptivePenalty, new_adaptive_penalty
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.spelling import WholeWords, spelling_of
 from scriptforge.generation.turn_taking import TurnTaking, statistics_for_cast
@@ -92,7 +92,7 @@ def new_loop(
             seeds,
             vocabulary.is_text,
             vocabulary.non_dialogue_ids,
-            _echoes(statistics, options, vocabulary),
+            _adaptive_penalties(statistics, options, vocabulary),
         ),
         vocabulary.is_cue,
         reader.batch_size,
@@ -126,12 +126,17 @@ def _decoder(
     return TurnTaking(decoder, statistics, vocabulary, reader.batch_size) if statistics else decoder
 
 
-def _echoes(statistics: TextStatistics, options: GenerateOptions, vocabulary: Vocabulary) -> list[AnyEchoes]:
-    """Return the echo penalties: one for all texts, or one for the candidates of each text."""
+def _adaptive_penalties(
+    statistics: TextStatistics, options: GenerateOptions, vocabulary: Vocabulary
+) -> list[AnyAdaptivePenalty]:
+    """Return the penalties on repetition: one for all texts, or one for the candidates of each text."""
     if statistics.echoes is None:
         return []
-    together, count = (options.count, 1) if options.best_of == 1 else (options.best_of, options.count)
-    return [new_echoes(statistics.echoes, vocabulary, together, statistics.frequencies) for _ in range(count)]
+    batch_size, count = (options.count, 1) if options.best_of == 1 else (options.best_of, options.count)
+    return [
+        new_adaptive_penalty(statistics.echoes, vocabulary, batch_size, statistics.frequencies)
+        for _ in range(count)
+    ]
 
 
 def _automata(

@@ -85,7 +85,7 @@ class Overuse:
         """
         rows_N, ids_N = np.nonzero(self._factors_BV)
         factors_N = self._factors_BV[rows_N, ids_N]
-        lower(scores_BV, text_logsumexp_B1, self._layout_size, (rows_N, ids_N), factors_N, MAX_PENALTY)
+        lower_scores(scores_BV, text_logsumexp_B1, self._layout_size, (rows_N, ids_N), factors_N, MAX_PENALTY)
 
     def _update_factors(self, row: int, ids_N: NDArray[np.integer[Any]]) -> None:
         """Update the penalties of some tokens in a sequence."""
@@ -95,17 +95,17 @@ class Overuse:
 
 
 def factors(
-    came_X: NDArray[np.float64],
+    observed_X: NDArray[np.float64],
     expected_X: NDArray[np.float64],
     power_X: NDArray[np.float64] | float = POWER,
 ) -> NDArray[np.float64]:
     """Return the terms to add to scores, 0 or less, given observed and expected counts."""
-    ratios_X = np.minimum((expected_X + PSEUDOCOUNT) / (came_X + PSEUDOCOUNT), 1)
+    ratios_X = np.minimum((expected_X + PSEUDOCOUNT) / (observed_X + PSEUDOCOUNT), 1)
     factors_X: NDArray[np.float64] = np.maximum(power_X * np.log(ratios_X), -MAX_PENALTY)
     return factors_X
 
 
-def lower(
+def lower_scores(
     scores_BV: NDArray[np.floating[Any]],
     text_logsumexp_B1: NDArray[np.floating[Any]],
     layout_size: int,

@@ -1,7 +1,7 @@
-"""Recent text: the latest tokens and lines of the texts that are written, among which echoes are found.
+"""Recent text: the latest tokens and lines of the texts that are written, in which repetition is found.
 
-Here the tokens are classified and the lines are compared; runs of tokens are compared by an `EchoMemory`
-(`echoes.py`), which also writes the tokens into the arrays. Where there is a kernel, it does all of this
+Here the tokens are classified and the lines are compared; n-grams are looked up by `RepeatedNgrams`
+(`repetition.py`), which also writes the tokens into the arrays. Where there is a kernel, it does all of this
 (`scriptforge.kernel.repetition`). The module does not depend on models.
 
 Shape letters: B sequences of the batch, C capacity.
@@ -34,7 +34,7 @@ class RecentText:
         stop: number of columns in use; the last one is for the latest token.
         has_ended: whether the latest token of any text has ended a line.
         has_ended_B: whether the latest token of each text has ended a line.
-        is_echo_B: whether the line that it has ended is an echo.
+        is_repeated_B: whether the line that it has ended was said before.
     """
 
     def __init__(self, vocabulary: Vocabulary, batch_size: int) -> None:
@@ -46,7 +46,7 @@ class RecentText:
         self._lines = [_Lines(vocabulary) for _ in range(batch_size)]
         self._waited_B = np.zeros(batch_size, np.int64)
         self._own = [NO_TEXT] * batch_size
-        self.has_ended_B, self.is_echo_B = np.zeros((2, batch_size), np.bool_)
+        self.has_ended_B, self.is_repeated_B = np.zeros((2, batch_size), np.bool_)
         self.has_ended = False
 
     @property
@@ -65,7 +65,7 @@ class RecentText:
         if self.has_ended or NO_TEXT in self._own:  # nothing else ends a line
             ended = [lines.has_ended for lines in self._lines]
             self.has_ended, self.has_ended_B = any(ended), np.array(ended)
-            self.is_echo_B = np.array([lines.is_echo for lines in self._lines])
+            self.is_repeated_B = np.array([lines.is_repeated for lines in self._lines])
         if NOTHING in self._own:
             self._waited_B += own_B == NOTHING
         if self.stop == self.ids_BC.shape[1]:
@@ -94,14 +94,14 @@ class RecentText:
         self._waited_B[:] = 0
         self._lines = [deepcopy(self._lines[row]) for _ in self._lines]
         self._own = [self._own[row]] * len(self._own)
-        for values in (self.ids_BC, self.matches_BC, self.has_ended_B, self.is_echo_B):
+        for values in (self.ids_BC, self.matches_BC, self.has_ended_B, self.is_repeated_B):
             values[:] = values[row].copy()
         self.ids_BC[:, self.stop :] = APART
         self.matches_BC[:, self.stop :] = 0
 
-    def would_echo(self) -> list[bool]:
-        """Return whether each line would be an echo if it ended now; false outside a line."""
-        return [own >= 0 and lines.would_echo for own, lines in zip(self._own, self._lines, strict=True)]
+    def would_repeat(self) -> list[bool]:
+        """Return whether each line would be a repetition if it ended now; false outside a line."""
+        return [own >= 0 and lines.would_repeat for own, lines in zip(self._own, self._lines, strict=True)]
 
 
 class _Lines:
@@ -112,7 +112,7 @@ class _Lines:
 
     Attributes:
         has_ended: whether the latest token has ended a line.
-        is_echo: whether the line that it has ended is an echo.
+        is_repeated: whether the line that it has ended was said before.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -120,17 +120,17 @@ class _Lines:
         self._cue = None if vocabulary.plain else vocabulary.cue
         self._said: dict[int, int] = {}  # by hash of a line, the number of lines before it
         self._count = self._line = 0
-        self._is_named = self.has_ended = self.is_echo = False
+        self._is_named = self.has_ended = self.is_repeated = False
 
     @property
-    def would_echo(self) -> bool:
-        """Return whether the line would be an echo if it ended now."""
+    def would_repeat(self) -> bool:
+        """Return whether the line would be a repetition if it ended now."""
         before = self._said.get(self._line)
         return before is not None and before >= self._count - RECENT_LINES
 
     def take(self, id_: int) -> int:
         """Append a token, below 0 for none; return its id, `NO_TEXT` or `NOTHING`."""
-        self.has_ended = self.is_echo = False
+        self.has_ended = self.is_repeated = False
         if id_ < 0:
             return NOTHING
         if id_ >= self._layout_size:
@@ -144,7 +144,7 @@ class _Lines:
         return NO_TEXT
 
     def _end_line(self) -> None:
-        self.has_ended, self.is_echo = True, self.would_echo
+        self.has_ended, self.is_repeated = True, self.would_repeat
         self._said.pop(self._line, None)  # a dict keeps the order of insertion: the oldest line stays first
         self._said[self._line] = self._count
         if len(self._said) > RECENT_LINES:

@@ -23,8 +23,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.generation.echoes import AnyEchoes
 from scriptforge.generation.grammar import Mask
+from scriptforge.generation.repetition import AnyAdaptivePenalty
 from scriptforge.generation.rng import BatchRNG
 from scriptforge.kernel import kernel
 from scriptforge.kernel.scores import KernelSampler
@@ -187,7 +187,7 @@ class Sampler:
         seeds: one for each sequence, whose draws do not depend on the batch size.
         is_text_V: which tokens are text; the others, the first ids, are layout.
         unspoken: layout tokens that open an element without a speaker.
-        echoes: penalties on echoes, each for the same number of sequences; empty for none.
+        adaptive_penalties: penalties on repetition, each for the same number of sequences; empty for none.
 
     Attributes:
         rng: random number generators; all of the state except the history, which `remember` restores.
@@ -199,7 +199,7 @@ class Sampler:
         seeds: Sequence[int],
         is_text_V: Mask,
         unspoken: Sequence[int] = (),
-        echoes: Sequence[AnyEchoes] = (),
+        adaptive_penalties: Sequence[AnyAdaptivePenalty] = (),
     ) -> None:
         self._options = options
         self.rng = BatchRNG(seeds)
@@ -209,8 +209,8 @@ class Sampler:
         self._filters = _filters(options)
         self._kernel_sampler = self._new_kernel_sampler(len(seeds))
         self._is_only_min_p = options.top_k == 0 and options.top_p == options.typical == 1
-        self._echoes = echoes
-        self._together = len(seeds) // max(len(echoes), 1)
+        self._adaptive_penalties = adaptive_penalties
+        self._rows_per_penalty = len(seeds) // max(len(adaptive_penalties), 1)
         self._keeps_history = options.repetition_penalty != 1 or options.no_repeat_ngram > 0
         self._history_BW = np.full((len(seeds), REPETITION_WINDOW), len(is_text_V))
 
@@ -241,12 +241,12 @@ class Sampler:
                 logits_BV = np.concatenate([layout_BL, logits_BV[:, self._layout_size :]], axis=1)
             scores_BV = _mask_forbidden(logits_BV, forbidden_BV)
             text_logsumexp_B1 = _logsumexp(scores_BV[:, self._layout_size :])
-        if len(self._echoes) == 1:
-            self._echoes[0].penalise(scores_BV, text_logsumexp_B1)
+        if len(self._adaptive_penalties) == 1:
+            self._adaptive_penalties[0].penalise(scores_BV, text_logsumexp_B1)
         else:
-            for number, echoes in enumerate(self._echoes):
+            for number, penalty in enumerate(self._adaptive_penalties):
                 rows = self._rows_of(number)
-                echoes.penalise(scores_BV[rows], text_logsumexp_B1[rows])
+                penalty.penalise(scores_BV[rows], text_logsumexp_B1[rows])
         if self._keeps_history:
             scores_BV = self._penalise_repetition(scores_BV)
             text_logsumexp_B1 = _logsumexp(scores_BV[:, self._layout_size :])
@@ -262,10 +262,10 @@ class Sampler:
 
     def remember(self, ids: Sequence[int | None]) -> None:
         """Add the next id of each sequence, if there is one, to its history."""
-        if self._echoes:
+        if self._adaptive_penalties:
             known = [-1 if id_ is None else id_ for id_ in ids]
-            for number, echoes in enumerate(self._echoes):
-                echoes.take(known[self._rows_of(number)])
+            for number, penalty in enumerate(self._adaptive_penalties):
+                penalty.take(known[self._rows_of(number)])
         if self._keeps_history:
             for row, id_ in enumerate(ids):
                 if id_ is not None and self._is_text_V[id_]:
@@ -275,17 +275,17 @@ class Sampler:
     def copy_sequences(self, copies: Mapping[int, int]) -> None:
         """Copy the history of some sequences to others; each still draws with its own random numbers.
 
-        All sequences that share a penalty on echoes become copies of one.
+        All sequences that share an adaptive penalty become copies of one.
         """
         for row, source in copies.items():
             self._history_BW[row] = self._history_BW[source]
-        for number, row in {divmod(source, self._together) for source in copies.values()}:
-            if self._echoes:
-                self._echoes[number].copy(row)
+        for number, row in {divmod(source, self._rows_per_penalty) for source in copies.values()}:
+            if self._adaptive_penalties:
+                self._adaptive_penalties[number].copy(row)
 
     def _rows_of(self, number: int) -> slice:
-        """Return the sequences that share a penalty on echoes."""
-        return slice(number * self._together, (number + 1) * self._together)
+        """Return the sequences that share an adaptive penalty."""
+        return slice(number * self._rows_per_penalty, (number + 1) * self._rows_per_penalty)
 
     def _new_kernel_sampler(self, rows: int) -> KernelSampler | None:
         loaded = kernel()

@@ -2,7 +2,7 @@
 
 /* ---- Echoes and overuse ---- */
 
-/* Explained in `text_statistics/repetition.py`, `generation/echoes.py` and `generation/overuse.py`. */
+/* Explained in `text_statistics/repetition.py`, `generation/repetition.py` and `generation/overuse.py`. */
 
 enum { LENGTHS = 3, MAX_LENGTH = 32 };
 enum { APART = -1, NO_TEXT = -2, NOTHING = -3 }; /* in place of an id: no text; not text; no token */

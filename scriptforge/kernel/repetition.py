@@ -1,6 +1,6 @@
 """Penalties, computed by the kernel, for echoes of the latest text and for tokens that come too often.
 
-`echoes` and `overuse` in `scriptforge.generation` define them, and compute the same without the kernel.
+`repetition` and `overuse` in `scriptforge.generation` define them, and compute the same without the kernel.
 
 Shape letters: B texts, V vocabulary, C capacity, O lengths of echoes, P places.
 """

@@ -11,8 +11,8 @@ that occurs in the recent text already:
 The more text came before, the more echoes there are. So people's rates are measured separately for five
 ranges of the amount of text before, called places. Names and layout tokens do not count.
 
-`scriptforge.generation.echoes` finds echoes token by token, while a text is written. Here they are counted
-for all tokens of a text at once.
+`scriptforge.generation.repetition` finds echoes token by token, while a text is written. Here they are
+counted for all tokens of a text at once.
 
 Shape letters: B pages, T tokens of a page, N runs or lines, O lengths of echoes, P places, V vocabulary.
 """

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from scriptforge.generation.decoding_state import load_state, save_state
-from scriptforge.generation.echoes import new_echoes
 from scriptforge.generation.generate import Generation
+from scriptforge.generation.repetition import new_adaptive_penalty
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions
 from scriptforge.text_statistics import TextStatistics
@@ -22,7 +22,7 @@ from scriptforge.vocabulary import Level, Vocabulary
 
 Make = Callable[[Vocabulary], HeadedModel]
 
-ECHOES = RepetitionStatistics(runs=[[1.0] * 5] * 3, lines=[1.0] * 5)
+ALWAYS = RepetitionStatistics(runs=[[1.0] * 5] * 3, lines=[1.0] * 5)
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +38,11 @@ def probabilities(scores_1V: NDArray[np.float32]) -> NDArray[np.float64]:
 def weighed(words: Vocabulary, shares: dict[int, float], said: list[int]) -> NDArray[np.float64]:
     """Probabilities that were all the same, after some tokens have come."""
     frequencies = TokenFrequencies(ids=list(shares), shares=list(shares.values()))
-    echoes = new_echoes(ECHOES, words, 1, frequencies)
+    penalty = new_adaptive_penalty(ALWAYS, words, 1, frequencies)
     for id_ in said:
-        echoes.take([id_])
+        penalty.take([id_])
     scores_1V = np.zeros((1, words.size), np.float32)
-    echoes.penalise(scores_1V, np.log(words.is_text.sum(keepdims=True)[None]))
+    penalty.penalise(scores_1V, np.log(words.is_text.sum(keepdims=True)[None]))
     return probabilities(scores_1V)
 
 
@@ -96,13 +96,13 @@ def test_a_model_in_a_rut_has_more_words(words: Vocabulary, untrained_model: Mak
     with torch.no_grad():
         model.head.bias[words.layout_size + 2 : words.layout_size + 6] += 4.0
     options = GenerateOptions(length=300, seed=1, temperature=1.0, min_p=0.0)
-    strict = TextStatistics(echoes=ECHOES, frequencies=TokenFrequencies(ids=[], shares=[]))
+    strict = TextStatistics(echoes=ALWAYS, frequencies=TokenFrequencies(ids=[], shares=[]))
 
     def write(statistics: TextStatistics, count: int = 1) -> list[str]:
         asked = replace(options, count=count)
         return [text.text for text in Generation(model, words, asked, statistics=statistics).write()]
 
-    usual, varied = write(TextStatistics(echoes=ECHOES)), write(strict)
+    usual, varied = write(TextStatistics(echoes=ALWAYS)), write(strict)
     assert len(set(varied[0].split())) > 1.3 * len(set(usual[0].split()))
     assert write(strict, 3)[0] == varied[0]
 

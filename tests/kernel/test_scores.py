@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support.kernels import all_kernels, computing_with
 
-from scriptforge.generation.echoes import new_echoes
 from scriptforge.generation.layout import new_layout_scores
+from scriptforge.generation.repetition import new_adaptive_penalty
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.generation.voice import strengthened
@@ -197,7 +197,7 @@ def test_overused_words_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     shares = TokenFrequencies(ids=[first, first + 2], shares=[0.3, 0.1])
 
     def work() -> NDArray[np.float32]:
-        overuse, weighed = new_echoes(free, words, 3, shares), []
+        overuse, weighed = new_adaptive_penalty(free, words, 3, shares), []
         for step, ids in enumerate(ids_TB.tolist()):
             overuse.take(ids)
             weighed.append(logits_BV.copy())
@@ -223,7 +223,7 @@ def test_echoes_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     text_logsumexp_B1 = np.log(np.exp(logits_BV[:, words.layout_size :]).sum(-1, keepdims=True))
 
     def work() -> NDArray[np.float32]:
-        memory, weighed = new_echoes(STATISTICS, words, 3), []
+        memory, weighed = new_adaptive_penalty(STATISTICS, words, 3), []
         for step, ids in enumerate(ids_TB.tolist()):
             memory.take(ids)
             if step % 50 == 0:
@@ -248,7 +248,7 @@ def test_what_lies_beyond_the_window_is_no_echo_for_a_text_that_waited(words: Vo
     text_logsumexp_B1 = np.log(np.full((1, 1), words.size - first))
 
     def work() -> NDArray[np.float32]:
-        memory, weighed_BV = new_echoes(STATISTICS, words, 1), scores_BV.copy()
+        memory, weighed_BV = new_adaptive_penalty(STATISTICS, words, 1), scores_BV.copy()
         for step in range(WINDOWS["word"] + 9):
             memory.take([first + step % 4])
         memory.take([-1])
@@ -270,7 +270,7 @@ def test_a_text_that_waits_while_memory_moves_remembers_as_much(words: Vocabular
     text_logsumexp_B1 = np.log(np.full((2, 1), words.size - first))
 
     def work(waits: int) -> NDArray[np.float32]:
-        memory, weighed_BV = new_echoes(STATISTICS, words, 2), scores_BV.copy()
+        memory, weighed_BV = new_adaptive_penalty(STATISTICS, words, 2), scores_BV.copy()
         for id_ in said:
             memory.take([id_, id_])
         for step in range(waits):

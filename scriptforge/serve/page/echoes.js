@@ -1,4 +1,4 @@
-// Echoes: recent words are repeated no more often than in the training text; see generation/echoes.py.
+// Echoes: recent words are repeated no more often than in the training text; see generation/repetition.py.
 
 import { MAX_PENALTY, Overuse, factor, lower } from "./overuse.js";
 

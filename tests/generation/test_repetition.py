@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from support.kernels import computing_with
 
 from scriptforge.generation.decoding_state import load_state, save_state
-from scriptforge.generation.echoes import EchoMemory, echo_rule, new_echoes
 from scriptforge.generation.generate import Generation
 from scriptforge.generation.recent_text import RecentText
+from scriptforge.generation.repetition import RepeatedNgrams, new_adaptive_penalty, repetition_rule
 from scriptforge.models.layers import HeadedModel
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element
@@ -38,7 +38,7 @@ def ids_of(vocabulary: Vocabulary, *lines: str, speaker: str = "Jerry") -> list[
     return list(map(int, vocabulary.encode_elements(elements).ids))
 
 
-def echo_share(pages: Sequence[Sequence[int]], first_text: int, length: int = 2) -> float:
+def repeated_share(pages: Sequence[Sequence[int]], first_text: int, length: int = 2) -> float:
     """Count in plain Python what is said again anywhere in a page."""
     again = total = 0
     for page in pages:
@@ -57,15 +57,15 @@ class Reader:
 
     def __init__(self, vocabulary: Vocabulary, batch_size: int) -> None:
         self.recent = RecentText(vocabulary, batch_size)
-        self.memory = EchoMemory(self.recent, echo_rule(vocabulary.level), vocabulary.size)
+        self.ngrams = RepeatedNgrams(self.recent, repetition_rule(vocabulary.level), vocabulary.size)
 
     def take(self, *ids: int) -> NDArray[np.int32]:
         own_B = self.recent.take(ids)
-        self.memory.take(own_B, np.zeros(3))
+        self.ngrams.take(own_B, np.zeros(3))
         return own_B
 
 
-def test_what_echoes_is_what_a_naive_reader_finds(words: Vocabulary) -> None:
+def test_repeated_ngrams_are_those_that_a_naive_reader_finds(words: Vocabulary) -> None:
     rng = np.random.default_rng(3)
     some = [*range(words.layout_size, words.layout_size + 6), words.cue, words.says, words.heading]
     page_T = rng.choice(some, 600)
@@ -80,36 +80,36 @@ def test_what_echoes_is_what_a_naive_reader_finds(words: Vocabulary) -> None:
             (n for n in range(1, most + 1) for s in range(place - n + 1) if clean[s : s + n] == clean[-n:]),
             default=0,
         )
-        assert reader.memory.matches_B.tolist() == [longest]
+        assert reader.ngrams.matches_B.tolist() == [longest]
         expected = {
             (clean[start + n], n + 1)
             for n in range(1, most + 1)
             for start in range(len(clean) - n)
             if clean[start : start + n] == clean[-n:] and clean[start + n] >= 0
         }
-        _, ids_N, lengths_N = reader.memory.echoing(2)
+        _, ids_N, lengths_N = reader.ngrams.completions(2)
         longest_of = dict(zip(ids_N.tolist(), lengths_N.tolist(), strict=True))
         assert longest_of == {i: max(n for j, n in expected if j == i) for i, _ in expected}
 
 
-def test_a_line_is_an_echo_only_as_a_whole_and_a_name_is_none(words: Vocabulary) -> None:
+def test_a_line_is_repeated_only_as_a_whole_and_a_name_never(words: Vocabulary) -> None:
     lines = ["hello, newman.", "hello, newman", "who are you?", "hello, newman."]
-    recent, echoes = RecentText(words, 1), []
+    recent, are_repeated = RecentText(words, 1), []
     for id_ in [*ids_of(words, *lines), *ids_of(words, "no", "no!", speaker="newman"), words.end]:
         recent.take([id_])
         if recent.has_ended_B[0]:
-            echoes.append(bool(recent.is_echo_B[0]))
-    assert echoes == [False, False, False, True, False, False]
+            are_repeated.append(bool(recent.is_repeated_B[0]))
+    assert are_repeated == [False, False, False, True, False, False]
 
 
-def test_what_is_long_ago_is_no_echo(words: Vocabulary) -> None:
+def test_what_is_long_ago_is_not_repeated(words: Vocabulary) -> None:
     reader = Reader(words, 1)
     first, *others = range(words.layout_size, words.layout_size + 8)
     for id_ in [first, first, *np.resize(others, WINDOWS["word"] * 3).tolist(), first]:
         reader.take(id_)
-    assert reader.memory.matches_B.tolist() == [0]
+    assert reader.ngrams.matches_B.tolist() == [0]
     reader.take(first)
-    assert reader.memory.matches_B.tolist() == [1]
+    assert reader.ngrams.matches_B.tolist() == [1]
 
 
 def test_statistics_are_measured_by_how_much_was_said_before(words: Vocabulary) -> None:
@@ -133,17 +133,17 @@ def test_statistics_are_those_that_reading_token_by_token_finds(words: Vocabular
     pages_BT = np.random.default_rng(4).choice(some, (pages, size))
     reader, shortest = Reader(words, pages), LENGTHS["word"][0]
     recent = reader.recent
-    tokens, echoes, lines, line_echoes = np.zeros((4, 5))
+    tokens, repeated, lines, repeated_lines = np.zeros((4, 5))
     for ids in pages_BT.T.tolist():
         place = recent.place
         tokens[place] += (reader.take(*ids) >= 0).sum()
-        echoes[place] += (reader.memory.matches_B >= shortest).sum()
+        repeated[place] += (reader.ngrams.matches_B >= shortest).sum()
         lines[place] += recent.has_ended_B.sum()
-        line_echoes[place] += recent.is_echo_B.sum()
+        repeated_lines[place] += recent.is_repeated_B.sum()
     statistics = measure_repetition(pages_BT.ravel().astype(np.uint16), words)
-    assert statistics is not None and 0 < line_echoes.sum() < lines.sum()
-    np.testing.assert_allclose(statistics.runs[0], echoes / tokens)
-    np.testing.assert_allclose(statistics.lines, line_echoes / lines)
+    assert statistics is not None and 0 < repeated_lines.sum() < lines.sum()
+    np.testing.assert_allclose(statistics.runs[0], repeated / tokens)
+    np.testing.assert_allclose(statistics.lines, repeated_lines / lines)
 
 
 @pytest.mark.parametrize("size", [0, 100, 8 * WINDOWS["word"] - 1])
@@ -160,15 +160,15 @@ def softmax(scores_1V: NDArray[np.float32]) -> NDArray[np.float64]:
 def penalise(
     words: Vocabulary, statistics: RepetitionStatistics, said: Sequence[int], scores_1V: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    echoes = new_echoes(statistics, words, 1)
+    penalty = new_adaptive_penalty(statistics, words, 1)
     for id_ in said:
-        echoes.take([id_])
+        penalty.take([id_])
     weighed_1V = scores_1V.copy()
-    echoes.penalise(weighed_1V, np.log(np.exp(scores_1V[:, words.is_text]).sum(-1, keepdims=True)))
+    penalty.penalise(weighed_1V, np.log(np.exp(scores_1V[:, words.is_text]).sum(-1, keepdims=True)))
     return softmax(weighed_1V)
 
 
-def test_echoes_beyond_those_of_people_are_less_likely_and_what_is_left_keeps_its_odds(
+def test_repetition_beyond_that_of_people_is_less_likely_and_what_is_left_keeps_its_odds(
     words: Vocabulary,
 ) -> None:
     said = ids_of(words, "no, no, no, no, no, no")
@@ -191,7 +191,7 @@ def test_the_end_of_a_line_that_was_said_before_is_less_likely(words: Vocabulary
     assert penalise(words, NEVER, said[:-1], scores_1V)[words.end] == pytest.approx(1 / words.size)
 
 
-def test_what_may_not_come_does_not_come_where_only_echoes_are_left(words: Vocabulary) -> None:
+def test_what_may_not_come_does_not_come_where_only_repetition_is_left(words: Vocabulary) -> None:
     said = ids_of(words, "no, no, no, no, no")
     scores_1V = np.full((1, words.size), -np.inf, dtype=np.float32)
     scores_1V[0, said[-2]] = 0.0
@@ -202,7 +202,7 @@ def test_what_may_not_come_does_not_come_where_only_echoes_are_left(words: Vocab
 def test_a_text_that_is_copied_within_a_line_goes_on_like_the_first(words: Vocabulary) -> None:
     said, more = ids_of(words, "no, no, no, no"), words.encode("hello, newman, no")
     with computing_with(None):
-        alone, two = new_echoes(NEVER, words, 1), new_echoes(NEVER, words, 2)
+        alone, two = new_adaptive_penalty(NEVER, words, 1), new_adaptive_penalty(NEVER, words, 2)
         for id_ in said:
             alone.take([id_])
             two.take([id_, -1])
@@ -228,7 +228,7 @@ def test_a_model_in_a_rut_repeats_itself_less(words: Vocabulary, untrained_model
         texts = Generation(model, words, asked, statistics=TextStatistics(echoes=statistics)).write()
         return [list(map(int, words.encode_elements(text.elements).ids)) for text in texts]
 
-    usual, fewer = (echo_share(pages(statistics), words.layout_size, 3) for statistics in (ALWAYS, NEVER))
+    usual, fewer = (repeated_share(pages(statistics), words.layout_size, 3) for statistics in (ALWAYS, NEVER))
     assert fewer < 0.7 * usual
 
 

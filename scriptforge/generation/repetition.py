@@ -1,18 +1,18 @@
-"""Echoes: a penalty that keeps a text from repeating itself more than the training text does.
+"""Repetition: a penalty that keeps a text from repeating itself more than the training text does.
 
-Sampling from likely tokens repeats the same phrases over and over, and whole lines. So a token that would end
-an echo, a repetition of recent text (`text_statistics.repetition`), is made less likely, the more so the more
-echoes there are beyond the rate in the training text. The same holds for the end of a line that was said
-before. For example:
+Sampling from likely tokens repeats the same phrases over and over, and whole lines. So a token that would
+complete an n-gram of the recent text (an echo in `text_statistics.repetition`) is made less likely, the more
+so the more repeated n-grams there are beyond the rate in the training text. The same holds for the end of a
+line that was said before. For example:
 
-    1 % of the training text's tokens end an echo of four words    3 of the last 90 did    × 0.28
+    1 % of the training text's tokens end a repeated 4-gram    3 of the last 90 did    × 0.28
 
 The rates are no hard limits: a text that has hardly repeated anything may say “no, no, no”, and a poor model
 can still end its lines. The other text tokens gain what is taken from a token, so that lines keep their
 length.
 
-Shape letters: B sequences of the batch, C capacity, T tokens of the window, O lengths of echoes, P places
-(see `text_statistics.repetition`), M lengths of runs, N tokens that would end an echo, V vocabulary.
+Shape letters: B sequences of the batch, C capacity, T tokens of the window, O lengths of n-grams, P places
+(see `text_statistics.repetition`), M lengths of matches, N tokens that would complete one, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.generation.overuse import MAX_PENALTY, PENALTY, USAGE, Overuse, factors, lower
+from scriptforge.generation.overuse import MAX_PENALTY, PENALTY, USAGE, Overuse, factors, lower_scores
 from scriptforge.generation.recent_text import APART, NOTHING, RecentText
 from scriptforge.kernel import kernel
 from scriptforge.kernel.repetition import EchoRule, KernelEchoes, Shares, TokenKinds
@@ -36,8 +36,8 @@ from scriptforge.text_statistics.token_frequencies import TokenFrequencies
 from scriptforge.vocabulary import Level, Vocabulary
 
 
-def echo_rule(level: Level) -> EchoRule:
-    """Return what echoes are at a level, and how they are penalised."""
+def repetition_rule(level: Level) -> EchoRule:
+    """Return what is a repetition at a level, and how it is penalised."""
     return EchoRule(
         LENGTHS[level],
         WINDOWS[level],
@@ -50,36 +50,36 @@ def echo_rule(level: Level) -> EchoRule:
     )
 
 
-def new_echoes(
+def new_adaptive_penalty(
     statistics: RepetitionStatistics,
     vocabulary: Vocabulary,
     batch_size: int,
     frequencies: TokenFrequencies | None = None,
-) -> "AnyEchoes":
-    """Return the penalty on echoes and on overused tokens, computed by the kernel if there is one.
+) -> "AnyAdaptivePenalty":
+    """Return the penalty on repetition and on overused tokens, computed by the kernel if there is one.
 
     Args:
-        statistics: rates of echoes in the training text.
+        statistics: rates of repetition in the training text.
         vocabulary: the model's vocabulary.
         batch_size: B.
         frequencies: frequencies of tokens in the training text; None for no penalty on overused ones.
     """
-    rule = echo_rule(vocabulary.level)
+    rule = repetition_rule(vocabulary.level)
     tokens_V = frequencies.shares_of(vocabulary) if frequencies else None
     shares = Shares(np.array(statistics.runs).T.copy(), np.array(statistics.lines), tokens_V)
     loaded = kernel()
     if loaded is None:
-        return Echoes(rule, shares, vocabulary, batch_size)
+        return AdaptivePenalty(rule, shares, vocabulary, batch_size)
     cue = -1 if vocabulary.plain else vocabulary.cue
     kinds = TokenKinds(vocabulary.size, vocabulary.layout_size, cue)
     return KernelEchoes(loaded, rule, shares, kinds, batch_size)
 
 
-class Echoes:
+class AdaptivePenalty:
     """The same as `KernelEchoes`, in NumPy.
 
     Args:
-        rule: what echoes are.
+        rule: what is a repetition.
         shares: rates in the training text.
         vocabulary: the model's vocabulary.
         batch_size: B.
@@ -88,7 +88,7 @@ class Echoes:
     def __init__(self, rule: EchoRule, shares: Shares, vocabulary: Vocabulary, batch_size: int) -> None:
         self._layout_size = vocabulary.layout_size
         self._recent = RecentText(vocabulary, batch_size)
-        self._memory = EchoMemory(self._recent, rule, vocabulary.size)
+        self._ngrams = RepeatedNgrams(self._recent, rule, vocabulary.size)
         self._runs_PO = shares.runs_PO
         self._lines = _LinePenalty(shares.lines_P, rule.line_decay, batch_size)
         self._overuse = (
@@ -104,14 +104,14 @@ class Echoes:
         own_B = recent.take(ids)
         if self._overuse is not None:
             self._overuse.take(own_B)
-        self._memory.take(own_B, self._runs_PO[place])
+        self._ngrams.take(own_B, self._runs_PO[place])
         if recent.has_ended:
             self._lines.take(recent, place)
 
     def copy(self, row: int) -> None:
         """See `KernelEchoes.copy`."""
         self._recent.copy(row)
-        self._memory.copy(row)
+        self._ngrams.copy(row)
         self._lines.copy(row)
         if self._overuse is not None:
             self._overuse.copy(row)
@@ -120,35 +120,35 @@ class Echoes:
         self, scores_BV: NDArray[np.floating[Any]], text_logsumexp_B1: NDArray[np.floating[Any]]
     ) -> None:
         """See `KernelEchoes.penalise`."""
-        self._memory.penalise(scores_BV, self._layout_size, text_logsumexp_B1)
+        self._ngrams.penalise(scores_BV, self._layout_size, text_logsumexp_B1)
         if self._overuse is not None:
             self._overuse.penalise(scores_BV, text_logsumexp_B1)
-        if self._lines.is_active and any(would_echo := self._recent.would_echo()):
-            factors_B = self._lines.factors_B * would_echo
+        if self._lines.is_active and any(would_repeat := self._recent.would_repeat()):
+            factors_B = self._lines.factors_B * would_repeat
             scores_BV[:, : self._layout_size] += factors_B[:, None]
 
 
-AnyEchoes: TypeAlias = Echoes | KernelEchoes
+AnyAdaptivePenalty: TypeAlias = AdaptivePenalty | KernelEchoes
 """The penalty, computed in either way."""
 
 
-class EchoMemory:
-    """The echoes in the recent text of B sequences.
+class RepeatedNgrams:
+    """The repeated n-grams in the recent text of B sequences.
 
     Args:
         recent: the recent text, whose arrays are changed in place.
-        rule: what echoes are.
+        rule: what is a repetition.
         vocabulary_size: V.
 
     Attributes:
-        matches_B: how many tokens at the end of each text occur before, no more than the longest echo has.
+        matches_B: how many tokens at the end of each text occur before, no more than the longest n-gram has.
     """
 
     def __init__(self, recent: RecentText, rule: EchoRule, vocabulary_size: int) -> None:
         self._recent = recent
         self._rule = rule
         rows = len(recent.ids_BC)
-        self._came_BO, self._expected_BO = np.zeros((2, rows, len(rule.lengths)))
+        self._observed_BO, self._expected_BO = np.zeros((2, rows, len(rule.lengths)))
         self._lengths_O = np.array(rule.lengths)
         self._is_reached_OM = np.arange(rule.lengths[-1] + 2) >= self._lengths_O[:, None]
         self._owners_BV = np.zeros((rows, vocabulary_size), np.int64)
@@ -159,17 +159,17 @@ class EchoMemory:
 
         Args:
             own_B: what `RecentText.take` has returned.
-            shares_O: share of people's tokens that end an echo of each length, at this place in a text.
+            shares_O: share of people's tokens that end a repeated n-gram of each length, at this place.
         """
         self._match(self._recent.stop - 1, own_B)
-        for counts_BO in (self._came_BO, self._expected_BO):
+        for counts_BO in (self._observed_BO, self._expected_BO):
             counts_BO *= np.where(own_B == NOTHING, 1.0, self._rule.token_decay)[:, None]
-        self._came_BO += self.matches_B[:, None] >= self._lengths_O
+        self._observed_BO += self.matches_B[:, None] >= self._lengths_O
         self._expected_BO += (own_B >= 0)[:, None] * shares_O
 
     def copy(self, row: int) -> None:
         """Copy the counts of one sequence to all."""
-        for counts_BO in (self._came_BO, self._expected_BO):
+        for counts_BO in (self._observed_BO, self._expected_BO):
             counts_BO[:] = counts_BO[row].copy()
 
     def penalise(
@@ -178,39 +178,40 @@ class EchoMemory:
         layout_size: int,
         text_logsumexp_B1: NDArray[np.floating[Any]],
     ) -> None:
-        """Lower the scores of tokens that would end an echo; the probability of all text stays the same.
+        """Lower the scores of tokens that would complete an n-gram; all text together stays as likely.
 
         Args:
             scores_BV: changed in place.
             layout_size: number of layout tokens.
             text_logsumexp_B1: log-sum-exp of the scores of text tokens.
         """
-        factors_BO = factors(self._came_BO, self._expected_BO)
+        factors_BO = factors(self._observed_BO, self._expected_BO)
         least = factors_BO.min(0).tolist()
         lowered = [length for length, factor in zip(self._rule.lengths, least, strict=True) if factor]
         if not lowered:
             return
-        rows_N, ids_N, lengths_N = self.echoing(lowered[0])
-        last = self._last_of_each(rows_N, ids_N)  # of several echoes that a token would end, the longest
+        rows_N, ids_N, lengths_N = self.completions(lowered[0])
+        last = self._last_of_each(rows_N, ids_N)  # of several n-grams that a token completes, the longest
         factors_N = (factors_BO @ self._is_reached_OM)[rows_N, lengths_N]
         most = len(self._rule.lengths) * MAX_PENALTY
-        lower(scores_BV, text_logsumexp_B1, layout_size, (rows_N[last], ids_N[last]), factors_N[last], most)
+        where = rows_N[last], ids_N[last]
+        lower_scores(scores_BV, text_logsumexp_B1, layout_size, where, factors_N[last], most)
 
-    def echoing(self, shortest: int) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.uint8]]:
-        """Return the tokens that would end an echo if they came next.
+    def completions(self, shortest: int) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.uint8]]:
+        """Return the tokens that would complete a repeated n-gram if they came next.
 
         Args:
-            shortest: smallest number of tokens of an echo, 2 or more.
+            shortest: smallest number of tokens in an n-gram, 2 or more.
 
         Returns:
-            Rows, ids and lengths of the echoes, `(N,)` each, the longest last; an id may occur repeatedly.
+            Rows, ids and lengths of the n-grams, `(N,)` each, the longest last; an id may occur repeatedly.
         """
         stop = self._recent.stop
         start = max(0, stop - 1 - self._rule.window)
         next_BT = self._recent.ids_BC[:, start + 1 : stop]
         matches_BT = self._recent.matches_BC[:, start : start + next_BT.shape[1]]
-        is_echo_BT = (matches_BT >= shortest - 1) & (next_BT != APART)
-        rows_N, places_N = np.divmod(np.flatnonzero(is_echo_BT), max(1, is_echo_BT.shape[1]))
+        completes_BT = (matches_BT >= shortest - 1) & (next_BT != APART)
+        rows_N, places_N = np.divmod(np.flatnonzero(completes_BT), max(1, completes_BT.shape[1]))
         lengths_N = matches_BT[rows_N, places_N] + np.uint8(1)
         order_N = lengths_N.argsort(kind="stable")
         rows_N, places_N = rows_N[order_N], places_N[order_N]
@@ -246,33 +247,33 @@ class _LinePenalty:
     """The penalty on ends of lines that were said before.
 
     Args:
-        shares_P: share of people's lines that are echoes, by place.
+        shares_P: share of people's lines that are repeated, by place.
         decay: factor by which the counts decay with each further line.
         batch_size: B.
 
     Attributes:
-        factors_B: terms to add to the scores of layout tokens where a line would be an echo, 0 or less.
+        factors_B: terms to add to the scores of layout tokens where a line would be repeated, 0 or less.
         is_active: whether any of them is below 0.
     """
 
     def __init__(self, shares_P: NDArray[np.float64], decay: float, batch_size: int) -> None:
         self._shares_P = shares_P
         self._decay = decay
-        self._came_B, self._expected_B = np.zeros((2, batch_size))
+        self._observed_B, self._expected_B = np.zeros((2, batch_size))
         self.factors_B: NDArray[np.float64] = np.zeros(batch_size)
         self.is_active = False
 
     def take(self, recent: RecentText, place: int) -> None:
-        """Count the lines that have ended, and the echoes among them."""
-        for counts_B in (self._came_B, self._expected_B):
+        """Count the lines that have ended, and the repeated ones among them."""
+        for counts_B in (self._observed_B, self._expected_B):
             counts_B[recent.has_ended_B] *= self._decay
-        self._came_B += recent.is_echo_B
+        self._observed_B += recent.is_repeated_B
         self._expected_B += recent.has_ended_B * self._shares_P[place]
-        self.factors_B = factors(self._came_B, self._expected_B)
+        self.factors_B = factors(self._observed_B, self._expected_B)
         self.is_active = bool(self.factors_B.any())
 
     def copy(self, row: int) -> None:
         """Copy the state of one sequence to all."""
-        for values_B in (self._came_B, self._expected_B, self.factors_B):
+        for values_B in (self._observed_B, self._expected_B, self.factors_B):
             values_B[:] = values_B[row]
         self.is_active = bool(self.factors_B.any())
