@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from scriptforge.errors import UsageError
 from scriptforge.generation.automata import Automata, Automaton
 from scriptforge.generation.brackets import BalancedBrackets
-from scriptforge.generation.cast import CastConstraint, ResolvedCast
+from scriptforge.generation.cast import ResolvedCast
 from scriptforge.generation.decoder import Decoder, ModelDecoder
 from scriptforge.generation.decoding import DecodingLoop
 from scriptforge.generation.grammar import grammar_of
-from scriptforge.generation.known_names import KnownNames
 from scriptforge.generation.repetition import AnyAdaptivePenalty, new_adaptive_penalty
 from scriptforge.generation.sampling import Sampler
+from scriptforge.generation.speaker_rules import CastConstraint, KnownNames
 from scriptforge.generation.spelling import WholeWords, spelling_of
 from scriptforge.generation.turn_taking import TurnTaking, statistics_for_cast
 from scriptforge.generation.voice import GuidedDecoder, resolve_voices

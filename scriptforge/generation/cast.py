@@ -1,36 +1,27 @@
 """The cast: who may speak, who speaks next, and whether there are stage directions.
 
-Names are converted to tokens once, in `resolve_cast`; the prompt and the constraint use these tokens. A
-speaker with a token of their own has a cue of one token, in a mix one for each source. The name of any other
-speaker is spelled after the generic cue, where only tokens that spell a name of the cast are allowed:
+Names are converted to tokens once, in `resolve_cast`; the prompt and the rules (`speaker_rules`) use these
+tokens. A speaker with a token of their own has a cue of one token, in a mix one for each source. The name of
+any other speaker is spelled after the generic cue:
 
     <cue:JERRY> what is …               Jerry has a token
     <cue> new man <says> hello …        Newman has none
 
-With the cast `jerry,newman`, only `<cue:JERRY>` and `<cue>` may open a line of dialogue; after `<cue>` only
-`new` is allowed, after `<cue> new` only `man`, after `<cue> new man` only `<says>`. The module does not
-depend on models.
-
-Shape letter: V vocabulary.
+The module does not depend on models.
 """
 
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import numpy as np
 
 from scriptforge.errors import UsageError, unknown_name
-from scriptforge.generation.automata import AfterIdle, Forbidden
-from scriptforge.generation.grammar import Mask
-from scriptforge.generation.known_names import OPENING_BRACKETS, Spellings, spell
+from scriptforge.generation.grammar import NAME_LIMIT
 from scriptforge.options import GenerateOptions
 from scriptforge.screenplay.script import Element, normalise, speaker_key
 from scriptforge.vocabulary import Vocabulary
 
-MAX_UNSPOKEN_LINES = 8
-"""Number of lines without dialogue after which somebody must speak, if a number of turns is requested."""
+_MAX_NAME_LENGTH = 1000
+"""In characters; a longer name would need more than `NAME_LIMIT` tokens, and long to encode."""
 
 _NEARLY = 0.8
 """Similarity, from 0 to 1, above which one name is taken for a misspelling of another."""
@@ -110,6 +101,13 @@ def _resolve(printed: str, vocabulary: Vocabulary) -> CastMember:
     if not spelling:
         raise unknown_speaker(name, vocabulary, vocabulary.speakers)
     return CastMember(name, (), spelling)
+
+
+def spell(name: str, vocabulary: Vocabulary) -> tuple[int, ...]:
+    """Return the ids of a name and of `<says>`; empty if it is too long or cannot be spelled."""
+    ids = vocabulary.encode(name) if len(name) <= _MAX_NAME_LENGTH else []
+    is_spelled = vocabulary.unknown not in ids and 0 < len(ids) <= NAME_LIMIT
+    return (*ids, vocabulary.says) if is_spelled else ()
 
 
 def _own_tokens(name: str, vocabulary: Vocabulary) -> tuple[tuple[str | None, int], ...]:
@@ -239,98 +237,3 @@ def find_sources(
         where = f"the scripts of {wanted}" if wanted else "any one corpus of this mix"
         raise UsageError(f"{who} cannot speak in {where}.", "Choose a cast from one corpus.")
     return found
-
-
-class _State(NamedTuple):
-    """A state of `CastConstraint`.
-
-    Attributes:
-        is_first: whether nobody has spoken yet, so that the next speaker is the one asked for.
-        spelled: ids of the name being spelled, so far; None outside names.
-        silence: number of lines since the last dialogue, up to `MAX_UNSPOKEN_LINES`.
-    """
-
-    is_first: bool = True
-    spelled: tuple[int, ...] | None = None
-    silence: int = 0
-
-
-class CastConstraint:
-    """A cast as an `Automaton`.
-
-    With `must_speak`, somebody has to speak after `MAX_UNSPOKEN_LINES` lines without dialogue. Otherwise a
-    model that prefers descriptions might never reach the number of turns requested.
-    """
-
-    start = _State()
-
-    def __init__(self, cast: ResolvedCast, vocabulary: Vocabulary, *, must_speak: bool) -> None:
-        self._cue, self._says = vocabulary.cue, vocabulary.says
-        self._cues = frozenset(token.id for token in vocabulary.speaker_tokens)
-        self._non_dialogue = frozenset(vocabulary.non_dialogue_ids)
-        self._unwanted_V = _unwanted(cast, vocabulary)
-        self._unspoken_V = np.zeros(vocabulary.size, np.bool_)
-        self._unspoken_V[list(self._non_dialogue)] = must_speak
-        self._everybody = _Roster(cast.members, vocabulary)
-        self._first = _Roster([cast.next_speaker], vocabulary) if cast.next_speaker else self._everybody
-
-    def after(self, state: _State, id_: int, *, drawn: bool) -> _State:
-        """See `Automaton.after`; given tokens are ignored."""
-        if not drawn:
-            return state
-        if id_ in self._non_dialogue:
-            return state._replace(silence=min(state.silence + 1, MAX_UNSPOKEN_LINES))
-        if id_ == self._cue:
-            return state._replace(spelled=())
-        if id_ == self._says or id_ in self._cues:
-            return _State(is_first=False)
-        return state if state.spelled is None else state._replace(spelled=(*state.spelled, id_))
-
-    def forbidden(self, state: _State) -> Forbidden:
-        """See `Automaton.forbidden`."""
-        roster = self._first if state.is_first else self._everybody
-        if state.spelled is None:
-            is_silent = state.silence == MAX_UNSPOKEN_LINES
-            outside_V = self._unwanted_V | roster.outsiders_V
-            return Forbidden(outside_V | self._unspoken_V if is_silent else outside_V)
-        if not roster.is_closed:
-            return Forbidden(self._unwanted_V)
-        # Within a name of the cast only its spelling counts, even where the grammar would forbid a character:
-        # "Mr. [Smith]", with a bracket, must still be spelled to its end.
-        own_V = roster.spellings.forbidden_after(state.spelled)
-        assert own_V is not None, "nothing else was drawn"
-        return Forbidden(own_V, replaces=True)
-
-    def is_idle(self, state: _State) -> bool:
-        """See `Automaton.is_idle`."""
-        return state.spelled is None
-
-    def after_idle(self, id_: int) -> _State | AfterIdle:
-        """See `Automaton.after_idle`."""
-        if id_ == self._says or id_ in self._cues:
-            return _State(is_first=False)
-        opens = id_ == self._cue or id_ in self._non_dialogue
-        return AfterIdle.UNDECIDED if opens else AfterIdle.PASSING
-
-
-class _Roster:
-    """Speakers who may speak, as masks; no members means everybody."""
-
-    def __init__(self, members: Sequence[CastMember], vocabulary: Vocabulary) -> None:
-        self.is_closed = bool(members)
-        self.spellings = Spellings([each.spelling for each in members if not each.cues], vocabulary.size)
-        self.outsiders_V = np.zeros(vocabulary.size, np.bool_)
-        if self.is_closed:
-            own = {id_ for member in members for _, id_ in member.cues}
-            self.outsiders_V[[token.id for token in vocabulary.speaker_tokens if token.id not in own]] = True
-            self.outsiders_V[vocabulary.cue] = not self.spellings
-
-
-def _unwanted(cast: ResolvedCast, vocabulary: Vocabulary) -> Mask:
-    """Return the tokens that are never allowed: those of stage directions, if there are to be none."""
-    unwanted_V = np.zeros(vocabulary.size, np.bool_)
-    if not cast.stage_directions:
-        for id_, text in enumerate(vocabulary.token_texts):
-            unwanted_V[id_] = any(bracket in text for bracket in OPENING_BRACKETS)
-        unwanted_V[vocabulary.action] = True
-    return unwanted_V

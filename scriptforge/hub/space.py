@@ -15,8 +15,9 @@ import numpy as np
 from scriptforge.architectures import ARCHITECTURES
 from scriptforge.errors import HubError
 from scriptforge.generation.brackets import MAX_OPEN_TOKENS
+from scriptforge.generation.cast import spell
 from scriptforge.generation.grammar import Boundary
-from scriptforge.generation.known_names import OPENING_BRACKETS, spell
+from scriptforge.generation.speaker_rules import OPENING_BRACKETS
 from scriptforge.generation.tables import grammar_tables, packed
 from scriptforge.generation.voice import PLAUSIBLE, contrasts, default_voice
 from scriptforge.inference import config_from_json

@@ -15,9 +15,9 @@ from support.kernels import all_kernels, computing_with
 from scriptforge.generation import automata
 from scriptforge.generation.automata import AfterIdle, Automata, Forbidden
 from scriptforge.generation.brackets import BalancedBrackets
-from scriptforge.generation.cast import CastConstraint, resolve_cast
+from scriptforge.generation.cast import resolve_cast
 from scriptforge.generation.grammar import Mask
-from scriptforge.generation.known_names import KnownNames
+from scriptforge.generation.speaker_rules import CastConstraint, KnownNames
 from scriptforge.generation.spelling import Spelling, WholeWords
 from scriptforge.options import GenerateOptions
 from scriptforge.text_statistics.brackets import BracketStatistics
