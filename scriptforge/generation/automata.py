@@ -122,14 +122,14 @@ class Automata:
         """
         if not self._automata:
             return forbidden_BV, forbidden_BV
-        return self._tabulated().forbid(forbidden_BV)
+        return self._ensure_table().forbid(forbidden_BV)
 
     def advance(self, ids: Sequence[int | None], *, drawn: bool) -> None:
         """Take the next id of each sequence, or None where there is none; see `Automaton.after`."""
         if not self._automata:
             return
         if drawn:
-            self._tabulated().advance([-1 if id_ is None else id_ for id_ in ids])
+            self._ensure_table().advance([-1 if id_ is None else id_ for id_ in ids])
             return
         self._given = [
             [
@@ -152,7 +152,7 @@ class Automata:
             return self._table.states()
         return self._given
 
-    def _tabulated(self) -> "_Table":
+    def _ensure_table(self) -> "_Table":
         """Return a table with the present states and room for a step."""
         if self._table is None or self._table.is_full:
             # A new one, so that an interruption leaves the old one whole.

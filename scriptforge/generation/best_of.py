@@ -34,7 +34,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from scriptforge.copying.index import words_in
-from scriptforge.generation.decoder import ModelDecoder, restored_state
+from scriptforge.generation.decoder import ModelDecoder, restore_state
 from scriptforge.generation.decoding import DecodingLoop
 from scriptforge.generation.decoding_state import DecodingState
 from scriptforge.generation.grammar import Mask
@@ -176,7 +176,7 @@ class BestOf:
         self._loop.resume(state)
         like = self._reader.sequence_state(0)
         saved = [number for number in range(LINES_LEFT_OUT + 1) if f"best_of.{number}.0" in state.decoder]
-        text.ends = [restored_state(state.decoder, f"best_of.{number}", like) for number in saved]
+        text.ends = [restore_state(state.decoder, f"best_of.{number}", like) for number in saved]
         text.take(state.ids_TB[:, 0].tolist(), ends_line=True)
 
     def _excluded(self, excluded_V: Mask | None) -> Mask | None:

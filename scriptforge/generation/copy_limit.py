@@ -77,7 +77,7 @@ class CopyLimit:
             forbidden_BV: tokens that are forbidden already, true where forbidden.
         """
         near = [row for row, words in enumerate(self._most_words) if words > self._limit]
-        copying = {row: ids for row in near if (ids := self._copying(row))}
+        copying = {row: ids for row in near if (ids := self._find_copying(row))}
         if not copying:
             return forbidden_BV
         limited_BV = forbidden_BV.copy()
@@ -105,12 +105,12 @@ class CopyLimit:
             self._most_words[row] = self._most_words[source]
             self._goes_on[row] = self._goes_on[source]
 
-    def _copying(self, row: int) -> list[int]:
+    def _find_copying(self, row: int) -> list[int]:
         """Read the latest tokens of a sequence, and return those that would copy too much."""
         sequence = self._sequences[row]
         self._rule.push(sequence, self._unread[row])
         self._unread[row].clear()
-        ids = self._rule.copying(sequence)
+        ids = self._rule.find_copying(sequence)
         self._most_words[row] = self._rule.most_words(sequence)
         self._goes_on[row] = bool(sequence.letters)
         return ids
@@ -168,7 +168,7 @@ class _Rule:
         """Return an upper limit of the number of copied words at the end of a sequence and one more token."""
         return len(sequence.run) + len(sequence.since) + self._most_words_with_next(sequence)
 
-    def copying(self, sequence: _Sequence) -> list[int]:
+    def find_copying(self, sequence: _Sequence) -> list[int]:
         """Return the tokens that would complete, or begin, one copied word too many."""
         if sequence.is_in_name:
             return []
@@ -186,7 +186,7 @@ class _Rule:
         # tokens of a single word are looked up by their letters, and only those of several words are tried.
         several = self._tokens.several.items()
         tried = [id_ for id_, form in several if self._goes_too_far(run, letters, form)]
-        before_next = self._runs.extended(run, letters) if letters else run
+        before_next = self._runs.extend(run, letters) if letters else run
         return self._beginnings(before_next, bool(letters)) + tried
 
     def _append(self, sequence: _Sequence, form: str) -> None:
@@ -216,18 +216,18 @@ class _Rule:
         """
         # A word that ends here as it is can only be a copy if it was given, and a prime may copy.
         if letters and form.startswith(BOUNDARY):
-            run, letters = self._runs.extended(run, letters), ""
+            run, letters = self._runs.extend(run, letters), ""
         *whole, begun = (letters + form).split(BOUNDARY)
         for word in filter(None, whole):
-            if word in self._runs.following(run):
+            if word in self._runs.forbidden_after(run):
                 return True
-            run = self._runs.extended(run, word)
+            run = self._runs.extend(run, word)
         return bool(begun) and self._runs.may_continue(run, begun)
 
     def _find_beginnings(self, run: CopiedRun, apart: bool) -> list[int]:
-        """Return the tokens of a single word that must not follow a run; see `_Tokens.beginning`."""
-        words = self._runs.following(run)
-        return [id_ for word in words for id_ in self._tokens.beginning(word, apart=apart)]
+        """Return the tokens of a single word that must not follow a run; see `_Tokens.beginnings_of`."""
+        words = self._runs.forbidden_after(run)
+        return [id_ for word in words for id_ in self._tokens.beginnings_of(word, apart=apart)]
 
 
 class _Runs:
@@ -242,19 +242,19 @@ class _Runs:
         self._index = index
         self.limit = limit
         self._longest = lru_cache(_MAX_CACHED)(self.find_longest)
-        self.following = lru_cache(_MAX_CACHED)(self._find_following)
+        self.forbidden_after = lru_cache(_MAX_CACHED)(self._find_forbidden)
 
     def with_next(self, words: tuple[int, ...], *more: str) -> tuple[int, ...]:
         """Return the numbers of the last N words after more words."""
         return (*words, *map(self._index.number, more))[-self.limit :]
 
-    def extended(self, run: CopiedRun, word: str) -> CopiedRun:
+    def extend(self, run: CopiedRun, word: str) -> CopiedRun:
         """Return the copied run at the end of a text after one more word."""
         return self._longest(self.with_next(run, word))
 
     def may_continue(self, run: CopiedRun, letters: str) -> bool:
         """Return whether letters begin a word that must not follow a run."""
-        return any(word.startswith(letters) for word in self.following(run))
+        return any(word.startswith(letters) for word in self.forbidden_after(run))
 
     def find_longest(self, words: tuple[int, ...]) -> CopiedRun:
         """Return the copied run at the end of some words."""
@@ -262,7 +262,7 @@ class _Runs:
         # Equal runs then share one entry of the caches.
         return words[len(words) - self._index.longest_ending(words) :]
 
-    def _find_following(self, run: CopiedRun) -> frozenset[str]:
+    def _find_forbidden(self, run: CopiedRun) -> frozenset[str]:
         """Return the words that must not follow a run; none unless it has N words."""
         return self._index.words_after(run) if len(run) == self.limit else frozenset()
 
@@ -307,7 +307,7 @@ class _Tokens:
             elif form and words > 1:
                 self.several[id_] = form
 
-    def beginning(self, word: str, *, apart: bool) -> list[int]:
+    def beginnings_of(self, word: str, *, apart: bool) -> list[int]:
         """Return the tokens with letters of a single word that are the beginning of `word`, or all of it.
 
         Args:

@@ -93,7 +93,7 @@ class ModelDecoder:
 
     def restore(self, state: Saved) -> None:
         """See `Decoder.restore`."""
-        self._state = restored_state(state, "state", self.model.initial_state(self.batch_size))
+        self._state = restore_state(state, "state", self.model.initial_state(self.batch_size))
 
     def _advance(self, ids_RT: Ids, waits_R: Mask | None) -> FloatArray:
         """Read tokens, leaving the state of rows that wait as it is; return `features_RTH`."""
@@ -116,7 +116,7 @@ class ModelDecoder:
         self._state = tuple(array.take(rows, 1) for array in self._state)
 
 
-def restored_state(saved: Saved, name: str, like: State) -> State:
+def restore_state(saved: Saved, name: str, like: State) -> State:
     """Return the state of a model that was saved under a name.
 
     Args:

@@ -45,10 +45,10 @@ def format_of(path: Path | None, asked: str | None = None) -> str:
     suffix = path.suffix.lower().removeprefix(".")
     if suffix in _NOT_WRITTEN:
         raise UsageError(f"A .{suffix} file cannot be written.", _NOT_WRITTEN[suffix].format(stem=path.stem))
-    return _written(path) or TEXT_FORMAT
+    return _format_by_suffix(path) or TEXT_FORMAT
 
 
-def _written(path: Path) -> str | None:
+def _format_by_suffix(path: Path) -> str | None:
     """Return the format of a file's suffix; None if it has none."""
     if not path.suffix:
         return None
@@ -163,7 +163,7 @@ class Destination:
 
     def is_folder(self, count: int) -> bool:
         """Return whether `count` texts are written to a folder."""
-        is_file = self.append or is_stream(self.path) or _written(self.path) is not None
+        is_file = self.append or is_stream(self.path) or _format_by_suffix(self.path) is not None
         return self.path.is_dir() or (count > 1 and not is_file)
 
     def check(self, count: int) -> None:
@@ -205,7 +205,7 @@ class Destination:
             return
         with turn_to_write(self.path):
             is_continued = self.append and self.path.exists()
-            content = self._continued(texts) if is_continued else _contents(texts, self.format)
+            content = self._concatenate(texts) if is_continued else _contents(texts, self.format)
             write_output(self.path, content, force=self.force or is_continued, hint=_TAKEN)
 
     def _check_appending(self) -> None:
@@ -218,7 +218,7 @@ class Destination:
         if self.path.is_dir():
             raise UsageError(f"{self.path} is a folder.", "Name the file to append to: -o page.txt")
 
-    def _continued(self, texts: "Sequence[GeneratedText]") -> str:
+    def _concatenate(self, texts: "Sequence[GeneratedText]") -> str:
         """Return what the file holds already, followed by the texts."""
         news = lay_out_several(texts, self.format)
         try:

@@ -138,7 +138,7 @@ class CachedDecoder:
         if waits_B is not None:
             self._values_BW[waits_B, (self._count - 1) % self._parameters.window] = _NOTHING
             self._latest_B1H = np.where(waits_B[:, None, None], latest_B1H, self._latest_B1H)
-        return self._mixed(log_softmax(logits_BV))
+        return self._mix_with_cache(log_softmax(logits_BV))
 
     def copy_sequences(self, copies: Copies) -> None:
         """See `Decoder.copy_sequences`."""
@@ -194,7 +194,7 @@ class CachedDecoder:
         self._latest_B1H = keys_BTH[:, -1:]
         self._count += ids_BT.shape[1]
 
-    def _mixed(self, log_probabilities_BV: Scores) -> Scores:
+    def _mix_with_cache(self, log_probabilities_BV: Scores) -> Scores:
         keys_BNH, values_BN = self._keys_BWH[:, : self._used], self._values_BW[:, : self._used]
         visible_BN = values_BN != _NOTHING
         shares_B1N = attention(self._latest_B1H, keys_BNH, visible_BN[:, None], self._parameters.sharpness)

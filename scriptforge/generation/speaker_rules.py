@@ -149,7 +149,7 @@ class CastConstraint:
         self._cue, self._says = vocabulary.cue, vocabulary.says
         self._cues = frozenset(token.id for token in vocabulary.speaker_tokens)
         self._non_dialogue = frozenset(vocabulary.non_dialogue_ids)
-        self._unwanted_V = _unwanted(cast, vocabulary)
+        self._stage_directions_V = _stage_directions(cast, vocabulary)
         self._unspoken_V = np.zeros(vocabulary.size, np.bool_)
         self._unspoken_V[list(self._non_dialogue)] = must_speak
         self._everybody = _Roster(cast.members, vocabulary)
@@ -172,10 +172,10 @@ class CastConstraint:
         roster = self._first if state.is_first else self._everybody
         if state.spelled is None:
             is_silent = state.silence == MAX_UNSPOKEN_LINES
-            outside_V = self._unwanted_V | roster.outsiders_V
+            outside_V = self._stage_directions_V | roster.outsiders_V
             return Forbidden(outside_V | self._unspoken_V if is_silent else outside_V)
         if not roster.is_closed:
-            return Forbidden(self._unwanted_V)
+            return Forbidden(self._stage_directions_V)
         # Within a name of the cast only its spelling counts, even where the grammar would forbid a character:
         # "Mr. [Smith]", with a bracket, must still be spelled to its end.
         own_V = roster.spellings.forbidden_after(state.spelled)
@@ -207,11 +207,11 @@ class _Roster:
             self.outsiders_V[vocabulary.cue] = not self.spellings
 
 
-def _unwanted(cast: ResolvedCast, vocabulary: Vocabulary) -> Mask:
+def _stage_directions(cast: ResolvedCast, vocabulary: Vocabulary) -> Mask:
     """Return the tokens that are never allowed: those of stage directions, if there are to be none."""
-    unwanted_V = np.zeros(vocabulary.size, np.bool_)
+    forbidden_V = np.zeros(vocabulary.size, np.bool_)
     if not cast.stage_directions:
         for id_, text in enumerate(vocabulary.token_texts):
-            unwanted_V[id_] = any(bracket in text for bracket in OPENING_BRACKETS)
-        unwanted_V[vocabulary.action] = True
-    return unwanted_V
+            forbidden_V[id_] = any(bracket in text for bracket in OPENING_BRACKETS)
+        forbidden_V[vocabulary.action] = True
+    return forbidden_V

@@ -16,7 +16,7 @@ from scriptforge.vocabulary import Vocabulary
 from scriptforge.vocabulary.word import JOIN, SPACE, SPACING
 
 
-def packed(numbers: NDArray[Any]) -> str:
+def encode_base64(numbers: NDArray[Any]) -> str:
     """Return the bytes of an array in base64."""
     return base64.b64encode(numbers.tobytes()).decode()
 
@@ -36,9 +36,9 @@ def grammar_tables(vocabulary: Vocabulary) -> dict[str, Any]:
         "start": int(GrammarState.OPENING),
         "limits": rules.limits,
         "run_limits": rules.run_limits,
-        "allowed": packed(np.packbits(rules.allowed_PV)),
-        "closing": packed(np.packbits(rules.allowed_PV & rules.closing_PV)),
-        "next": packed(steps_PV),
+        "allowed": encode_base64(np.packbits(rules.allowed_PV)),
+        "closing": encode_base64(np.packbits(rules.allowed_PV & rules.closing_PV)),
+        "next": encode_base64(steps_PV),
     }
 
 

@@ -228,10 +228,10 @@ class GuidedDecoder(ModelDecoder):
         ids_N = places_N + self._voices.layout_size
         margins_N = self.model.margins(features_BH, contrasts_BH, rows_N, ids_N)
         margins_N *= self._strength_B.take(rows_N)
-        text_BV[rows_N, places_N] = strengthened(text_BV[rows_N, places_N], margins_N, rows_N)
+        text_BV[rows_N, places_N] = add_margins(text_BV[rows_N, places_N], margins_N, rows_N)
 
 
-def strengthened(
+def add_margins(
     scores_N: NDArray[np.float32], margins_N: NDArray[np.float32], rows_N: NDArray[np.int64]
 ) -> NDArray[np.floating[Any]]:
     """Add margins to scores, so that the total probability in each row stays the same.

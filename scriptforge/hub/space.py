@@ -18,7 +18,7 @@ from scriptforge.generation.brackets import MAX_OPEN_TOKENS
 from scriptforge.generation.cast import spell
 from scriptforge.generation.grammar import Boundary
 from scriptforge.generation.speaker_rules import OPENING_BRACKETS
-from scriptforge.generation.tables import grammar_tables, packed
+from scriptforge.generation.tables import encode_base64, grammar_tables
 from scriptforge.generation.voice import PLAUSIBLE, contrasts, default_voice
 from scriptforge.inference import config_from_json
 from scriptforge.options import GenerateOptions
@@ -98,7 +98,7 @@ def space_document(run: Run, title: str) -> dict[str, Any]:
         **_tokens(parse_json(run.folder.tokenizer.read_bytes()), vocabulary),
         "grammar": grammar_tables(vocabulary),
         "words": _words(vocabulary),
-        "continuing": packed(np.packbits(Boundary.WORD.excluded(vocabulary))),
+        "continuing": encode_base64(np.packbits(Boundary.WORD.excluded(vocabulary))),
         **_statistics(run),
     }
 

@@ -15,7 +15,7 @@ from scriptforge.generation.layout import new_layout_scores
 from scriptforge.generation.repetition import new_adaptive_penalty
 from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
-from scriptforge.generation.voice import strengthened
+from scriptforge.generation.voice import add_margins
 from scriptforge.kernel import Kernel
 from scriptforge.kernel.scores import KernelGuidance, KernelSampler
 from scriptforge.options import GenerateOptions
@@ -136,7 +136,7 @@ def test_voices_are_strengthened_as_by_numpy(
     text_BV = expected_BV[:, LAYOUT:]
     rows_N, places_N = np.nonzero(text_BV >= text_BV.max(-1, keepdims=True) - 3)
     margins_N = (weight_VE[places_N + LAYOUT] * differences_BE[rows_N]).sum(-1) * strengths_B[rows_N]
-    text_BV[rows_N, places_N] = strengthened(text_BV[rows_N, places_N], margins_N, rows_N)
+    text_BV[rows_N, places_N] = add_margins(text_BV[rows_N, places_N], margins_N, rows_N)
     for loaded in all_kernels():
         scores_BV = logits_BV.copy()
         KernelGuidance(loaded, weight_VE, LAYOUT, 3).strengthen(scores_BV, differences_BE, strengths_B)
