@@ -4,7 +4,6 @@ import gc
 import itertools
 import os
 import random
-import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from hypothesis import settings
 pytest.register_assert_rewrite("support", "reliability", "fuzzing")
 
 from support import skips  # noqa: E402 (modules are registered before they are imported)
+from support.command import heed_interrupts  # noqa: E402
 
 if TYPE_CHECKING:
     from support.loopback_hub import Hub
@@ -32,8 +32,7 @@ for _name in ("http_proxy", "https_proxy", "all_proxy", "ALL_PROXY", "no_proxy")
 NOWHERE = "http://127.0.0.1:9"
 os.environ.update(HTTP_PROXY=NOWHERE, HTTPS_PROXY=NOWHERE, NO_PROXY="127.0.0.1,localhost")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a job in the background, and of all that it starts
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+heed_interrupts()
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)

@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 from reliability.report import ATTACKS, Figures, merged, page, wrong
+from support.command import heed_interrupts
 
 PAGE = Path(__file__).with_suffix(".md")
 FIGURES = Path(__file__).with_suffix(".json")
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument("--figures", type=Path, metavar="FILE", help="write figures there, and no page")
     parser.add_argument("--merge", action="store_true", help="what is named are files of --figures")
     asked = parser.parse_args()
+    heed_interrupts()
     # Commands run in other folders, and one in a folder that is gone, where Python takes no relative path.
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(path).absolute()) for path in given if path)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scriptforge.dataset import Dataset
 from scriptforge.evaluation.loss import check_not_empty, extent
+from scriptforge.generation.filters import log_softmax
 from scriptforge.generation.grammar import Mask
 from scriptforge.generation.neural_cache import (
     CacheParameters,
@@ -26,7 +27,6 @@ from scriptforge.generation.neural_cache import (
     mix,
     unit_vectors,
 )
-from scriptforge.generation.sampling import log_softmax
 from scriptforge.inference import FloatArray, Ids
 from scriptforge.models import LanguageModel
 from scriptforge.run.records import LossMetrics

@@ -37,8 +37,8 @@ from scriptforge.copying.index import words_in
 from scriptforge.generation.decoder import ModelDecoder, restore_state
 from scriptforge.generation.decoding import DecodingLoop
 from scriptforge.generation.decoding_state import DecodingState
+from scriptforge.generation.filters import log_softmax
 from scriptforge.generation.grammar import Mask
-from scriptforge.generation.sampling import log_softmax
 from scriptforge.inference import FloatArray, Ids, State
 from scriptforge.vocabulary import Level, Vocabulary
 

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scriptforge.generation.decoder import Copies, ModelDecoder, Saved
+from scriptforge.generation.filters import Scores, log_softmax
 from scriptforge.generation.grammar import Mask
-from scriptforge.generation.sampling import Scores, log_softmax
 from scriptforge.inference import FloatArray, Ids
 from scriptforge.vocabulary import Vocabulary
 

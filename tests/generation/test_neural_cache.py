@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from scriptforge.errors import UsageError
 from scriptforge.generation.decoder import ModelDecoder
+from scriptforge.generation.filters import log_softmax
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters, cacheable
-from scriptforge.generation.sampling import log_softmax
 from scriptforge.inference.configs import RecurrentConfig
 from scriptforge.models.recurrent import Recurrent
 from scriptforge.options import EvaluateOptions, GenerateOptions

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from scriptforge.errors import UsageError
 from scriptforge.generation import sampling
-from scriptforge.generation.rng import BatchRNG
-from scriptforge.generation.sampling import (
-    Sampler,
+from scriptforge.generation.filters import (
     Scores,
     apply_min_p,
     apply_no_repeat_ngram,
@@ -23,6 +21,8 @@ from scriptforge.generation.sampling import (
     apply_top_p,
     apply_typical_p,
 )
+from scriptforge.generation.rng import BatchRNG
+from scriptforge.generation.sampling import Sampler
 from scriptforge.options import REPETITION_WINDOW, GenerateOptions
 
 AS_THE_MODEL_SAYS = GenerateOptions(temperature=1, min_p=0)

@@ -15,9 +15,9 @@ from support.generation import generate
 from scriptforge.config import resolve
 from scriptforge.errors import UsageError
 from scriptforge.generation.decoder import ModelDecoder
+from scriptforge.generation.filters import log_softmax
 from scriptforge.generation.generate import Generation
 from scriptforge.generation.neural_cache import CachedDecoder, CacheParameters
-from scriptforge.generation.sampling import log_softmax
 from scriptforge.generation.voice import GuidedDecoder, Voices, resolve_voices
 from scriptforge.inference import config_from_settings
 from scriptforge.inference.configs import RecurrentConfig

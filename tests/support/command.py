@@ -43,6 +43,12 @@ class TrainedWorkspace:
         return replace(self, path=shutil.copytree(self.path, path))
 
 
+def heed_interrupts() -> None:
+    """Let Ctrl+C end what this process starts: a shell makes jobs in the background ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def scriptforge(
     *words: str | Path,
     workspace: Path,
