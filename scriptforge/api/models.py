@@ -214,7 +214,8 @@ def generate(
         fields: fields of `GenerateOptions` to change.
 
     Raises:
-        UsageError: the options do not suit the model, or a value is out of range.
+        UsageError: the options do not suit the model, a value is out of range, or the prime is the name of a
+            file.
     """
     return _session(model, options, workspace, fields).write()
 
@@ -276,10 +277,8 @@ def originality(
     from scriptforge.corpus.parse import parse_file
     from scriptforge.screenplay.formats import read
 
-    if isinstance(text, str) and names_a_file(text):
-        raise UsageError(
-            f"“{text}” is a file, and would be read as text.", f"Give its path: originality(Path({text!r}))"
-        )
+    if isinstance(text, str):
+        _refuse_file_name(text, f"Give its path: originality(Path({text!r}))")
     dataset = as_model(model, workspace).open_dataset()
     is_plain = dataset.description.plain
     if isinstance(text, Path):
@@ -288,6 +287,11 @@ def originality(
         lines = list(lines_of_text(text) if is_plain else lines_of_script(read(text.splitlines())))
     (report,) = examine_texts([lines], dataset)
     return report
+
+
+def _refuse_file_name(text: str, hint: str) -> None:
+    if names_a_file(text):
+        raise UsageError(f"“{text}” is a file, and would be read as text.", hint)
 
 
 def as_model(model: ModelOrName, workspace: str | Path | None) -> Model:
@@ -320,6 +324,7 @@ def _session(
     from scriptforge.generation.generate import Session
 
     found, options = as_model(model, workspace), with_fields(options or GenerateOptions(), fields)
+    _refuse_file_name(options.prime, f"Give its text: prime=Path({options.prime!r}).read_text()")
     session = Session(found.run, options, dataset=found.open_dataset() if options.max_copy else None)
     for note in session.notes:
         warnings.warn(note, stacklevel=3)

@@ -334,16 +334,11 @@ def _given_prime(given: str | None) -> str:
     Raises:
         UsageError: it is the name of a file.
     """
-    if given and _is_file_of_text(given):
-        raise UsageError(f"“{given}” is a file, and would be read as text.", _how_to_give(given))
-    return given or ""
-
-
-def _is_file_of_text(given: str) -> bool:
-    """Return whether a prime is the name of a file; one without a suffix or folder may be a speaker's."""
     from scriptforge.workspace import names_a_file
 
-    return names_a_file(given) and (bool(Path(given).suffix) or os.sep in given)
+    if given and names_a_file(given):
+        raise UsageError(f"“{given}” is a file, and would be read as text.", _how_to_give(given))
+    return given or ""
 
 
 def _how_to_give(file: str) -> str:

@@ -126,7 +126,9 @@ def remove_folder(path: Path) -> None:
 
 
 def names_a_file(text: str) -> bool:
-    """Return whether a text is the name of a file."""
+    """Return whether a text is the name of a file; one without a suffix or folder may be a speaker's."""
+    if not (Path(text).suffix or os.sep in text):
+        return False
     try:
         return Path(text).is_file()
     except (OSError, ValueError):  # too long a name, or one with NUL

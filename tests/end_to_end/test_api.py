@@ -107,6 +107,8 @@ class TestTheWholeWay:
         measured = scriptforge.evaluate(model, EvaluateOptions(split="validation"))
         result = model.run.description.result
         assert result and measured.whole.stream == result.best.stream
+        with pytest.raises(scriptforge.UsageError, match="is a file"):
+            model.generate(prime=str(tiny_text))
         report = scriptforge.originality(texts[0].text, model)
         assert report.words > 0
 

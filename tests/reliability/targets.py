@@ -33,7 +33,7 @@ def remains(workspace: Path) -> object:
     folder = RunFolder(workspace / "runs" / "play")
     last = folder.checkpoint(folder.checkpoint_steps()[0])
     rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
-    files = [folder.weights, *sorted(last.glob("*.safetensors")), *sorted(folder.samples.iterdir())]
+    files = [folder.weights, *sorted(last.glob("*.safetensors")), *sorted(folder.samples.glob("*.txt"))]
     return (
         [{key: value for key, value in row.items() if key != "seconds"} for row in rows],
         [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files],
