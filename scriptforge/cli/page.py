@@ -1,19 +1,14 @@
 """`scriptforge page`: the writing room as a folder of files, for any static server."""
 
-import sys
 import webbrowser
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from scriptforge.cli.output import Output
 from scriptforge.cli.parameters import AsJSON, Force, Quiet, RunArgument, WorkspacePath
-
-if TYPE_CHECKING:
-    from http.server import ThreadingHTTPServer
 
 
 def page(
@@ -46,30 +41,11 @@ def page(
     if not show:
         output.note("Browsers run it only from a server; to see it here, add --show.")
         return
-    with _served(folder) as server, suppress(KeyboardInterrupt):
+    from scriptforge.cli.page_server import PageServer
+
+    with PageServer(folder) as server, suppress(KeyboardInterrupt):
         address = f"http://127.0.0.1:{server.server_port}/"
         output.note(f"It is at {address}; press Ctrl+C to stop.")
         with suppress(webbrowser.Error, OSError):
             webbrowser.open(address)
         server.serve_forever()
-
-
-def _served(folder: Path) -> "ThreadingHTTPServer":
-    """Return a server of the files in a folder that only this machine can reach."""
-    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
-    class Handler(SimpleHTTPRequestHandler):
-        """A handler that serves files and prints nothing."""
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Print no log of requests."""
-
-    class Server(ThreadingHTTPServer):
-        """A server whose browsers may disconnect at any time, such as when a page is reloaded."""
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """Print an error, unless the client has gone."""
-            if not isinstance(sys.exception(), ConnectionError):
-                super().handle_error(request, client_address)
-
-    return Server(("127.0.0.1", 0), partial(Handler, directory=str(folder)))

@@ -1,16 +1,19 @@
 """Pulling a model from the Hub as a run of the workspace, with a record of where it comes from.
 
 The commit is resolved first, and every file must have the size and hash that the commit states. Files are
-downloaded into a folder beside the run's and opened there; only a usable model becomes the run.
+downloaded into a folder beside the run's and opened there; only a usable model becomes the run. What else the
+user keeps in the folder of a pulled run stays there, and what no pull has made is never replaced.
 """
 
+import errno
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scriptforge.errors import HubError
+from scriptforge.errors import HubError, disk_error
 from scriptforge.net import errors as network
 from scriptforge.net.client import (
     REPOSITORY,
@@ -24,12 +27,14 @@ from scriptforge.net.client import (
 )
 from scriptforge.run.records import MAX_CONFIG, HubRecord, RunDescription
 from scriptforge.workspace import RunFolder, Workspace, atomic_folder, atomic_write
+from scriptforge.workspace.scratch import sync_folder
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoSibling
 
 _SHORT = 10
+_NOT_A_NAME = (errno.ENOENT, errno.EINVAL, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ def pull(
 
     Raises:
         UsageError: the id is invalid.
-        HubError: the model cannot be downloaded, or its files do not match the commit.
+        HubError: the model cannot be downloaded, its files do not match the commit, or there is something
+            else where the run would be.
         ScriptforgeError: it is not a model that scriptforge wrote.
     """
     check_repository(repository)
@@ -80,12 +86,11 @@ def pull(
         notes = _changes(repository, before, owner, commit)
         if before and before.revision == commit and _is_whole(folder, before):
             return PullResult(folder, before, notes)
-        with folder.lock("being pulled"), atomic_folder(folder.path) as new:
-            if HubRecord.load(folder) is None and folder.config.exists():
-                raise HubError(
-                    f"There is a run “{folder.name}” here that was not pulled from the Hub.",
-                    "Rename its folder, or pull into another workspace with --workspace.",
-                )
+        with (
+            folder.lock("being pulled"),
+            atomic_folder(folder.path, check=lambda: _carry_over(folder, incoming)) as new,
+        ):
+            _last_pull(folder)
             incoming = RunFolder(new)
             offered = {each.rfilename: each for each in about.siblings or []}
             download = _Download(api, repository, commit, incoming, offered)
@@ -176,7 +181,17 @@ class _Download:
                 f"{path.name} of {self.repository} has {size:,} bytes; at most {limit:,} are accepted.",
                 "Ask its owner what it is: scriptforge writes no such file.",
             )
-        self.api.hf_hub_download(self.repository, path.name, revision=self.commit, local_dir=self.folder.path)
+        try:
+            self.api.hf_hub_download(
+                self.repository, path.name, revision=self.commit, local_dir=self.folder.path
+            )
+        except OSError as error:  # the client uses the ETag as a part of a temporary file's name
+            if error.errno not in _NOT_A_NAME:
+                raise
+            raise HubError(
+                f"{path.name} of {self.repository} comes with an ETag that cannot be part of a file name.",
+                "Try again; a proxy may have answered, or the server of HF_ENDPOINT is not a Hub.",
+            ) from error
         if not matches_commit(path, offered):
             raise HubError(
                 f"{path.name} of {self.repository} does not match its commit: it was damaged in transit.",
@@ -196,6 +211,66 @@ def _complete(incoming: RunFolder, record: HubRecord) -> None:
         elif path.name not in record.files:
             path.unlink()
     atomic_write(incoming.hub, record.model_dump_json(indent=2) + "\n")
+
+
+def _last_pull(folder: RunFolder) -> HubRecord | None:
+    """Return the record of the last pull into a folder; None if nothing is there.
+
+    Raises:
+        HubError: what is there is not from a pull.
+    """
+    path = folder.path
+    record = None if path.is_symlink() else HubRecord.load(folder)
+    is_free = not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir()))
+    if record is None and not is_free:
+        raise HubError(
+            f"There is something at {path} that was not pulled from the Hub.",
+            "Rename or move it, or pull into another workspace with --workspace.",
+        )
+    return record
+
+
+def _carry_over(folder: RunFolder, incoming: RunFolder) -> None:
+    """Add to a new pull what the user has put into the folder of the last one.
+
+    Files are linked and not moved, so that a kill leaves them in the old folder, or in the new one.
+
+    Raises:
+        HubError: what is there is not from a pull, or cannot be kept beside the new files.
+    """
+    record = _last_pull(folder)
+    if record is None:
+        return
+    pulled = {*record.files, folder.hub.name}
+    for path in folder.path.iterdir():
+        if path.name not in pulled and os.path.lexists(incoming.path / path.name):
+            raise HubError(
+                f"{path} was not pulled from the Hub, and is in the way of a file that would be.",
+                "Rename or move it, then pull again.",
+            )
+    try:
+        shutil.copytree(
+            folder.path,
+            incoming.path,
+            symlinks=True,
+            ignore=lambda inside, _: pulled if Path(inside) == folder.path else (),
+            copy_function=_link,
+            dirs_exist_ok=True,
+        )
+    except shutil.Error as error:
+        raise disk_error(error) or HubError(
+            f"What else is in {folder.path} cannot be kept: {error.args[0][0][-1]}.",
+            "Move it elsewhere, then pull again.",
+        ) from error
+    for inside, _, _ in os.walk(incoming.path):
+        sync_folder(Path(inside))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)
 
 
 def _folder(workspace: Workspace, repository: str) -> RunFolder:

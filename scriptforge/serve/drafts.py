@@ -11,7 +11,7 @@ A damaged database is set aside under another name, and its readable rows go int
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +31,8 @@ from scriptforge.serve.elements import (
     Name,
     PageElement,
 )
-from scriptforge.workspace import make_folder, parse_json, timestamp_after
+from scriptforge.serve.private_folder import FOR_OWNER, make_private
+from scriptforge.workspace import parse_json, timestamp_after
 
 KEPT_CHANGES = 2_000
 """Number of latest changes that are stored of each draft."""
@@ -114,10 +115,13 @@ class Drafts:
     """The drafts of a workspace. Its methods may be called from any thread.
 
     Args:
-        path: the database, which is created if it does not exist.
+        path: the database, which is created if it does not exist, in a folder that only its owner may read.
 
     Attributes:
         notes: messages for the user, which name a damaged database that was set aside.
+
+    Raises:
+        UsageError: the folder or a file in it is a link.
     """
 
     path: Path
@@ -126,7 +130,9 @@ class Drafts:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None  # None if recovering it failed
-        make_folder(self.path.parent)
+        make_private(self.path.parent)
+        with suppress(FileExistsError):
+            self.path.touch(FOR_OWNER, exist_ok=False)  # SQLite makes its logs like it
         with _translate_errors():
             try:
                 self._connect()

@@ -14,7 +14,7 @@ from scriptforge.corpus.parse import Parsing, parse
 from scriptforge.corpus.sources import find_source
 from scriptforge.documents.kinds import KINDS, write
 from scriptforge.errors import CorpusError, ScriptforgeError, unknown_name
-from scriptforge.screenplay.script import Script
+from scriptforge.screenplay.script import Script, strip_lines
 from scriptforge.serve.elements import (
     CLOSED,
     MAX_ELEMENTS,
@@ -150,4 +150,4 @@ def write_file(request: ExportRequest, format: str) -> tuple[bytes, str, str]:
 
 def draft_script(title: str, elements: Sequence[Line]) -> Script:
     """Return a draft as a script."""
-    return Script.from_elements(title, to_elements(elements))
+    return Script.from_elements(strip_lines(title), to_elements(elements))

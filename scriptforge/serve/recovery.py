@@ -32,6 +32,7 @@ from scriptforge.serve.elements import (
     PageElement,
     PageKind,
 )
+from scriptforge.serve.private_folder import FOR_OWNER
 from scriptforge.workspace.scratch import scratch_folder, sync_folder
 
 _LOGS = ("-wal", "-shm")
@@ -111,6 +112,7 @@ def _copy_to_disk(source: Path, target: Path) -> None:
 
 def _create_recovered(fresh: Path, aside: Path, schema: str, version: int) -> dict[str, int]:
     """Create a database with the readable rows of another; return their number by table."""
+    fresh.touch(FOR_OWNER)
     with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
         db.executescript(schema)
         db.execute(f"PRAGMA user_version = {version}")

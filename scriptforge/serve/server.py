@@ -6,9 +6,6 @@ A workspace keeps its token and port, so that an open tab works again after a re
 import asyncio
 import json
 import logging
-import os
-import re
-import secrets
 import socket
 import sys
 import threading
@@ -31,24 +28,21 @@ from scriptforge.serve.connections import (
 )
 from scriptforge.serve.drafts import Drafts
 from scriptforge.serve.guard import HEADER_BYTES, AccessRules, Guard, token_for
+from scriptforge.serve.private_folder import check_plain, load_secret
 from scriptforge.serve.room import Room
 from scriptforge.serve.runs import OfferedRuns, Runs
-from scriptforge.workspace import RunFolder, Workspace, atomic_write, make_folder, parse_json
+from scriptforge.workspace import RunFolder, Workspace, atomic_write, parse_json
 
 DEFAULT_PORT = 8420
 """The port that a new workspace tries first."""
 
 _PORTS_TRIED = 50
 _KEEP_ALIVE_SECONDS = 30
-_TOKEN_BYTES = 24
-_MAX_SECRET_BYTES = 1_000
 
 if sys.platform == "win32":
     _PORT_OPTION = socket.SO_EXCLUSIVEADDRUSE  # with SO_REUSEADDR two processes could share the port
 else:
     _PORT_OPTION = socket.SO_REUSEADDR  # so that the port is free as soon as a server stops
-
-_SECRET = re.compile(rb"[\w-]{%d,}" % _TOKEN_BYTES)
 
 
 class Server:
@@ -65,16 +59,17 @@ class Server:
         notes: messages for the user.
 
     Raises:
-        UsageError: no port is free.
+        UsageError: no port is free, or the folder of the room has links.
     """
 
     def __init__(self, workspace: Workspace, only: RunFolder | None, options: ServeOptions) -> None:
         folder = workspace.room
-        self._socket, self.notes = _listen(options, _preferred_port(folder.address, options))
-        port = self._socket.getsockname()[1]
+        check_plain(folder.path)
         token = None
         if not options.for_anyone:
-            token = token_for(_load_secret(folder.token), options.password)
+            token = token_for(load_secret(folder.token), options.password)
+        self._socket, self.notes = _listen(options, _preferred_port(folder.address, options))
+        port = self._socket.getsockname()[1]
         if not options.read_only:
             _save_port(folder.address, port)
         rules = AccessRules(
@@ -195,22 +190,3 @@ def _preferred_port(path: Path, options: ServeOptions) -> int:
 def _save_port(path: Path, port: int) -> None:
     about: dict[str, Any] = {"port": port}
     atomic_write(path, json.dumps(about))
-
-
-def _load_secret(path: Path) -> str:
-    """Return the secret of the workspace, readable by its owner only; create it if missing or damaged."""
-    make_folder(path.parent)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        with path.open("rb") as file:
-            kept = file.read(_MAX_SECRET_BYTES)
-        if _SECRET.fullmatch(kept.strip()):
-            path.chmod(0o600)
-            return kept.strip().decode("ascii")
-        path.unlink()
-        return _load_secret(path)
-    made = secrets.token_urlsafe(_TOKEN_BYTES)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(made)
-    return made

@@ -97,6 +97,18 @@ def test_what_breaks_on_the_way_is_not_kept_and_heals(
     assert pull(workspace, "bob/harbour").folder.weights.is_file()
 
 
+@pytest.mark.parametrize("etag", ["x/y", "../../x", "a" * 300])
+def test_an_etag_that_cannot_be_part_of_a_file_name_is_said(
+    published: Hub, workspace: Workspace, etag: str
+) -> None:
+    odd = {"ETag": f'"{etag}"', "X-Linked-ETag": f'"{etag}"'}
+    published.misbehave(Fault(headers=odd), path="/resolve/")
+    with pytest.raises(HubError, match="an ETag that cannot be part of a file name") as caught:
+        pull(workspace, "bob/harbour")
+    assert "HF_ENDPOINT" in caught.value.hint
+    assert leftovers(workspace) == []
+
+
 @pytest.mark.parametrize("path", ["/commit/", *slow(["/api/repos/create", "/preupload/", "/lfs/"])])
 @pytest.mark.parametrize(
     ("fault", "words"),

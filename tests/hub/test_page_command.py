@@ -6,6 +6,8 @@ import signal
 import socket
 import struct
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -61,20 +63,37 @@ def test_the_folder_that_one_is_in_can_be_the_page(
     assert (tmp_path / "index.html").is_file()
 
 
-@pytest.mark.slow
-def test_a_browser_that_hangs_up_is_no_error(tiny_run: RunFolder, tmp_path: Path) -> None:
-    words = [*COMMAND, "page", str(tiny_run.path), "-o", str(tmp_path / "site"), "--show"]
+@contextmanager
+def shown(run: RunFolder, folder: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.URL]]:
+    """Yield the command that shows the page of a run, and the address of the page."""
+    words = [*COMMAND, "page", str(run.path), "-o", str(folder), "--show"]
     env = {**environment(), "BROWSER": "true"}
     with subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stderr.readline())
-        assert found
+        try:
+            assert process.stderr is not None
+            found = re.search(r"http://127\.0\.0\.1:\d+/", process.stderr.readline())
+            assert found
+            yield process, httpx.URL(found[0])
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+@pytest.mark.slow
+def test_a_browser_that_hangs_up_is_no_error(tiny_run: RunFolder, tmp_path: Path) -> None:
+    with shown(tiny_run, tmp_path / "site") as (process, address):
         for _ in range(3):
-            with socket.create_connection(("127.0.0.1", int(found[1]))) as connection:
+            with socket.create_connection((address.host, address.port or 0)) as connection:
                 connection.sendall(b"GET /model.safetensors HTTP/1.1\r\n")
                 at_once = struct.pack("ii", 1, 0)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
-        assert httpx.get(found[0], trust_env=False).status_code == 200
+        assert httpx.get(address, trust_env=False).status_code == 200
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert "Error" not in said
+
+
+@pytest.mark.slow
+def test_a_page_that_is_shown_is_not_for_other_sites(tiny_run: RunFolder, tmp_path: Path) -> None:
+    with shown(tiny_run, tmp_path / "site") as (_, address):
+        answer = httpx.get(address, headers={"host": "evil.example"}, trust_env=False)
+        assert answer.status_code == 403

@@ -176,6 +176,78 @@ def test_a_run_of_ones_own_is_never_replaced(pushed: Hub, workspace: Workspace, 
     assert (own / "notes.txt").read_text() == "mine"
 
 
+def test_what_is_kept_beside_a_pulled_model_stays(pushed: Hub, workspace: Workspace) -> None:
+    own = pull(workspace, "ann/harbour").folder.path
+    (own / "samples" / "best").mkdir(parents=True)
+    (own / "samples" / "best" / "model.safetensors").write_text("mine")
+    (own / "run.sh").write_text("echo")
+    (own / "run.sh").chmod(0o700)
+    (own / "link").symlink_to("nowhere")
+    pushed.publish("model", "ann/harbour", {"README.md": b"# New\n", "lexicon.txt": b"sea\n"})
+    pull(workspace, "ann/harbour")
+    assert (own / "README.md").read_text() == "# New\n"
+    assert (own / "samples" / "best" / "model.safetensors").read_text() == "mine"
+    assert (own / "run.sh").stat().st_mode & 0o777 == 0o700
+    assert (own / "link").readlink() == Path("nowhere")
+    head = pushed.repositories["model", "ann/harbour"]
+    head.commit("refs/heads/main", {"lexicon.txt": None}, "Less")
+    pull(workspace, "ann/harbour")
+    mine = {"samples", "run.sh", "link"}
+    assert {path.name for path in own.iterdir()} == FILES | {"hub.json"} | mine
+
+
+def test_a_file_of_ones_own_is_not_replaced_by_one_that_is_new_on_the_hub(
+    pushed: Hub, workspace: Workspace
+) -> None:
+    folder = pull(workspace, "ann/harbour").folder
+    before = folder.hub.read_bytes()
+    folder.lexicon.write_text("mine")
+    pushed.publish("model", "ann/harbour", {"lexicon.txt": b"sea\n"})
+    with pytest.raises(HubError, match=r"lexicon.txt was not pulled .* in the way") as caught:
+        pull(workspace, "ann/harbour")
+    assert "Rename or move it" in caught.value.hint
+    assert (folder.lexicon.read_text(), folder.hub.read_bytes()) == ("mine", before)
+
+
+@pytest.mark.parametrize("what", ["folder", "file", "link", "dangling link"])
+def test_what_no_pull_has_made_is_never_replaced(
+    pushed: Hub, workspace: Workspace, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, kept = workspace.root / "runs" / "ann--harbour", workspace.root / "kept"
+    place.parent.mkdir()
+    match what:
+        case "folder":
+            place.mkdir()
+            (place / ".model.safetensors").write_text("mine")
+        case "file":
+            place.write_text("mine")
+        case "link":
+            pull(workspace, "ann/harbour").folder.path.rename(kept)
+            (kept / "model.safetensors").write_text("mine")
+            place.symlink_to(kept)
+        case _:
+            place.symlink_to(kept)
+    before = _tree(workspace.root)
+    for command in ("pull", "generate"):
+        assert run_command([command, "ann/harbour", "--workspace", str(workspace.root)]) == 1
+        error, hint = capsys.readouterr().err.splitlines()[-2:]
+        assert error.startswith("Error: There is something at ") and "Rename or move it" in hint
+    assert _tree(workspace.root) == before
+
+
+def _tree(root: Path) -> list[tuple[str, object]]:
+    """Return what is below a folder."""
+    return sorted(
+        (str(path), path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None)
+        for path in root.rglob("*")
+    )
+
+
+def test_an_empty_folder_is_in_nobodys_way(pushed: Hub, workspace: Workspace) -> None:
+    (workspace.root / "runs" / "ann--harbour").mkdir(parents=True)
+    assert pull(workspace, "ann/harbour").folder.weights.is_file()
+
+
 def test_only_files_of_a_run_are_taken(pushed: Hub, workspace: Workspace) -> None:
     pushed.publish("model", "ann/harbour", {"evil.py": b"boom", "../up.txt": b"up"})
     folder = pull(workspace, "ann/harbour").folder

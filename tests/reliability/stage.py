@@ -223,8 +223,9 @@ class Stage:
 
     @functools.cached_property
     def with_outdated(self) -> Path:
-        """A workspace with a pulled model, which has changed on the Hub since."""
+        """A workspace with a pulled model and notes in its folder; it has changed on the Hub since."""
         pulled = self.with_pulled
+        (pulled / "runs" / "ann--play" / "notes.txt").write_text("mine")
         trained = self._after(self.with_run, "changed", MORE)
         self.succeed(("push", "play", "--quiet"), trained)
         return pulled

@@ -104,6 +104,12 @@ def pulled(workspace: Path) -> object:
     return hashlib.sha256((workspace / "runs" / "ann--play" / "model.safetensors").read_bytes()).hexdigest()
 
 
+def pulled_is_whole(workspace: Path) -> str | None:
+    """Return what is wrong with a pulled run in whose folder there were notes."""
+    notes = workspace / "runs" / "ann--play" / "notes.txt"
+    return run_is_whole(workspace, "ann--play") or (None if notes.is_file() else "the notes are gone")
+
+
 def _published(stage: Stage) -> Path:
     _ = stage.with_outdated  # so that what is pulled is the same before and after other attacks
     return stage.with_text
@@ -135,7 +141,7 @@ _OF_THE_WORKSPACE: Mapping[str, Target] = {
     "pull, known": Target(
         ("pull", "ann/play"),
         lambda stage: stage.with_outdated,
-        lambda workspace: run_is_whole(workspace, "ann--play"),
+        pulled_is_whole,
         pulled,
     ),
     "tune": Target(

@@ -1,6 +1,7 @@
 """Files that a draft becomes: in which formats, and under which names."""
 
 import asyncio
+import re
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -45,6 +46,14 @@ def test_the_name_is_the_title_as_far_as_systems_take_it(title: str, stem: str) 
 def test_a_long_title_is_cut_where_a_name_would_be_too_long(letter: str) -> None:
     name = write_file(ExportRequest(title=letter * 150, elements=[]), "fountain")[2]
     assert name.startswith(letter * 40) and len(name) < 100 and len(name.encode()) < 230
+
+
+@pytest.mark.parametrize("format", sorted(set(WRITTEN) - {"pdf", "docx"}))
+def test_no_file_has_a_control_of_a_title_or_a_text(format: str) -> None:
+    text = "a\x07b\x1bc\x7fd\x80e\x85f\x9bg"
+    elements = [{"kind": kind, "text": text} for kind in ("heading", "action", "character", "dialogue")]
+    content = write_file(ExportRequest.model_validate({"title": text, "elements": elements}), format)[0]
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\\u00[0189]", content.decode())
 
 
 def test_an_import_reads_no_file_beside_its_own(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ class Fault:
 
     Attributes:
         status: answered in place of everything else.
-        headers: sent with it.
+        headers: sent in place of those of the same names.
         resets: the connection is cut before any answer.
         stalls: nothing is answered until the server stops.
         keeps: of the body, this share is sent, then the connection is closed.

@@ -99,7 +99,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self._send(seen, hub.answer(seen), fault)
 
         def _send(self, seen: Seen, answer: Answer, fault: Fault) -> None:
-            body, status, headers = fault.applied(answer.body), answer.status, dict(answer.headers)
+            body, status = fault.applied(answer.body), answer.status
+            headers = {**answer.headers, **fault.headers}
             part = re.fullmatch(r"bytes=(\d+)-(\d*)", seen.headers.get("range", ""))
             if part and status == 200 and not fault.ignores_ranges:
                 first, last = int(part[1]), int(part[2] or len(body) - 1)
