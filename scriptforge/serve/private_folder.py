@@ -59,7 +59,8 @@ def make_private(folder: Path) -> None:
         folder.mkdir(_FOLDER_FOR_OWNER)
         sync_folder(folder.parent)
     if _is_exposed(folder.stat()):
-        folder.chmod(_FOLDER_FOR_OWNER)
+        with suppress(PermissionError):  # somebody else's folder, or a file system without permissions
+            folder.chmod(_FOLDER_FOR_OWNER)
 
 
 def load_secret(path: Path) -> str:

@@ -25,6 +25,9 @@ _STORED = "tests/serve/test_storage.py"
 _BOUNDS = "tests/screenplay/test_bounds.py"
 _CHATS = "tests/corpus/test_chats.py"
 _LLM = "tests/test_llm_plugin.py"
+_PULL = "tests/hub/test_push_and_pull.py"
+_PRIVATE = "tests/serve/test_private_folder.py"
+_SHOWN = "tests/cli/test_page_server.py"
 
 
 class Fault(NamedTuple):
@@ -557,6 +560,65 @@ FAULTS = (
             f"{_HARM}::test_no_paragraph_is_longer_than_a_book",
             f"{_HARM}::test_no_line_is_longer_than_a_book",
         ),
+    ),
+    Fault(
+        "a pull deletes what the user keeps in the folder of a pulled run",
+        (
+            f"{_PULL}::test_what_is_kept_beside_a_pulled_model_stays",
+            f"{_PULL}::test_a_file_of_ones_own_is_not_replaced_by_one_that_is_new_on_the_hub",
+        ),
+    ),
+    Fault(
+        "a pull replaces a folder, file or link that no pull has made",
+        (f"{_PULL}::test_what_no_pull_has_made_is_never_replaced",),
+    ),
+    Fault(
+        "an ETag that cannot be part of a file's name is not explained",
+        ("tests/hub/test_faults.py::test_an_etag_that_cannot_be_part_of_a_file_name_is_said",),
+    ),
+    Fault(
+        "links in a stranger's room let `serve` and `drafts` write outside of it",
+        (
+            f"{_PRIVATE}::test_links_are_refused_and_what_they_lead_to_stays",
+            f"{_PRIVATE}::test_drafts_behind_a_link_are_not_opened",
+        ),
+    ),
+    Fault(
+        "a token that is a folder, a pipe or a dangling link, or a room that is a file, is not named",
+        (
+            f"{_PRIVATE}::test_what_is_no_secret_is_named",
+            f"{_PRIVATE}::test_a_room_that_is_a_file_is_named",
+        ),
+    ),
+    Fault(
+        "drafts can be read by every user of the machine",
+        (
+            f"{_PRIVATE}::test_nobody_else_can_read_what_is_in_the_room",
+            f"{_PRIVATE}::test_recovered_drafts_are_private_too",
+        ),
+    ),
+    Fault(
+        "a secret that others know is kept",
+        (f"{_PRIVATE}::test_a_secret_that_others_may_know_is_made_anew",),
+    ),
+    Fault(
+        "`page --show` answers any host",
+        (
+            "tests/hub/test_page_command.py::test_a_page_that_is_shown_is_not_for_other_sites",
+            f"{_SHOWN}::test_only_a_page_of_its_own_address_is_answered",
+        ),
+    ),
+    Fault(
+        "`page --show` follows links, lists its folder and keeps half a request for ever",
+        (
+            f"{_SHOWN}::test_nothing_else_is_sent",
+            f"{_SHOWN}::test_a_folder_without_a_page_is_not_listed",
+            f"{_SHOWN}::test_half_a_request_is_not_waited_for",
+        ),
+    ),
+    Fault(
+        "the JSON of a draft keeps control characters in its title",
+        ("tests/serve/test_files.py::test_no_file_has_a_control_of_a_title_or_a_text",),
     ),
 )
 """In the order of their numbers, which begin with 1."""
