@@ -5,7 +5,6 @@ downloaded into a folder beside the run's and opened there; only a usable model 
 user keeps in the folder of a pulled run stays there, and what no pull has made is never replaced.
 """
 
-import errno
 import os
 import shutil
 from collections.abc import Mapping
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
 
 _SHORT = 10
-_NOT_A_NAME = (errno.ENOENT, errno.EINVAL, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True)
@@ -181,17 +179,7 @@ class _Download:
                 f"{path.name} of {self.repository} has {size:,} bytes; at most {limit:,} are accepted.",
                 "Ask its owner what it is: scriptforge writes no such file.",
             )
-        try:
-            self.api.hf_hub_download(
-                self.repository, path.name, revision=self.commit, local_dir=self.folder.path
-            )
-        except OSError as error:  # the client uses the ETag as a part of a temporary file's name
-            if error.errno not in _NOT_A_NAME:
-                raise
-            raise HubError(
-                f"{path.name} of {self.repository} comes with an ETag that cannot be part of a file name.",
-                "Try again; a proxy may have answered, or the server of HF_ENDPOINT is not a Hub.",
-            ) from error
+        self.api.hf_hub_download(self.repository, path.name, revision=self.commit, local_dir=self.folder.path)
         if not matches_commit(path, offered):
             raise HubError(
                 f"{path.name} of {self.repository} does not match its commit: it was damaged in transit.",

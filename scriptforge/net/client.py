@@ -29,6 +29,7 @@ or rows."""
 REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
 """The form of a repository's id: `OWNER/NAME`."""
 
+_ETAG = re.compile(r'(?:W/)?"?(?![.])[^/\\:"\0]{0,200}"?')
 _SENDING_TIMEOUT_SECONDS = 120  # data counted as sent may still be in buffers on a slow connection
 _WATCH_INTERVAL = 0.2
 
@@ -40,7 +41,7 @@ def hub_client() -> "Iterator[HfApi]":
 
     from huggingface_hub import HfApi
 
-    with silent_hub(), limited_waiting():
+    with silent_hub(), watched_requests():
         yield HfApi(library_name="scriptforge", library_version=version("scriptforge-lm"))
 
 
@@ -64,19 +65,24 @@ def silent_hub(level: int = ERROR) -> Iterator[None]:
 
 
 @contextmanager
-def limited_waiting() -> Iterator[None]:
-    """Set timeouts for the Hub client's requests within the block; without them, it may wait for ever."""
+def watched_requests() -> Iterator[None]:
+    """Set timeouts for the Hub client's requests within the block, and check the answers.
+
+    Without timeouts it may wait for ever, and it names files after whatever a server calls an ETag.
+    """
     from huggingface_hub import get_session
 
-    hooks = get_session().event_hooks["request"]
-    if _limit_waiting in hooks:  # within an outer block
+    hooks = get_session().event_hooks
+    if _limit_waiting in hooks["request"]:  # within an outer block
         yield
         return
-    hooks.append(_limit_waiting)
+    hooks["request"].append(_limit_waiting)
+    hooks["response"].append(_check_etag)
     try:
         yield
     finally:
-        hooks.remove(_limit_waiting)
+        hooks["request"].remove(_limit_waiting)
+        hooks["response"].remove(_check_etag)
 
 
 def _limit_waiting(request: Any) -> None:
@@ -86,6 +92,21 @@ def _limit_waiting(request: Any) -> None:
     request.extensions["timeout"] = {
         kind: min(limit, math.inf if seconds is None else seconds) for kind, seconds in timeouts.items()
     }
+
+
+def _check_etag(response: Any) -> None:
+    """Check that the ETag of a file, which HEAD asks for, can be part of a file's name.
+
+    Raises:
+        HubError: it cannot, or it leads out of a folder.
+    """
+    etags = (response.headers.get(name, "") for name in ("ETag", "X-Linked-ETag"))
+    if response.request.method == "HEAD" and not all(map(_ETAG.fullmatch, etags)):
+        name = response.request.url.path.rpartition("/")[2]
+        raise HubError(
+            f"“{name}” comes with an ETag that cannot be part of a file name.",
+            "Try again; a proxy may have answered, or the server of HF_ENDPOINT is not a Hub.",
+        )
 
 
 def user_name() -> str:

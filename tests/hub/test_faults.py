@@ -97,7 +97,7 @@ def test_what_breaks_on_the_way_is_not_kept_and_heals(
     assert pull(workspace, "bob/harbour").folder.weights.is_file()
 
 
-@pytest.mark.parametrize("etag", ["x/y", "../../x", "a" * 300])
+@pytest.mark.parametrize("etag", ["x/y", "../../x", "/tmp/x", "..", "c:x", "a" * 300])
 def test_an_etag_that_cannot_be_part_of_a_file_name_is_said(
     published: Hub, workspace: Workspace, etag: str
 ) -> None:
