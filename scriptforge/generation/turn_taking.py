@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.generation.decoder import Copies, Decoder, Saved
+from scriptforge.generation.decoder import Copies, Decoder, Saved, integers_in
 from scriptforge.inference import FloatArray, Ids
 from scriptforge.kernel import kernel
 from scriptforge.kernel.scores import KernelTurns, Spoken, TurnRates, TurnTables
@@ -123,12 +123,11 @@ class TurnTaking:
     def restore(self, state: Saved) -> None:
         """See `Decoder.restore`."""
         self._decoder.restore(state)
-        turns_BN = state["turns"]
-        if turns_BN.shape != (len(self._turns), _Turns.SIZE) or turns_BN.dtype.kind not in "iu":
-            raise ValueError("the state has the turns of other texts")
-        speakers_BN = turns_BN[:, _Turns.SPEAKERS]
+        shape = len(self._turns), _Turns.SIZE
+        turns_BN = integers_in(state, "turns", shape, -1, max(2 * WINDOW, self._layout_size - 1))
+        count_B, current_B, speakers_BN = turns_BN[:, 0], turns_BN[:, 1], turns_BN[:, _Turns.SPEAKERS]
         is_known_BN = (speakers_BN <= 0) | ((speakers_BN >= self._first) & (speakers_BN < self._layout_size))
-        if not is_known_BN.all() or np.any(turns_BN[:, 0] % (2 * WINDOW + 1) != turns_BN[:, 0]):
+        if not is_known_BN.all() or min(count_B.min(), current_B.min()) < 0 or count_B.max() > 2 * WINDOW:
             raise ValueError("the state has turns that no text of this model can have")
         for row, numbers in enumerate(turns_BN.tolist()):
             self._turns[row].restore(numbers)

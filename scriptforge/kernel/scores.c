@@ -328,7 +328,7 @@ EXPORT void cue_offsets(const TurnRates *rates, const int32_t *spoken, int64_t c
             offsets[i] = (float)(of_others + rates->stranger_power * log(company > rates->least_company ? company : rates->least_company));
         }
     }
-    if (current >= 0 && spoken[current])
+    if (current >= 0 && current < speakers && spoken[current])
         offsets[current] += (float)(rates->same_power * log_excess(rates, rates->same_again, (double)going_on + rates->next, lines));
 }
 
