@@ -25,6 +25,7 @@ import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +55,8 @@ _STRANGER_POWER = 2
 _LEAST_COMPANY = 0.05
 """Lower limit of that share."""
 
+_MAX_CACHED = 256  # rows of companions, more than have said the latest lines of a few texts
+
 _LEAST = 1e-3  # minimum of the expected lines, for a rate of 0
 
 
@@ -82,15 +85,16 @@ class TurnTaking:
         self._cue, self._says = vocabulary.cue, vocabulary.says
         cues_C = np.array([*range(self._first, self._layout_size), self._cue], np.int32)
         speakers = len(cues_C) - 1
-        self._spoken_BS = np.zeros((batch_size, speakers), np.int32)
+        self._spoken_BS, self._company_BS = np.zeros((2, batch_size, speakers), np.int32)
+        self._companions = _Companions(statistics, vocabulary)
         self._offsets_BC = np.zeros((batch_size, speakers + 1), np.float32)
         self._turns = [_Turns(spoken_S, self._first) for spoken_S in self._spoken_BS]
         tables = TurnTables(
             _rates(statistics),
-            _companion_matrix(statistics, vocabulary),
             _expected_newcomers(statistics),
             cues_C,
             self._spoken_BS,
+            self._company_BS,
             self._offsets_BC,
         )
         loaded = kernel()
@@ -144,6 +148,7 @@ class TurnTaking:
 
     def _note(self, row: int) -> None:
         """Update the offsets of the cues in one sequence."""
+        self._company_BS[row] = self._companions.lines_of(self._spoken_BS[row])
         self._weights.weigh(row, self._turns[row].spoken())
         self._lowers = bool(self._offsets_BC.any())
 
@@ -240,6 +245,46 @@ class _Turns:
             self._spoken_S[line.speaker - self._first] += lines
 
 
+class _Companions:
+    """Who are companions in the training text: everybody if that is unknown.
+
+    In a mix, speakers of different sources are, too: the grammar keeps them apart. The row of a speaker, S
+    numbers, is made when they first speak, since a stranger's model may name many.
+
+    Args:
+        statistics: rates in the training text.
+        vocabulary: the model's vocabulary.
+    """
+
+    def __init__(self, statistics: TurnStatistics, vocabulary: Vocabulary) -> None:
+        numbers: dict[str | None, int] = dict(vocabulary.sources.items())
+        self._sources_S = np.array([numbers.get(each.source, -1) for each in vocabulary.speaker_tokens])
+        speakers, known = len(self._sources_S), statistics.companions
+        self._are_known = known is not None and len(known) == speakers
+        self._others: list[list[int]] = [[each] for each in range(speakers)]
+        for speaker, others in enumerate(known or [] if self._are_known else []):
+            for other in others:
+                if other < speakers:
+                    self._others[speaker].append(other)
+                    self._others[other].append(speaker)
+        self._row = lru_cache(_MAX_CACHED)(self._make_row)
+
+    def lines_of(self, spoken_S: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return how many lines the companions of each speaker said, themselves included: `company_S`."""
+        if not self._are_known:
+            return np.full_like(spoken_S, spoken_S.sum())
+        company_S = np.zeros_like(spoken_S)
+        for speaker in np.flatnonzero(spoken_S).tolist():
+            company_S += spoken_S[speaker] * self._row(speaker)
+        return company_S
+
+    def _make_row(self, speaker: int) -> NDArray[np.bool_]:
+        """Return who are companions of a speaker, who is one, too: `companions_S`."""
+        companions_S: NDArray[np.bool_] = self._sources_S != self._sources_S[speaker]
+        companions_S[self._others[speaker]] = True
+        return companions_S
+
+
 class _Weights:
     """The same as `KernelTurns`, in NumPy."""
 
@@ -248,7 +293,7 @@ class _Weights:
 
     def weigh(self, row: int, spoken: Spoken) -> None:
         """See `KernelTurns.weigh`."""
-        rates, companions_SS, newcomers_N, _, spoken_BS, offsets_BC = self._tables
+        rates, newcomers_N, _, spoken_BS, company_BS, offsets_BC = self._tables
         spoken_S, offsets_C, lines = spoken_BS[row], offsets_BC[row], spoken.lines
         offsets_C[:] = 0
         if not lines:
@@ -256,7 +301,7 @@ class _Weights:
         newcomers = newcomers_N[spoken.so_far] / lines
         offsets_C[:] = rates.newcomer_power * _excess(newcomers, spoken.newcomers + rates.next, lines)
         if all_spoken := int(spoken_S.sum()):
-            company_S = np.maximum(spoken_S @ companions_SS / all_spoken, rates.least_company)
+            company_S = np.maximum(company_BS[row] / all_spoken, rates.least_company)
             offsets_C[:-1] += rates.stranger_power * np.log(company_S)
         for speaker in np.flatnonzero(spoken_S).tolist():
             offsets_C[speaker] = rates.busiest_power * _excess(rates.busiest, int(spoken_S[speaker]), lines)
@@ -288,22 +333,6 @@ def _rates(statistics: TurnStatistics) -> TurnRates:
         newcomer_power=_NEWCOMER_POWER,
         stranger_power=_STRANGER_POWER,
     )
-
-
-def _companion_matrix(statistics: TurnStatistics, vocabulary: Vocabulary) -> NDArray[np.float32]:
-    """Return 1 for each two speakers who are companions in the training text, else 0; all 1 if unknown.
-
-    In a mix, it is 1 for speakers of different sources, too: the grammar keeps them apart.
-    """
-    sources_S = np.array([str(token.source) for token in vocabulary.speaker_tokens])
-    speakers = len(sources_S)
-    if statistics.companions is None or len(statistics.companions) != speakers:
-        return np.ones((speakers, speakers), np.float32)
-    matrix_SS = (sources_S[:, None] != sources_S) | np.eye(speakers, dtype=np.bool_)
-    for speaker, others in enumerate(statistics.companions):
-        matrix_SS[speaker, [each for each in others if each < speakers]] = True
-    both_SS: NDArray[np.float32] = np.maximum(matrix_SS, matrix_SS.T).astype(np.float32)
-    return both_SS
 
 
 def _expected_newcomers(statistics: TurnStatistics) -> NDArray[np.float64]:

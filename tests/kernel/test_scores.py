@@ -195,8 +195,8 @@ def test_nobody_beyond_the_speakers_goes_on() -> None:
     rates = TurnRates(0.3, 0.02, 10, 0.5, 1e-3, 0.05, 16, 2, 8, 2)
     for loaded in all_kernels():
         spoken_BS, offsets_BC = np.array([[3, 2], [5, 0]], np.int32), np.zeros((2, 3), np.float32)
-        cues_C, companions_SS = np.arange(3, dtype=np.int32), np.ones((2, 2), np.float32)
-        tables = TurnTables(rates, companions_SS, np.ones(9), cues_C, spoken_BS, offsets_BC)
+        cues_C = np.arange(3, dtype=np.int32)
+        tables = TurnTables(rates, np.ones(9), cues_C, spoken_BS, np.full_like(spoken_BS, 3), offsets_BC)
         turns = KernelTurns(loaded, tables)
         turns.weigh(0, Spoken(-1, lines=5, so_far=5, going_on=4, newcomers=1))
         expected = offsets_BC.copy()
