@@ -201,17 +201,14 @@ class Grammar:
     def _make_row(self, state: int, is_too_long: bool) -> Mask:
         """Return the tokens forbidden in a state, `forbidden_1V`, where a limit was reached or not."""
         number, own = divmod(state, len(GrammarState))
-        forbidden_1V = self._forbidden_2PV[int(is_too_long), own][None]
-        if not self._sources:
-            return forbidden_1V
-        if own == GrammarState.SOURCE:
-            opening = [id_ for _, id_ in self._sources[number - 1 : number] or self._sources]
-            return ~_only(self._vocabulary, *opening)[None]
-        if not number:
-            return forbidden_1V
-        return forbidden_1V | _only(
-            self._vocabulary, *_strangers(self._sources[number - 1][0], self._vocabulary)
-        )
+        forbidden_1V: Mask = self._forbidden_2PV[int(is_too_long), own][None]
+        source, _ = self._sources[number - 1] if number else (None, 0)
+        if self._sources and own == GrammarState.SOURCE:
+            opening = [id_ for name, id_ in self._sources if source in (None, name)]
+            forbidden_1V = ~_only(self._vocabulary, *opening)[None]
+        elif source is not None:
+            forbidden_1V = forbidden_1V | _only(self._vocabulary, *_strangers(source, self._vocabulary))
+        return forbidden_1V
 
 
 grammar_of = lru_cache(maxsize=4)(Grammar)

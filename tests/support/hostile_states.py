@@ -35,22 +35,10 @@ OPTIONS = {
 """Options that keep different states; the last ones read a text anew."""
 
 EXTREMES = (
-    0,
-    1,
-    -1,
-    -2,
-    2**31,
-    -(2**31),
-    2**32,
-    2**62,
-    2**63 - 1,
-    -(2**63),
-    2**64 - 1,
-    np.nan,
-    np.inf,
-    -3e38,
+    *(0, 1, 7, 100, -1, -2, 2**31, -(2**31), 2**32, 2**62, 2**63 - 1, -(2**63), 2**64 - 1),
+    *(np.nan, np.inf, -3e38),
 )
-TYPES = (np.int64, np.uint64, np.float32, np.float64, np.bool_)
+TYPES = tuple(map(np.dtype, ("int64", "uint64", "float32", "float64", "bool")))
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -65,7 +53,7 @@ def hostile(arrays: Arrays, draw: random.Random) -> Iterator[tuple[str, Arrays]]
     """Yield the arrays with an extreme number, at one place or everywhere, in each of them in turn."""
     with np.errstate(all="ignore"):
         for name, array in arrays.items():
-            places = [0, -1, slice(None), *(draw.randrange(array.size) for _ in range(6))]
+            places: list[int | slice] = [0, -1, slice(None), *(draw.randrange(array.size) for _ in range(6))]
             for place in places:
                 for extreme in EXTREMES:
                     kind = draw.choice([array.dtype, array.dtype, *TYPES])
