@@ -26,6 +26,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from scriptforge.errors import RunError
 from scriptforge.vocabulary import Level, Vocabulary
 from scriptforge.vocabulary.lexicon import is_unspaced
 
@@ -47,6 +48,9 @@ RUN_LIMITS: dict[Level, int] = {"word": 16, "bpe": 16, "char": 32}
 
 An undertrained model writes dots for ever; human runs, such as “no, no, no” and “hahaha”, are shorter.
 """
+
+MAX_RULES = 1 << 25
+"""Largest number of states times tokens of a grammar that is written out for other programs."""
 
 _PLAIN_RUNS = 4
 """Factor by which such a run may be longer in plain text, which has ruled lines and indents."""
@@ -138,7 +142,7 @@ class Rules(NamedTuple):
 
     allowed_PV: Mask
     closing_PV: Mask
-    next_PV: NDArray[np.int64]
+    next_PV: NDArray[np.int16]
     resets_PV: Mask
     limits: list[int]
     run_limits: list[int]
@@ -216,9 +220,21 @@ grammar_of = lru_cache(maxsize=4)(Grammar)
 
 
 def build_rules(vocabulary: Vocabulary) -> Rules:
-    """Return the rules for the scripts or plain texts that a vocabulary was made for."""
+    """Return the rules for the scripts or plain texts that a vocabulary was made for, whole.
+
+    Raises:
+        RunError: in a mix, the tables would have more than `MAX_RULES` entries.
+    """
     rules = _rules_within_source(vocabulary)
-    return _rules_by_source(rules, vocabulary) if vocabulary.sources else rules
+    if not (sources := len(vocabulary.sources)):
+        return rules
+    if (sources + 1) * rules.next_PV.size > MAX_RULES:
+        raise RunError(
+            f"A mix of {sources:,} sources and {vocabulary.size:,} tokens is too large for a page"
+            " or another program.",
+            "It can be used with scriptforge generate, or be trained on fewer corpora.",
+        )
+    return _rules_by_source(rules, vocabulary)
 
 
 def _rules_within_source(vocabulary: Vocabulary) -> Rules:
@@ -270,7 +286,7 @@ def _script_rules(vocabulary: Vocabulary) -> Rules:
     closing_PV[GrammarState.TEXT_START] = ~breaking_V
     closing_PV[GrammarState.TEXT] = kinds_V | end_V
 
-    next_PV = np.full(allowed_PV.shape, GrammarState.TEXT, dtype=np.int64)
+    next_PV = np.full(allowed_PV.shape, GrammarState.TEXT, dtype=np.int16)
     next_PV[:, breaking_V | ~vocabulary.is_text] = GrammarState.TEXT_START
     next_PV[[GrammarState.NAME_START, GrammarState.NAME]] = np.where(
         vocabulary.is_text, GrammarState.NAME, GrammarState.TEXT_START
@@ -295,7 +311,7 @@ def _rules_by_source(rules: Rules, vocabulary: Vocabulary) -> Rules:
     allowed_SPV = np.repeat(rules.allowed_PV[None], copies, axis=0)
     next_SPV = np.repeat(rules.next_PV[None], copies, axis=0)
     allowed_SPV[0, GrammarState.SOURCE] = _only(vocabulary, *vocabulary.sources.values())
-    next_SPV += np.arange(copies)[:, None, None] * len(GrammarState)
+    next_SPV += np.arange(copies, dtype=np.int16)[:, None, None] * len(GrammarState)
     for number, (source, id_) in enumerate(vocabulary.sources.items(), 1):
         allowed_SPV[number][:, _strangers(source, vocabulary)] = False
         allowed_SPV[number, GrammarState.SOURCE] = _only(vocabulary, id_)
@@ -324,7 +340,7 @@ def _plain_rules(vocabulary: Vocabulary) -> Rules:
     closing_PV[GrammarState.BLANK] = speaks_V
     closing_PV[GrammarState.LINE] = breaks_V
 
-    next_PV = np.full(allowed_PV.shape, GrammarState.BLANK, dtype=np.int64)
+    next_PV = np.full(allowed_PV.shape, GrammarState.BLANK, dtype=np.int16)
     next_PV[GrammarState.LINE, ~breaks_V] = GrammarState.LINE
     next_PV[:, speaks_V] = GrammarState.LINE
 

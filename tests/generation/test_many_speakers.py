@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from support.command import scriptforge
 from support.memory import MEGABYTE, peak
 
 from scriptforge.inference import config_from_json
@@ -22,11 +23,9 @@ CASTS = {
 }
 
 
-@pytest.mark.parametrize("cast", CASTS.values(), ids=CASTS)
-def test_a_large_cast_takes_little_memory(
-    cast: dict[str, list[str]], tiny_run: RunFolder, tmp_path: Path
-) -> None:
-    folder = RunFolder(tmp_path / "runs" / "crowd")
+def crowd(cast: dict[str, list[str]], tiny_run: RunFolder, workspace: Path) -> None:
+    """Make a run whose vocabulary has a cast, and whose model has nearly no weights."""
+    folder = RunFolder(workspace / "runs" / "crowd")
     folder.path.mkdir(parents=True)
     vocabulary = Vocabulary.train(["so it is said ."] * 9, "word", sources=cast)
     vocabulary.save(folder.tokenizer)
@@ -40,4 +39,19 @@ def test_a_large_cast_takes_little_memory(
     document["dataset"] |= {"cast": [], "frequencies": None}
     folder.config.write_text(json.dumps(document))
     save_file({name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, folder.weights)
+
+
+@pytest.mark.parametrize("cast", CASTS.values(), ids=CASTS)
+def test_a_large_cast_takes_little_memory(
+    cast: dict[str, list[str]], tiny_run: RunFolder, tmp_path: Path
+) -> None:
+    crowd(cast, tiny_run, tmp_path)
     assert peak("generate", "crowd", "--lines", "9", "--seed", "1", workspace=tmp_path) < 250 * MEGABYTE
+
+
+def test_a_grammar_too_large_to_be_written_out_is_refused(tiny_run: RunFolder, tmp_path: Path) -> None:
+    crowd(CASTS["2,000 sources"], tiny_run, tmp_path)
+    done = scriptforge("page", "crowd", workspace=tmp_path, memory=2**31)
+    assert (done.returncode, done.stdout) == (1, "")
+    message, hint = done.stderr.splitlines()
+    assert "A mix of 2,000 sources" in message and "scriptforge generate" in hint
