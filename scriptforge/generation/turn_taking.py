@@ -86,9 +86,10 @@ class TurnTaking:
         cues_C = np.array([*range(self._first, self._layout_size), self._cue], np.int32)
         speakers = len(cues_C) - 1
         self._spoken_BS, self._company_BS = np.zeros((2, batch_size, speakers), np.int32)
-        self._companions = _Companions(statistics, vocabulary)
         self._offsets_BC = np.zeros((batch_size, speakers + 1), np.float32)
-        self._turns = [_Turns(spoken_S, self._first) for spoken_S in self._spoken_BS]
+        companions = _Companions(statistics, vocabulary)
+        counts = zip(self._spoken_BS, self._company_BS, strict=True)
+        self._turns = [_Turns(*each, companions, self._first) for each in counts]
         tables = TurnTables(
             _rates(statistics),
             _expected_newcomers(statistics),
@@ -148,7 +149,6 @@ class TurnTaking:
 
     def _note(self, row: int) -> None:
         """Update the offsets of the cues in one sequence."""
-        self._company_BS[row] = self._companions.lines_of(self._spoken_BS[row])
         self._weights.weigh(row, self._turns[row].spoken())
         self._lowers = bool(self._offsets_BC.any())
 
@@ -172,6 +172,8 @@ class _Turns:
 
     Args:
         spoken_S: how many of them each speaker with a token says; changed in place.
+        company_S: how many of them the companions of each say, themselves included; changed in place.
+        companions: who are companions.
         first: token of the first of these speakers.
     """
 
@@ -181,8 +183,15 @@ class _Turns:
     SPEAKERS = slice(1, 2 + WINDOW)
     """Which of them are speakers: the current one, and that of each line."""
 
-    def __init__(self, spoken_S: NDArray[np.int32], first: int) -> None:
-        self._spoken_S = spoken_S
+    def __init__(
+        self,
+        spoken_S: NDArray[np.int32],
+        company_S: NDArray[np.int32],
+        companions: "_Companions",
+        first: int,
+    ) -> None:
+        self._spoken_S, self._company_S = spoken_S, company_S
+        self._companions = companions
         self._first = first
         self._lines: deque[_Line] = deque()
         self._going_on = self._newcomers = 0  # number of the lines that go on, and of newcomers' lines
@@ -205,7 +214,7 @@ class _Turns:
 
     def copy(self, source: "_Turns") -> None:
         """Become a copy of another sequence's lines."""
-        self._spoken_S[:] = source._spoken_S
+        self._spoken_S[:], self._company_S[:] = source._spoken_S, source._company_S
         self._lines = source._lines.copy()
         self._going_on, self._newcomers = source._going_on, source._newcomers
         self._current, self._count = source._current, source._count
@@ -222,7 +231,7 @@ class _Turns:
 
     def restore(self, numbers: Sequence[int]) -> None:
         """Continue from a state."""
-        self._spoken_S[:] = 0
+        self._spoken_S[:] = self._company_S[:] = 0
         self._lines.clear()
         self._going_on = self._newcomers = 0
         self._count, self._current, *rest = numbers
@@ -242,7 +251,9 @@ class _Turns:
         self._going_on += lines * line.goes_on
         self._newcomers += lines * line.is_new
         if line.speaker:
-            self._spoken_S[line.speaker - self._first] += lines
+            speaker = line.speaker - self._first
+            self._spoken_S[speaker] += lines
+            self._company_S += lines * self._companions.of(speaker)
 
 
 class _Companions:
@@ -254,11 +265,16 @@ class _Companions:
     Args:
         statistics: rates in the training text.
         vocabulary: the model's vocabulary.
+
+    Attributes:
+        of: the companions of a speaker, by index, from a cache: see `_find`.
     """
 
     def __init__(self, statistics: TurnStatistics, vocabulary: Vocabulary) -> None:
         numbers: dict[str | None, int] = dict(vocabulary.sources.items())
-        self._sources_S = np.array([numbers.get(each.source, -1) for each in vocabulary.speaker_tokens])
+        self._sources_S = np.array(
+            [numbers.get(each.source, -1) for each in vocabulary.speaker_tokens], np.int32
+        )
         speakers, known = len(self._sources_S), statistics.companions
         self._are_known = known is not None and len(known) == speakers
         self._others: list[list[int]] = [[each] for each in range(speakers)]
@@ -267,21 +283,14 @@ class _Companions:
                 if other < speakers:
                     self._others[speaker].append(other)
                     self._others[other].append(speaker)
-        self._row = lru_cache(_MAX_CACHED)(self._make_row)
+        self.of = lru_cache(_MAX_CACHED)(self._find)
 
-    def lines_of(self, spoken_S: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return how many lines the companions of each speaker said, themselves included: `company_S`."""
+    def _find(self, speaker: int) -> NDArray[np.int32]:
+        """Return 1 for each companion of a speaker, who is one, too, and else 0: `companions_S`."""
         if not self._are_known:
-            return np.full_like(spoken_S, spoken_S.sum())
-        company_S = np.zeros_like(spoken_S)
-        for speaker in np.flatnonzero(spoken_S).tolist():
-            company_S += spoken_S[speaker] * self._row(speaker)
-        return company_S
-
-    def _make_row(self, speaker: int) -> NDArray[np.bool_]:
-        """Return who are companions of a speaker, who is one, too: `companions_S`."""
-        companions_S: NDArray[np.bool_] = self._sources_S != self._sources_S[speaker]
-        companions_S[self._others[speaker]] = True
+            return np.ones_like(self._sources_S)
+        companions_S: NDArray[np.int32] = (self._sources_S != self._sources_S[speaker]).astype(np.int32)
+        companions_S[self._others[speaker]] = 1
         return companions_S
 
 
