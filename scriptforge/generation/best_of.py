@@ -174,9 +174,11 @@ class BestOf:
         """See `TextLoop.resume`."""
         (text,) = self._texts
         self._loop.resume(state)
-        like = self._reader.sequence_state(0)
         saved = [number for number in range(LINES_LEFT_OUT + 1) if f"best_of.{number}.0" in state.decoder]
-        text.ends = [restore_state(state.decoder, f"best_of.{number}", like) for number in saved]
+        if not saved:
+            raise KeyError("the state was saved without candidates")
+        model = self._reader.model
+        text.ends = [restore_state(state.decoder, f"best_of.{number}", model, 1) for number in saved]
         text.take(state.ids_TB[:, 0].tolist(), ends_line=True)
 
     def _excluded(self, excluded_V: Mask | None) -> Mask | None:

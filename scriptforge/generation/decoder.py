@@ -18,6 +18,9 @@ Copies: TypeAlias = Mapping[int, int]
 Saved: TypeAlias = Mapping[str, NDArray[Any]]
 """The arrays of a state, by name."""
 
+MAX_TOKENS = 1 << 32
+"""Largest number of tokens that a saved state may count."""
+
 
 class Decoder(Protocol):
     """A reader of B sequences that scores the next token of each."""
@@ -93,7 +96,7 @@ class ModelDecoder:
 
     def restore(self, state: Saved) -> None:
         """See `Decoder.restore`."""
-        self._state = restore_state(state, "state", self.model.initial_state(self.batch_size))
+        self._state = restore_state(state, "state", self.model, self.batch_size)
 
     def _advance(self, ids_RT: Ids, waits_R: Mask | None) -> FloatArray:
         """Read tokens, leaving the state of rows that wait as it is; return `features_RTH`."""
@@ -116,18 +119,44 @@ class ModelDecoder:
         self._state = tuple(array.take(rows, 1) for array in self._state)
 
 
-def restore_state(saved: Saved, name: str, like: State) -> State:
+def restore_state(saved: Saved, name: str, model: InferenceModel, sequences: int) -> State:
     """Return the state of a model that was saved under a name.
 
     Args:
         saved: arrays by name: `NAME.0`, `NAME.1` and so on.
         name: name of the state.
-        like: a state with the shapes expected.
+        model: the model.
+        sequences: number of sequences.
 
     Raises:
-        ValueError or KeyError: an array is missing, or has another shape.
+        ValueError or KeyError: an array is missing, or is not one of this model.
     """
-    state = tuple(saved[f"{name}.{number}"] for number in range(len(like)))
-    if [array.shape for array in state] != [array.shape for array in like]:
-        raise ValueError("the state has other sizes than the model")
+    like = model.initial_state(sequences)
+    state = tuple(floats_in(saved, f"{name}.{number}", each.shape) for number, each in enumerate(like))
+    model.check_state(state)
     return state
+
+
+def floats_in(saved: Saved, name: str, shape: tuple[int, ...]) -> FloatArray:
+    """Return saved numbers in single precision, of any value: a diverged model's are infinite or NaN.
+
+    Raises:
+        ValueError or KeyError: they are missing, or have another shape or type.
+    """
+    if saved[name].shape != shape or saved[name].dtype != np.float32:
+        raise ValueError(f"{name} has another shape or type")
+    return saved[name]
+
+
+def integers_in(saved: Saved, name: str, shape: tuple[int, ...], least: int, most: int) -> Ids:
+    """Return saved whole numbers, which a stranger may have written and which index arrays.
+
+    Raises:
+        ValueError or KeyError: they are missing, have another shape or type, or one is out of range.
+    """
+    numbers = saved[name]
+    if numbers.shape != shape or numbers.dtype.kind not in "iu":
+        raise ValueError(f"{name} has another shape or type")
+    if ((numbers < least) | (numbers > most)).any():
+        raise ValueError(f"{name} is out of range")
+    return numbers.astype(np.int64)

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from scriptforge.errors import RunError
 from scriptforge.generation.decoder import Saved
 from scriptforge.inference import FloatArray, Ids
+from scriptforge.options import MAX_SEEDS
 from scriptforge.workspace import output_file, refuse_existing
 
 _KIND = "scriptforge decoding state"
@@ -97,8 +98,11 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
         ids_TB = arrays["ids"]
         if ids_TB.ndim != 2 or not ids_TB.shape[1] or (ids_TB.size and ids_TB.dtype.kind not in "iu"):
             raise ValueError("its ids belong to no text")
-        state = DecodingState(ids_TB.astype(np.int64), arrays["logits"], **parts)
+        ids_TB = ids_TB.astype(np.int64)
         text_seed = int(seed)
+        if (ids_TB != ids_TB[:, :1]).any() or not 0 <= text_seed < MAX_SEEDS:
+            raise ValueError("its candidates differ, or its seed is out of range")
+        state = DecodingState(ids_TB, arrays["logits"], **parts)
     # The last two come from NumPy, for data types that it does not know.
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(

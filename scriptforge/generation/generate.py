@@ -199,6 +199,8 @@ class Generation:
                 self._loop.give_all(before)
             elif state.logits_BV.shape != (self.options.best_of, self._vocabulary.size):
                 raise ValueError("the scores are not of this vocabulary")
+            elif state.logits_BV.dtype != "float32":
+                raise ValueError("the scores are of another type")
             else:
                 self._loop.resume(state)
             for sequence in self._sequences:
@@ -211,6 +213,8 @@ def _ids_before(state: DecodingState | None, back: int, vocabulary: Vocabulary) 
     """Return the ids of a saved text without its last `back` lines; empty if there is no state."""
     if state is None:
         return []
+    if state.ids_TB.min(initial=0) < 0 or state.ids_TB.max(initial=0) >= vocabulary.size:
+        raise _unfit_state()
     ids: list[int] = state.ids_TB[:, 0].tolist()
     try:
         return cut_back(ids, back, vocabulary) if back else ids

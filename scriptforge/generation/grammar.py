@@ -9,6 +9,8 @@ example, `<cue:JERRY> what is <end>` passes through these states:
 In `TEXT_START` only text is allowed, so that no line is empty; in `TEXT` also tokens that end the line.
 
 In a mix there is a set of states for each source: the state of a sequence tells its source, which it keeps.
+The sets differ only in who may speak, so one of them is stored, and rows of the others are made when they are
+needed: a stranger's model may name thousands of sources.
 Further rules, such as a cast, forbid more (`scriptforge.generation.automata`). The module does not depend on
 models and sampling.
 
@@ -24,6 +26,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from scriptforge.errors import RunError
 from scriptforge.vocabulary import Level, Vocabulary
 from scriptforge.vocabulary.lexicon import is_unspaced
 
@@ -46,8 +49,13 @@ RUN_LIMITS: dict[Level, int] = {"word": 16, "bpe": 16, "char": 32}
 An undertrained model writes dots for ever; human runs, such as “no, no, no” and “hahaha”, are shorter.
 """
 
+MAX_RULES = 1 << 25
+"""Largest number of states times tokens of a grammar that is written out for other programs."""
+
 _PLAIN_RUNS = 4
 """Factor by which such a run may be longer in plain text, which has ruled lines and indents."""
+
+_MAX_CACHED = 256  # rows: of a source, a text needs at most as many as there are states, twice
 
 _NOT_IN_NAMES = frozenset(":：_()\n")
 _UNWRITABLE = frozenset({"Cc", "Zl", "Zp"})
@@ -134,7 +142,7 @@ class Rules(NamedTuple):
 
     allowed_PV: Mask
     closing_PV: Mask
-    next_PV: NDArray[np.int64]
+    next_PV: NDArray[np.int16]
     resets_PV: Mask
     limits: list[int]
     run_limits: list[int]
@@ -148,12 +156,18 @@ class Grammar:
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        rules = build_rules(vocabulary)
-        self._forbidden_2PV: Mask = ~np.concatenate([rules.allowed_PV, rules.allowed_PV & rules.closing_PV])
-        self._rows: list[Mask] = list(self._forbidden_2PV[:, None])
+        rules = _rules_within_source(vocabulary)
+        self._vocabulary = vocabulary
+        self._forbidden_2PV: Mask = ~np.stack([rules.allowed_PV, rules.allowed_PV & rules.closing_PV])
         self._steps: list[list[int]] = np.where(rules.resets_PV, ~rules.next_PV, rules.next_PV).tolist()
         self._limits = rules.limits
         self._run_limits = rules.run_limits
+        self._sources = list(vocabulary.sources.items())
+        self._openings = {
+            id_: number * len(GrammarState) + GrammarState.OPENING
+            for number, (_, id_) in enumerate(self._sources, 1)
+        }
+        self._row = lru_cache(_MAX_CACHED)(self._make_row)
 
     def start(self, batch_size: int) -> Position:
         """Return the position of sequences without tokens; their first one should be an `<end>`."""
@@ -161,15 +175,11 @@ class Grammar:
 
     def forbidden(self, position: Position) -> Mask:
         """Return the tokens forbidden now: `forbidden_BV`, true where forbidden; at least one is left."""
-        rows = [
-            state + len(self._limits)
-            if length >= self._limits[state] or run[-1] >= self._run_limits[state]
-            else state
-            for state, length, run in zip(*position, strict=True)
-        ]
-        if len(rows) == 1:
-            return self._rows[rows[0]]
-        return self._forbidden_2PV[rows]
+        rows = []
+        for state, length, run in zip(*position, strict=True):
+            own = state % len(GrammarState)
+            rows.append(self._row(state, length >= self._limits[own] or run[-1] >= self._run_limits[own]))
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
     def advance(self, position: Position, ids: Sequence[int | None]) -> Position:
         """Return the position after one more token in each sequence, allowed or not; None is no token."""
@@ -180,11 +190,29 @@ class Grammar:
                 after.lengths.append(length)
                 after.runs.append(run)
                 continue
-            step = self._steps[state][id_]  # the next state; its complement where the length is reset
-            after.states.append(step if step >= 0 else ~step)
-            after.lengths.append(length + 1 if step >= 0 else 0)
-            after.runs.append(_extend(run, id_) if step >= 0 else NO_RUN)
+            own = state % len(GrammarState)
+            step = self._steps[own][id_]  # the next state; its complement where the length is reset
+            if step >= 0:
+                after.states.append(state - own + step)
+                after.lengths.append(length + 1)
+                after.runs.append(_extend(run, id_))
+            else:
+                after.states.append(self._openings.get(id_, state - own + ~step))
+                after.lengths.append(0)
+                after.runs.append(NO_RUN)
         return after
+
+    def _make_row(self, state: int, is_too_long: bool) -> Mask:
+        """Return the tokens forbidden in a state, `forbidden_1V`, where a limit was reached or not."""
+        number, own = divmod(state, len(GrammarState))
+        forbidden_1V: Mask = self._forbidden_2PV[int(is_too_long), own][None]
+        source, _ = self._sources[number - 1] if number else (None, 0)
+        if self._sources and own == GrammarState.SOURCE:
+            opening = [id_ for name, id_ in self._sources if source in (None, name)]
+            forbidden_1V = ~_only(self._vocabulary, *opening)[None]
+        elif source is not None:
+            forbidden_1V = forbidden_1V | _only(self._vocabulary, *_strangers(source, self._vocabulary))
+        return forbidden_1V
 
 
 grammar_of = lru_cache(maxsize=4)(Grammar)
@@ -192,9 +220,34 @@ grammar_of = lru_cache(maxsize=4)(Grammar)
 
 
 def build_rules(vocabulary: Vocabulary) -> Rules:
-    """Return the rules for the scripts or plain texts that a vocabulary was made for."""
+    """Return the rules for the scripts or plain texts that a vocabulary was made for, whole.
+
+    Raises:
+        RunError: in a mix, the tables would have more than `MAX_RULES` entries.
+    """
+    rules = _rules_within_source(vocabulary)
+    if not (sources := len(vocabulary.sources)):
+        return rules
+    if (sources + 1) * rules.next_PV.size > MAX_RULES:
+        raise RunError(
+            f"A mix of {sources:,} sources and {vocabulary.size:,} tokens is too large for a page"
+            " or another program.",
+            "It can be used with scriptforge generate, or be trained on fewer corpora.",
+        )
+    return _rules_by_source(rules, vocabulary)
+
+
+def _rules_within_source(vocabulary: Vocabulary) -> Rules:
+    """Return the rules without those that differ from one source of a mix to another."""
     rules = _plain_rules(vocabulary) if vocabulary.plain else _script_rules(vocabulary)
-    return _rules_by_source(rules, vocabulary) if vocabulary.sources else rules
+    if vocabulary.sources:
+        rules.next_PV[:, vocabulary.end] = GrammarState.SOURCE
+    return rules
+
+
+def _strangers(source: str, vocabulary: Vocabulary) -> list[int]:
+    """Return the cues of those who do not speak in a source of a mix."""
+    return [token.id for token in vocabulary.speaker_tokens if token.source not in (None, source)]
 
 
 def _limits(vocabulary: Vocabulary) -> tuple[list[int], list[int]]:
@@ -233,7 +286,7 @@ def _script_rules(vocabulary: Vocabulary) -> Rules:
     closing_PV[GrammarState.TEXT_START] = ~breaking_V
     closing_PV[GrammarState.TEXT] = kinds_V | end_V
 
-    next_PV = np.full(allowed_PV.shape, GrammarState.TEXT, dtype=np.int64)
+    next_PV = np.full(allowed_PV.shape, GrammarState.TEXT, dtype=np.int16)
     next_PV[:, breaking_V | ~vocabulary.is_text] = GrammarState.TEXT_START
     next_PV[[GrammarState.NAME_START, GrammarState.NAME]] = np.where(
         vocabulary.is_text, GrammarState.NAME, GrammarState.TEXT_START
@@ -258,11 +311,9 @@ def _rules_by_source(rules: Rules, vocabulary: Vocabulary) -> Rules:
     allowed_SPV = np.repeat(rules.allowed_PV[None], copies, axis=0)
     next_SPV = np.repeat(rules.next_PV[None], copies, axis=0)
     allowed_SPV[0, GrammarState.SOURCE] = _only(vocabulary, *vocabulary.sources.values())
-    next_SPV[:, :, vocabulary.end] = GrammarState.SOURCE
-    next_SPV += np.arange(copies)[:, None, None] * len(GrammarState)
+    next_SPV += np.arange(copies, dtype=np.int16)[:, None, None] * len(GrammarState)
     for number, (source, id_) in enumerate(vocabulary.sources.items(), 1):
-        strangers = [token.id for token in vocabulary.speaker_tokens if token.source not in (None, source)]
-        allowed_SPV[number][:, strangers] = False
+        allowed_SPV[number][:, _strangers(source, vocabulary)] = False
         allowed_SPV[number, GrammarState.SOURCE] = _only(vocabulary, id_)
         next_SPV[:, :, id_] = number * len(GrammarState) + GrammarState.OPENING
     return Rules(
@@ -289,7 +340,7 @@ def _plain_rules(vocabulary: Vocabulary) -> Rules:
     closing_PV[GrammarState.BLANK] = speaks_V
     closing_PV[GrammarState.LINE] = breaks_V
 
-    next_PV = np.full(allowed_PV.shape, GrammarState.BLANK, dtype=np.int64)
+    next_PV = np.full(allowed_PV.shape, GrammarState.BLANK, dtype=np.int16)
     next_PV[GrammarState.LINE, ~breaks_V] = GrammarState.LINE
     next_PV[:, speaks_V] = GrammarState.LINE
 

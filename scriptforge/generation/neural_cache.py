@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.generation.decoder import Copies, ModelDecoder, Saved
+from scriptforge.generation.decoder import MAX_TOKENS, Copies, ModelDecoder, Saved, floats_in, integers_in
 from scriptforge.generation.filters import Scores, log_softmax
 from scriptforge.generation.grammar import Mask
 from scriptforge.inference import FloatArray, Ids
@@ -160,20 +160,14 @@ class CachedDecoder:
 
     def restore(self, state: Saved) -> None:
         """See `Decoder.restore`; the window must be the same."""
-        keys_BNH, values_BN, latest_B1H, counted = (
-            state[f"cache.{name}"] for name in ("keys", "values", "latest", "count")
-        )
-        count, (batch_size, window, size) = int(counted), self._keys_BWH.shape
-        used = min(count, window)
-        shapes = [array.shape for array in (keys_BNH, values_BN, latest_B1H)]
-        if count < 0 or shapes != [(batch_size, used, size), (batch_size, used), (batch_size, 1, size)]:
-            raise ValueError("the state has other sizes than the cache")
-        if not ((values_BN >= _NOTHING) & (values_BN < len(self._sayable_V))).all():
-            raise ValueError("the cache remembers tokens that the model does not know")
+        batch_size, window, size = self._keys_BWH.shape
+        count = int(integers_in(state, "cache.count", (), 0, MAX_TOKENS))
+        used, last = min(count, window), len(self._sayable_V) - 1
+        self._keys_BWH[:, :used] = floats_in(state, "cache.keys", (batch_size, used, size))
+        self._values_BW[:, :used] = integers_in(state, "cache.values", (batch_size, used), _NOTHING, last)
+        self._latest_B1H = floats_in(state, "cache.latest", (batch_size, 1, size))
+        self._count = count
         self._decoder.restore(state)
-        self._keys_BWH[:, :used] = keys_BNH
-        self._values_BW[:, :used] = values_BN
-        self._latest_B1H, self._count = latest_B1H, count
 
     @property
     def _used(self) -> int:

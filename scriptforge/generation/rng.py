@@ -7,15 +7,17 @@ Shape letters: B sequences of the batch, R numbers drawn ahead.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scriptforge.generation.decoder import Saved, integers_in
+
 _DRAWN_AHEAD = 256
 _FRESH_SEEDS = 1_000_000
 _24_BITS, _32_BITS = (1 << 24) - 1, (1 << 32) - 1
+_WORDS = 624  # of a generator's state, which is followed by its position: the words already used
 
 
 def fresh_seed() -> int:
@@ -55,20 +57,25 @@ class BatchRNG:
         """Undo the last `uniform`, whose numbers then come again; at most once after each."""
         self._next -= 1
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Saved:
         """Return what `restore` needs to continue with the same numbers."""
         return {"generators": self._before, "next": np.array(self._next)}
 
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def restore(self, state: Saved) -> None:
         """Continue from a state of the same batch size.
 
         Raises:
-            ValueError: the state is not one of as many generators.
+            ValueError or KeyError: the state is not one of as many generators.
         """
-        for generator, words in zip(self._generators, state["generators"], strict=True):
+        shape = len(self._generators), _WORDS + 1
+        words_BW = integers_in(state, "generators", shape, 0, _32_BITS)
+        used = int(integers_in(state, "next", (), 0, _DRAWN_AHEAD))
+        if words_BW[:, -1].max() > _WORDS:  # NumPy reads there unchecked
+            raise ValueError("a generator's position is out of range")
+        for generator, words in zip(self._generators, words_BW, strict=True):
             generator.set_state(("MT19937", words[:-1].astype(np.uint32), int(words[-1]), 0, 0.0))
         self._draw_ahead()
-        self._next = min(max(int(state["next"]), 0), _DRAWN_AHEAD)
+        self._next = used
 
     def _draw_ahead(self) -> None:
         """Draw numbers ahead; those of one sequence never depend on the size of the batch."""

@@ -25,12 +25,13 @@ import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scriptforge.generation.decoder import Copies, Decoder, Saved
+from scriptforge.generation.decoder import Copies, Decoder, Saved, integers_in
 from scriptforge.inference import FloatArray, Ids
 from scriptforge.kernel import kernel
 from scriptforge.kernel.scores import KernelTurns, Spoken, TurnRates, TurnTables
@@ -53,6 +54,8 @@ _STRANGER_POWER = 2
 
 _LEAST_COMPANY = 0.05
 """Lower limit of that share."""
+
+_MAX_CACHED = 256  # rows of companions, more than have said the latest lines of a few texts
 
 _LEAST = 1e-3  # minimum of the expected lines, for a rate of 0
 
@@ -82,15 +85,17 @@ class TurnTaking:
         self._cue, self._says = vocabulary.cue, vocabulary.says
         cues_C = np.array([*range(self._first, self._layout_size), self._cue], np.int32)
         speakers = len(cues_C) - 1
-        self._spoken_BS = np.zeros((batch_size, speakers), np.int32)
+        self._spoken_BS, self._company_BS = np.zeros((2, batch_size, speakers), np.int32)
         self._offsets_BC = np.zeros((batch_size, speakers + 1), np.float32)
-        self._turns = [_Turns(spoken_S, self._first) for spoken_S in self._spoken_BS]
+        companions = _Companions(statistics, vocabulary)
+        counts = zip(self._spoken_BS, self._company_BS, strict=True)
+        self._turns = [_Turns(*each, companions, self._first) for each in counts]
         tables = TurnTables(
             _rates(statistics),
-            _companion_matrix(statistics, vocabulary),
             _expected_newcomers(statistics),
             cues_C,
             self._spoken_BS,
+            self._company_BS,
             self._offsets_BC,
         )
         loaded = kernel()
@@ -123,12 +128,11 @@ class TurnTaking:
     def restore(self, state: Saved) -> None:
         """See `Decoder.restore`."""
         self._decoder.restore(state)
-        turns_BN = state["turns"]
-        if turns_BN.shape != (len(self._turns), _Turns.SIZE) or turns_BN.dtype.kind not in "iu":
-            raise ValueError("the state has the turns of other texts")
-        speakers_BN = turns_BN[:, _Turns.SPEAKERS]
+        shape = len(self._turns), _Turns.SIZE
+        turns_BN = integers_in(state, "turns", shape, -1, max(2 * WINDOW, self._layout_size - 1))
+        count_B, current_B, speakers_BN = turns_BN[:, 0], turns_BN[:, 1], turns_BN[:, _Turns.SPEAKERS]
         is_known_BN = (speakers_BN <= 0) | ((speakers_BN >= self._first) & (speakers_BN < self._layout_size))
-        if not is_known_BN.all() or np.any(turns_BN[:, 0] % (2 * WINDOW + 1) != turns_BN[:, 0]):
+        if not is_known_BN.all() or min(count_B.min(), current_B.min()) < 0 or count_B.max() > 2 * WINDOW:
             raise ValueError("the state has turns that no text of this model can have")
         for row, numbers in enumerate(turns_BN.tolist()):
             self._turns[row].restore(numbers)
@@ -168,6 +172,8 @@ class _Turns:
 
     Args:
         spoken_S: how many of them each speaker with a token says; changed in place.
+        company_S: how many of them the companions of each say, themselves included; changed in place.
+        companions: who are companions.
         first: token of the first of these speakers.
     """
 
@@ -177,8 +183,15 @@ class _Turns:
     SPEAKERS = slice(1, 2 + WINDOW)
     """Which of them are speakers: the current one, and that of each line."""
 
-    def __init__(self, spoken_S: NDArray[np.int32], first: int) -> None:
-        self._spoken_S = spoken_S
+    def __init__(
+        self,
+        spoken_S: NDArray[np.int32],
+        company_S: NDArray[np.int32],
+        companions: "_Companions",
+        first: int,
+    ) -> None:
+        self._spoken_S, self._company_S = spoken_S, company_S
+        self._companions = companions
         self._first = first
         self._lines: deque[_Line] = deque()
         self._going_on = self._newcomers = 0  # number of the lines that go on, and of newcomers' lines
@@ -201,7 +214,7 @@ class _Turns:
 
     def copy(self, source: "_Turns") -> None:
         """Become a copy of another sequence's lines."""
-        self._spoken_S[:] = source._spoken_S
+        self._spoken_S[:], self._company_S[:] = source._spoken_S, source._company_S
         self._lines = source._lines.copy()
         self._going_on, self._newcomers = source._going_on, source._newcomers
         self._current, self._count = source._current, source._count
@@ -218,7 +231,7 @@ class _Turns:
 
     def restore(self, numbers: Sequence[int]) -> None:
         """Continue from a state."""
-        self._spoken_S[:] = 0
+        self._spoken_S[:] = self._company_S[:] = 0
         self._lines.clear()
         self._going_on = self._newcomers = 0
         self._count, self._current, *rest = numbers
@@ -238,7 +251,47 @@ class _Turns:
         self._going_on += lines * line.goes_on
         self._newcomers += lines * line.is_new
         if line.speaker:
-            self._spoken_S[line.speaker - self._first] += lines
+            speaker = line.speaker - self._first
+            self._spoken_S[speaker] += lines
+            self._company_S += lines * self._companions.of(speaker)
+
+
+class _Companions:
+    """Who are companions in the training text: everybody if that is unknown.
+
+    In a mix, speakers of different sources are, too: the grammar keeps them apart. The row of a speaker, S
+    numbers, is made when they first speak, since a stranger's model may name many.
+
+    Args:
+        statistics: rates in the training text.
+        vocabulary: the model's vocabulary.
+
+    Attributes:
+        of: the companions of a speaker, by index, from a cache: see `_find`.
+    """
+
+    def __init__(self, statistics: TurnStatistics, vocabulary: Vocabulary) -> None:
+        numbers: dict[str | None, int] = dict(vocabulary.sources.items())
+        self._sources_S = np.array(
+            [numbers.get(each.source, -1) for each in vocabulary.speaker_tokens], np.int32
+        )
+        speakers, known = len(self._sources_S), statistics.companions
+        self._are_known = known is not None and len(known) == speakers
+        self._others: list[list[int]] = [[each] for each in range(speakers)]
+        for speaker, others in enumerate(known or [] if self._are_known else []):
+            for other in others:
+                if other < speakers:
+                    self._others[speaker].append(other)
+                    self._others[other].append(speaker)
+        self.of = lru_cache(_MAX_CACHED)(self._find)
+
+    def _find(self, speaker: int) -> NDArray[np.int32]:
+        """Return 1 for each companion of a speaker, who is one, too, and else 0: `companions_S`."""
+        if not self._are_known:
+            return np.ones_like(self._sources_S)
+        companions_S: NDArray[np.int32] = (self._sources_S != self._sources_S[speaker]).astype(np.int32)
+        companions_S[self._others[speaker]] = 1
+        return companions_S
 
 
 class _Weights:
@@ -249,7 +302,7 @@ class _Weights:
 
     def weigh(self, row: int, spoken: Spoken) -> None:
         """See `KernelTurns.weigh`."""
-        rates, companions_SS, newcomers_N, _, spoken_BS, offsets_BC = self._tables
+        rates, newcomers_N, _, spoken_BS, company_BS, offsets_BC = self._tables
         spoken_S, offsets_C, lines = spoken_BS[row], offsets_BC[row], spoken.lines
         offsets_C[:] = 0
         if not lines:
@@ -257,7 +310,7 @@ class _Weights:
         newcomers = newcomers_N[spoken.so_far] / lines
         offsets_C[:] = rates.newcomer_power * _excess(newcomers, spoken.newcomers + rates.next, lines)
         if all_spoken := int(spoken_S.sum()):
-            company_S = np.maximum(spoken_S @ companions_SS / all_spoken, rates.least_company)
+            company_S = np.maximum(company_BS[row] / all_spoken, rates.least_company)
             offsets_C[:-1] += rates.stranger_power * np.log(company_S)
         for speaker in np.flatnonzero(spoken_S).tolist():
             offsets_C[speaker] = rates.busiest_power * _excess(rates.busiest, int(spoken_S[speaker]), lines)
@@ -289,22 +342,6 @@ def _rates(statistics: TurnStatistics) -> TurnRates:
         newcomer_power=_NEWCOMER_POWER,
         stranger_power=_STRANGER_POWER,
     )
-
-
-def _companion_matrix(statistics: TurnStatistics, vocabulary: Vocabulary) -> NDArray[np.float32]:
-    """Return 1 for each two speakers who are companions in the training text, else 0; all 1 if unknown.
-
-    In a mix, it is 1 for speakers of different sources, too: the grammar keeps them apart.
-    """
-    sources_S = np.array([str(token.source) for token in vocabulary.speaker_tokens])
-    speakers = len(sources_S)
-    if statistics.companions is None or len(statistics.companions) != speakers:
-        return np.ones((speakers, speakers), np.float32)
-    matrix_SS = (sources_S[:, None] != sources_S) | np.eye(speakers, dtype=np.bool_)
-    for speaker, others in enumerate(statistics.companions):
-        matrix_SS[speaker, [each for each in others if each < speakers]] = True
-    both_SS: NDArray[np.float32] = np.maximum(matrix_SS, matrix_SS.T).astype(np.float32)
-    return both_SS
 
 
 def _expected_newcomers(statistics: TurnStatistics) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from scriptforge.errors import UsageError, unknown_name
 from scriptforge.generation.cast import tidy_name
-from scriptforge.generation.decoder import Copies, ModelDecoder, Saved
+from scriptforge.generation.decoder import MAX_TOKENS, Copies, ModelDecoder, Saved, integers_in
 from scriptforge.generation.grammar import Mask
 from scriptforge.inference import FloatArray, Ids, InferenceModel, ModelConfig
 from scriptforge.kernel import kernel
@@ -161,11 +161,10 @@ class GuidedDecoder(ModelDecoder):
 
     def restore(self, state: Saved) -> None:
         """See `Decoder.restore`; a state that was saved without voices is accepted, too."""
-        openings = state.get("voice.openings", np.zeros(self.batch_size, np.int64))
-        if openings.shape != (self.batch_size,):
-            raise ValueError("the state has another number of sequences")
         super().restore(state)
-        self._openings = openings.tolist()
+        state = {"voice.openings": np.zeros(self.batch_size, np.int64), **state}
+        openings_B = integers_in(state, "voice.openings", (self.batch_size,), 0, MAX_TOKENS)
+        self._openings = openings_B.tolist()
         self._strength_B[:] = 0
         self._is_contrasted = False
 

@@ -84,6 +84,16 @@ class InferenceModel(ABC):
     def initial_state(self, sequences: int) -> State:
         """Return the state of a number of sequences that have read nothing."""
 
+    def check_state(self, state: State) -> None:
+        """Check a state of the right shapes that was read from a file.
+
+        Raises:
+            ValueError: it has speakers that the model does not know.
+        """
+        speakers = getattr(self.config, "speakers", 0)
+        if speakers and not np.isin(state[-1], np.arange(speakers + 1)).all():
+            raise ValueError("the state has speakers that the model does not know")
+
     @property
     def head(self) -> FloatArray | None:
         """Return the weight of the head, (V, E), if scores are linear in its inputs; None otherwise."""

@@ -40,7 +40,7 @@ _FUNCTIONS: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "sample": (c_int, (_NUMBER,) * 7),
     "offset_scores": (c_int, (_NUMBER,) * 6),
     "redistribute_layout": (c_int, (_NUMBER,) * 8),
-    "cue_offsets": (None, (_NUMBER,) * 9),
+    "turn_offsets": (None, (_NUMBER,) * 9),
     "guide_scores": (c_int, (*(_NUMBER,) * 4, c_float, *(_NUMBER,) * 4)),
     "append_tokens": (None, (_NUMBER,) * 5),
     "penalise_repetition": (c_int, (_NUMBER,) * 5),
@@ -79,7 +79,7 @@ class Kernel:
     sample: _Function
     offset_scores: _Function
     redistribute_layout: _Function
-    cue_offsets: _Function
+    turn_offsets: _Function
     guide_scores: _Function
     append_tokens: _Function
     penalise_repetition: _Function

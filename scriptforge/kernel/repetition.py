@@ -165,8 +165,14 @@ class KernelEchoes:
             raise MemoryError
 
     def copy(self, row: int) -> None:
-        """Copy the state of one text to all, without the steps at which no token came."""
+        """Copy the state of one text to all, without the steps at which no token came.
+
+        Raises:
+            ValueError: the text has waited longer than what is kept of it.
+        """
         waited = int(self._by_text["waited"][row])
+        if waited > self._stop:
+            raise ValueError(f"{waited} steps without a token, of {self._stop}")
         self._stop -= waited
         self._taken -= waited
         for array in self._by_text.values():

@@ -287,7 +287,6 @@ EXPORT int offset_scores(float *scores, int64_t rows, int64_t size, const int32_
 /* Explained in `generation/turn_taking.py`: S speakers, and the rates of people's text. */
 typedef struct {
     int64_t speakers;        /* S */
-    const float *companions; /* (S, S): 1 for each two who are companions, else 0 */
     const double *newcomers; /* (N): how many lines of newcomers are expected, by the number of lines so far */
     double busiest, same_again, pseudocount, next, least, least_company;
     double busiest_power, same_power, newcomer_power, stranger_power;
@@ -302,33 +301,28 @@ static double log_excess(const TurnRates *rates, double share, double observed, 
 
 /* Writes the offsets of all cues, (S + 1), the last one's that of the cue before a spelled name.
 
-spoken: (S), how many of the latest lines each speaker said; current: who spoke last, or below 0; lines: the
-number of the latest lines; count: index into `newcomers`; going_on, new: at how many of them the same speaker goes
-on, and somebody is new; scratch: (S). */
-EXPORT void cue_offsets(const TurnRates *rates, const int32_t *spoken, int64_t current, int64_t lines, int64_t count, int64_t going_on, int64_t new, float *offsets, float *scratch)
+spoken, company: (S), how many of the latest lines each speaker said, and how many their companions; current: who
+spoke last, or below 0; lines: the number of the latest lines; count: index into `newcomers`; going_on, new: at how
+many of them the same speaker goes on, and somebody is new. */
+EXPORT void turn_offsets(const TurnRates *rates, const int32_t *spoken, const int32_t *company, int64_t current, int64_t lines, int64_t count, int64_t going_on, int64_t new, float *offsets)
 {
     int64_t speakers = rates->speakers, all_spoken = 0;
     memset(offsets, 0, (size_t)(speakers + 1) * sizeof(float));
     if (!lines)
         return;
-    memset(scratch, 0, (size_t)speakers * sizeof(float));
     for (int64_t i = 0; i < speakers; i++)
-        if (spoken[i]) {
-            all_spoken += spoken[i];
-            for (int64_t n = 0; n < speakers; n++)
-                scratch[n] += (float)spoken[i] * rates->companions[i * speakers + n];
-        }
+        all_spoken += spoken[i];
     double of_others = rates->newcomer_power * log_excess(rates, rates->newcomers[count] / (double)lines, (double)new + rates->next, lines);
     offsets[speakers] = (float)of_others;
     for (int64_t i = 0; i < speakers; i++) {
         if (spoken[i])
             offsets[i] = (float)(rates->busiest_power * log_excess(rates, rates->busiest, spoken[i], lines));
         else {
-            double company = all_spoken ? scratch[i] / (double)all_spoken : 1;
-            offsets[i] = (float)(of_others + rates->stranger_power * log(company > rates->least_company ? company : rates->least_company));
+            double share = all_spoken ? company[i] / (double)all_spoken : 1;
+            offsets[i] = (float)(of_others + rates->stranger_power * log(share > rates->least_company ? share : rates->least_company));
         }
     }
-    if (current >= 0 && spoken[current])
+    if (current >= 0 && current < speakers && spoken[current])
         offsets[current] += (float)(rates->same_power * log_excess(rates, rates->same_again, (double)going_on + rates->next, lines));
 }
 

@@ -202,18 +202,18 @@ class TurnTables(NamedTuple):
 
     Attributes:
         rates: the rates.
-        companions_SS: 1 for each two speakers who are companions, else 0.
         newcomers_N: how many lines of newcomers are expected, by `Spoken.so_far`.
         cues_C: the tokens of the cues.
         spoken_BS: how many of the latest lines each speaker said; changed by the caller.
+        company_BS: how many of them the companions of each speaker said, themselves included; likewise.
         offsets_BC: the terms; changed in place.
     """
 
     rates: TurnRates
-    companions_SS: NDArray[np.float32]
     newcomers_N: NDArray[np.float64]
     cues_C: NDArray[np.int32]
     spoken_BS: NDArray[np.int32]
+    company_BS: NDArray[np.int32]
     offsets_BC: NDArray[np.float32]
 
 
@@ -228,21 +228,19 @@ class KernelTurns:
     def __init__(self, kernel: Kernel, tables: TurnTables) -> None:
         self._kernel = kernel
         self._tables = tables
-        rates, companions_SS, newcomers_N, cues_C, spoken_BS, offsets_BC = tables
-        speakers = spoken_BS.shape[1]
-        self._scratch_S = np.empty(speakers, np.float32)
-        companions, newcomers = address_of(companions_SS), address_of(newcomers_N)
-        self._spoken, self._offsets = address_of(spoken_BS), address_of(offsets_BC)
+        rates, newcomers_N, cues_C, spoken_BS, company_BS, offsets_BC = tables
+        self._spoken, self._company, self._offsets = map(address_of, (spoken_BS, company_BS, offsets_BC))
         self._widths = spoken_BS.strides[0], offsets_BC.strides[0]
         self._cues, self._last_cue = address_of(cues_C), int(cues_C.max())
-        self._rates = _TurnRates(speakers, companions, newcomers, *rates)
-        self._address, self._scratch = ctypes.addressof(self._rates), address_of(self._scratch_S)
+        self._rates = _TurnRates(spoken_BS.shape[1], address_of(newcomers_N), *rates)
+        self._address = ctypes.addressof(self._rates)
 
     def weigh(self, row: int, spoken: Spoken) -> None:
         """Update the terms of one text."""
         of_spoken, of_offsets = self._widths
-        spoken_S, offsets_C = self._spoken + row * of_spoken, self._offsets + row * of_offsets
-        self._kernel.cue_offsets(self._address, spoken_S, *spoken, offsets_C, self._scratch)
+        spoken_S, company_S = self._spoken + row * of_spoken, self._company + row * of_spoken
+        offsets_C = self._offsets + row * of_offsets
+        self._kernel.turn_offsets(self._address, spoken_S, company_S, *spoken, offsets_C)
 
     def lower(self, scores_BV: NDArray[np.float32]) -> None:
         """Add the terms to scores in place, keeping the total probability of the cues."""
@@ -318,6 +316,6 @@ class _Sampling(ctypes.Structure):
 class _TurnRates(ctypes.Structure):
     _fields_ = (
         ("speakers", c_int64),
-        *((name, c_void_p) for name in ("companions", "newcomers")),
+        ("newcomers", c_void_p),
         *((name, c_double) for name in TurnRates._fields),
     )

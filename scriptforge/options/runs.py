@@ -37,7 +37,8 @@ LOOPBACK = "127.0.0.1"
 """The loopback address, which only this machine can reach."""
 
 _MIN_PASSWORD_LENGTH = 8  # characters; whoever reaches the server can guess
-_MAX_SEEDS = 2**63
+MAX_SEEDS = 2**63
+"""The number of seeds, from 0."""
 
 
 def _check_some(name: str, number: int) -> None:
@@ -217,7 +218,7 @@ class GenerateOptions:
         for name in (*sizes, *(["max_copy"] if self.max_copy is not None else [])):
             _check_some(name, getattr(self, name))
         _check_range("count", self.count, 1, MAX_COUNT, type(self).count)
-        if self.seed is not None and not 0 <= self.seed <= _MAX_SEEDS - self.count:
+        if self.seed is not None and not 0 <= self.seed <= MAX_SEEDS - self.count:
             raise UsageError(f"The seed cannot be {self.seed}.", "Give a number from 0 to 9 quintillion.")
         self._check_state()
         for name, (low, high) in SAMPLING_RANGES.items():

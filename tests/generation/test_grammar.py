@@ -15,6 +15,7 @@ from scriptforge.generation.grammar import (
     Grammar,
     GrammarState,
     Position,
+    build_rules,
 )
 from scriptforge.screenplay.script import Element
 from scriptforge.vocabulary import LEVELS, Vocabulary
@@ -186,6 +187,18 @@ class TestMix:
         ids = [mix.sources["bridge"], getattr(mix, opening), *varied(mix, limit)]
         expected = {mix.says} if opening == "cue" else self.opened(mix, "bridge") | {mix.end}
         assert allowed_after(mix, ids) == expected
+
+    def test_rows_made_on_demand_are_those_of_the_tables(self, mix: Vocabulary) -> None:
+        grammar, rules = Grammar(mix), build_rules(mix)
+        for state in range((1 + len(mix.sources)) * len(GrammarState)):
+            for length, closing_V in ((0, True), (max(rules.limits), rules.closing_PV[state])):
+                place = Position([state], [length], [NO_RUN])
+                assert np.array_equal(~grammar.forbidden(place)[0], rules.allowed_PV[state] & closing_V)
+            after = grammar.advance(
+                Position([state] * mix.size, [5] * mix.size, [NO_RUN] * mix.size), range(mix.size)
+            )
+            assert after.states == rules.next_PV[state].tolist()
+            assert [not length for length in after.lengths] == rules.resets_PV[state].tolist()
 
     def test_no_position_is_a_dead_end(self, mix: Vocabulary) -> None:
         grammar = Grammar(mix)

@@ -218,6 +218,14 @@ def test_a_text_that_is_copied_within_a_line_goes_on_like_the_first(words: Vocab
     np.testing.assert_allclose(scores_2V, np.repeat(expected_1V, 2, axis=0), atol=1e-6)
 
 
+def test_a_text_that_has_waited_longer_than_anything_is_kept_is_not_copied(words: Vocabulary) -> None:
+    penalty = new_adaptive_penalty(NEVER, words, 2)
+    for _ in range(6 * WINDOWS["word"]):
+        penalty.take([words.layout_size, -1])
+    with pytest.raises(ValueError, match="steps without a token"):
+        penalty.copy(1)
+
+
 def test_a_model_in_a_rut_repeats_itself_less(words: Vocabulary, untrained_model: Make) -> None:
     model, asked = untrained_model(words), replace(OPTIONS, lines=None, length=200)
     with torch.no_grad():

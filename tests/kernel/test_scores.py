@@ -17,7 +17,14 @@ from scriptforge.generation.sampling import Sampler
 from scriptforge.generation.turn_taking import TurnTaking
 from scriptforge.generation.voice import add_margins
 from scriptforge.kernel import Kernel
-from scriptforge.kernel.scores import KernelGuidance, KernelSampler
+from scriptforge.kernel.scores import (
+    KernelGuidance,
+    KernelSampler,
+    KernelTurns,
+    Spoken,
+    TurnRates,
+    TurnTables,
+)
 from scriptforge.options import GenerateOptions
 from scriptforge.text_statistics.repetition import WINDOWS, RepetitionStatistics
 from scriptforge.text_statistics.token_frequencies import TokenFrequencies
@@ -182,6 +189,20 @@ def test_cues_are_lowered_as_by_numpy(words: Vocabulary) -> None:
     expected = in_turn(None, work)
     for loaded in all_kernels():
         np.testing.assert_allclose(in_turn(loaded, work), expected, atol=1e-5)
+
+
+def test_nobody_beyond_the_speakers_goes_on() -> None:
+    rates = TurnRates(0.3, 0.02, 10, 0.5, 1e-3, 0.05, 16, 2, 8, 2)
+    for loaded in all_kernels():
+        spoken_BS, offsets_BC = np.array([[3, 2], [5, 0]], np.int32), np.zeros((2, 3), np.float32)
+        cues_C = np.arange(3, dtype=np.int32)
+        tables = TurnTables(rates, np.ones(9), cues_C, spoken_BS, np.full_like(spoken_BS, 3), offsets_BC)
+        turns = KernelTurns(loaded, tables)
+        turns.weigh(0, Spoken(-1, lines=5, so_far=5, going_on=4, newcomers=1))
+        expected = offsets_BC.copy()
+        for beyond in (2, 3, -(2**63) - 2):  # the next text's speakers, and before them as 64 bits wrap
+            turns.weigh(0, Spoken(beyond, lines=5, so_far=5, going_on=4, newcomers=1))
+            assert np.array_equal(offsets_BC, expected)
 
 
 def test_overused_words_are_lowered_as_by_numpy(words: Vocabulary) -> None:
