@@ -130,11 +130,11 @@ def _adaptive_penalties(
     statistics: TextStatistics, options: GenerateOptions, vocabulary: Vocabulary
 ) -> list[AnyAdaptivePenalty]:
     """Return the penalties on repetition: one for all texts, or one for the candidates of each text."""
-    if statistics.echoes is None:
+    if statistics.repetition is None:
         return []
     batch_size, count = (options.count, 1) if options.best_of == 1 else (options.best_of, options.count)
     return [
-        new_adaptive_penalty(statistics.echoes, vocabulary, batch_size, statistics.frequencies)
+        new_adaptive_penalty(statistics.repetition, vocabulary, batch_size, statistics.frequencies)
         for _ in range(count)
     ]
 
@@ -151,7 +151,9 @@ def _automata(
 
 
 def _rules(options: GenerateOptions, vocabulary: Vocabulary, statistics: TextStatistics) -> list[Automaton]:
-    rules: list[Automaton] = [BalancedBrackets(statistics.marks, vocabulary)] if statistics.marks else []
+    rules: list[Automaton] = (
+        [BalancedBrackets(statistics.brackets, vocabulary)] if statistics.brackets else []
+    )
     if options.invent_words:
         return rules
     spelling = spelling_of(vocabulary)

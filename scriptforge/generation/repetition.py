@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scriptforge.generation.overuse import MAX_PENALTY, PENALTY, USAGE, Overuse, factors, lower_scores
 from scriptforge.generation.recent_text import APART, NOTHING, RecentText
 from scriptforge.kernel import kernel
-from scriptforge.kernel.repetition import EchoRule, KernelEchoes, Shares, TokenKinds
+from scriptforge.kernel.repetition import KernelAdaptivePenalty, RepetitionRule, Shares, TokenKinds
 from scriptforge.text_statistics.repetition import (
     LENGTHS,
     RECENT_LINES,
@@ -36,9 +36,9 @@ from scriptforge.text_statistics.token_frequencies import TokenFrequencies
 from scriptforge.vocabulary import Level, Vocabulary
 
 
-def repetition_rule(level: Level) -> EchoRule:
+def repetition_rule(level: Level) -> RepetitionRule:
     """Return what is a repetition at a level, and how it is penalised."""
-    return EchoRule(
+    return RepetitionRule(
         LENGTHS[level],
         WINDOWS[level],
         RECENT_LINES,
@@ -72,11 +72,11 @@ def new_adaptive_penalty(
         return AdaptivePenalty(rule, shares, vocabulary, batch_size)
     cue = -1 if vocabulary.plain else vocabulary.cue
     kinds = TokenKinds(vocabulary.size, vocabulary.layout_size, cue)
-    return KernelEchoes(loaded, rule, shares, kinds, batch_size)
+    return KernelAdaptivePenalty(loaded, rule, shares, kinds, batch_size)
 
 
 class AdaptivePenalty:
-    """The same as `KernelEchoes`, in NumPy.
+    """The same as `KernelAdaptivePenalty`, in NumPy.
 
     Args:
         rule: what is a repetition.
@@ -85,7 +85,7 @@ class AdaptivePenalty:
         batch_size: B.
     """
 
-    def __init__(self, rule: EchoRule, shares: Shares, vocabulary: Vocabulary, batch_size: int) -> None:
+    def __init__(self, rule: RepetitionRule, shares: Shares, vocabulary: Vocabulary, batch_size: int) -> None:
         self._layout_size = vocabulary.layout_size
         self._recent = RecentText(vocabulary, batch_size)
         self._ngrams = RepeatedNgrams(self._recent, rule, vocabulary.size)
@@ -98,7 +98,7 @@ class AdaptivePenalty:
         )
 
     def take(self, ids: Sequence[int]) -> None:
-        """See `KernelEchoes.take`."""
+        """See `KernelAdaptivePenalty.take`."""
         recent = self._recent
         place = recent.place
         own_B = recent.take(ids)
@@ -109,7 +109,7 @@ class AdaptivePenalty:
             self._lines.take(recent, place)
 
     def copy(self, row: int) -> None:
-        """See `KernelEchoes.copy`."""
+        """See `KernelAdaptivePenalty.copy`."""
         self._recent.copy(row)
         self._ngrams.copy(row)
         self._lines.copy(row)
@@ -119,7 +119,7 @@ class AdaptivePenalty:
     def penalise(
         self, scores_BV: NDArray[np.floating[Any]], text_logsumexp_B1: NDArray[np.floating[Any]]
     ) -> None:
-        """See `KernelEchoes.penalise`."""
+        """See `KernelAdaptivePenalty.penalise`."""
         self._ngrams.penalise(scores_BV, self._layout_size, text_logsumexp_B1)
         if self._overuse is not None:
             self._overuse.penalise(scores_BV, text_logsumexp_B1)
@@ -128,7 +128,7 @@ class AdaptivePenalty:
             scores_BV[:, : self._layout_size] += factors_B[:, None]
 
 
-AnyAdaptivePenalty: TypeAlias = AdaptivePenalty | KernelEchoes
+AnyAdaptivePenalty: TypeAlias = AdaptivePenalty | KernelAdaptivePenalty
 """The penalty, computed in either way."""
 
 
@@ -144,7 +144,7 @@ class RepeatedNgrams:
         matches_B: how many tokens at the end of each text occur before, no more than the longest n-gram has.
     """
 
-    def __init__(self, recent: RecentText, rule: EchoRule, vocabulary_size: int) -> None:
+    def __init__(self, recent: RecentText, rule: RepetitionRule, vocabulary_size: int) -> None:
         self._recent = recent
         self._rule = rule
         rows = len(recent.ids_BC)

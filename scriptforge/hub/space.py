@@ -107,8 +107,8 @@ def _statistics(run: Run) -> dict[str, Any]:
     """Return the statistics of the training text that the page uses, as far as they are known."""
     vocabulary, statistics = run.vocabulary, run.description.dataset.statistics
     level = vocabulary.level
-    echoes = statistics.echoes and {
-        **statistics.echoes.model_dump(),
+    echoes = statistics.repetition and {
+        **statistics.repetition.model_dump(),
         "lengths": LENGTHS[level],
         "window": WINDOWS[level],
     }
@@ -121,7 +121,7 @@ def _statistics(run: Run) -> dict[str, Any]:
     spelled = [name for name in statistics.names if vocabulary.speaker_id(name) is None]
     plain = [name for name in spelled if not any(each in name for each in OPENING_BRACKETS)]
     names = {spell(name, vocabulary) for name in plain}
-    marks = statistics.marks and {"closed": statistics.marks.closed, "longest": MAX_OPEN_TOKENS[level]}
+    marks = statistics.brackets and {"closed": statistics.brackets.closed, "longest": MAX_OPEN_TOKENS[level]}
     return {
         "names": sorted(names - {()}) if statistics.names else None,
         "marks": marks,

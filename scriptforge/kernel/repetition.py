@@ -47,7 +47,7 @@ class UsageRule(NamedTuple):
     power_growth: float
 
 
-class EchoRule(NamedTuple):
+class RepetitionRule(NamedTuple):
     """What echoes are, and how many are too many.
 
     Attributes:
@@ -99,7 +99,7 @@ class TokenKinds(NamedTuple):
     cue: int
 
 
-class KernelEchoes:
+class KernelAdaptivePenalty:
     """The latest text of B texts, and the penalties for repeating it.
 
     Args:
@@ -111,7 +111,7 @@ class KernelEchoes:
     """
 
     def __init__(
-        self, kernel: Kernel, rule: EchoRule, shares: Shares, kinds: TokenKinds, batch_size: int
+        self, kernel: Kernel, rule: RepetitionRule, shares: Shares, kinds: TokenKinds, batch_size: int
     ) -> None:
         self._kernel = kernel
         self._place_bounds = rule.place_bounds
@@ -199,7 +199,7 @@ _APART = -1
 """In place of a token's id where there is no text."""
 
 
-def _arrays(rows: int, capacity: int, rule: EchoRule) -> dict[str, NDArray[Any]]:
+def _arrays(rows: int, capacity: int, rule: RepetitionRule) -> dict[str, NDArray[Any]]:
     """Return the arrays of `_Recent` that have a row for each text."""
     return {
         "ids": np.full((rows, capacity), _APART, np.int32),

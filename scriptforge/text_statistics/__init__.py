@@ -14,14 +14,14 @@ class TextStatistics(NamedTuple):
 
     Attributes:
         turns: how people take turns.
-        echoes: how often they repeat what was said before.
+        repetition: how often they repeat what was said before.
         names: everybody who speaks; if empty, the model may invent names.
-        marks: how they use brackets and quotes.
+        brackets: how they use brackets and quotes.
         frequencies: how often they use each token.
     """
 
     turns: TurnStatistics | None = None
-    echoes: RepetitionStatistics | None = None
+    repetition: RepetitionStatistics | None = None
     names: Sequence[str] = ()
-    marks: BracketStatistics | None = None
+    brackets: BracketStatistics | None = None
     frequencies: TokenFrequencies | None = None

@@ -71,7 +71,7 @@ def test_every_bracket_is_closed_in_its_line(
         return [each.text for text in texts for each in text.elements[:-1] if not is_matched(each.text)]
 
     assert unmatched(TextStatistics())
-    assert not unmatched(TextStatistics(marks=ALL))
+    assert not unmatched(TextStatistics(brackets=ALL))
 
 
 def test_what_a_prime_opened_is_closed_and_what_it_closed_may_stand(
@@ -80,7 +80,7 @@ def test_what_a_prime_opened_is_closed_and_what_it_closed_may_stand(
     vocabulary = vocabulary_of("char")
     asked = replace(WILD, prime="jerry: no) hello (to", prime_open=True, lines=2)
     texts = Generation(
-        untrained_model(vocabulary), vocabulary, asked, statistics=TextStatistics(marks=ALL)
+        untrained_model(vocabulary), vocabulary, asked, statistics=TextStatistics(brackets=ALL)
     ).write()
     assert all(text.elements[0].text.startswith("no) hello (to") for text in texts)
     assert all(is_matched(text.elements[0].text.removeprefix("no)")) for text in texts)
@@ -92,7 +92,7 @@ def test_a_limit_to_copies_is_no_dead_end(
     vocabulary = vocabulary_of("word")
     model, index = with_brackets(vocabulary, untrained_model), Index(lines_of_script(script_elements))
     asked = replace(WILD, max_copy=1, lines=10)
-    texts = Generation(model, vocabulary, asked, index=index, statistics=TextStatistics(marks=ALL)).write()
+    texts = Generation(model, vocabulary, asked, index=index, statistics=TextStatistics(brackets=ALL)).write()
     assert all(is_matched(each.text) for text in texts for each in text.elements[:-1])
 
 

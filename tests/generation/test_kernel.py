@@ -19,8 +19,8 @@ from scriptforge.vocabulary import Level, Vocabulary
 
 STATISTICS = TextStatistics(
     turns=TurnStatistics(same_again=0.03, busiest=0.3),
-    echoes=RepetitionStatistics(runs=[[0.01] * 5] * 3, lines=[0.01] * 5),
-    marks=BracketStatistics(closed=["()"], turning=["to"]),
+    repetition=RepetitionStatistics(runs=[[0.01] * 5] * 3, lines=[0.01] * 5),
+    brackets=BracketStatistics(closed=["()"], turning=["to"]),
 )
 ASKED = GenerateOptions(seed=1, length=120, voice=0.5)
 WAYS = {

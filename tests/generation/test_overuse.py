@@ -96,13 +96,13 @@ def test_a_model_in_a_rut_has_more_words(words: Vocabulary, untrained_model: Mak
     with torch.no_grad():
         model.head.bias[words.layout_size + 2 : words.layout_size + 6] += 4.0
     options = GenerateOptions(length=300, seed=1, temperature=1.0, min_p=0.0)
-    strict = TextStatistics(echoes=ALWAYS, frequencies=TokenFrequencies(ids=[], shares=[]))
+    strict = TextStatistics(repetition=ALWAYS, frequencies=TokenFrequencies(ids=[], shares=[]))
 
     def write(statistics: TextStatistics, count: int = 1) -> list[str]:
         asked = replace(options, count=count)
         return [text.text for text in Generation(model, words, asked, statistics=statistics).write()]
 
-    usual, varied = write(TextStatistics(echoes=ALWAYS)), write(strict)
+    usual, varied = write(TextStatistics(repetition=ALWAYS)), write(strict)
     assert len(set(varied[0].split())) > 1.3 * len(set(usual[0].split()))
     assert write(strict, 3)[0] == varied[0]
 

@@ -233,7 +233,7 @@ def test_a_model_in_a_rut_repeats_itself_less(words: Vocabulary, untrained_model
         model.head.bias[: words.layout_size] += 3.0
 
     def pages(statistics: RepetitionStatistics) -> list[list[int]]:
-        texts = Generation(model, words, asked, statistics=TextStatistics(echoes=statistics)).write()
+        texts = Generation(model, words, asked, statistics=TextStatistics(repetition=statistics)).write()
         return [list(map(int, words.encode_elements(text.elements).ids)) for text in texts]
 
     usual, fewer = (repeated_share(pages(statistics), words.layout_size, 3) for statistics in (ALWAYS, NEVER))
@@ -243,7 +243,7 @@ def test_a_model_in_a_rut_repeats_itself_less(words: Vocabulary, untrained_model
 def test_a_saved_text_goes_on_as_if_it_had_not_stopped(
     words: Vocabulary, untrained_model: Make, tmp_path: Path
 ) -> None:
-    model, statistics = untrained_model(words), TextStatistics(echoes=NEVER)
+    model, statistics = untrained_model(words), TextStatistics(repetition=NEVER)
     whole, first = (
         Generation(model, words, replace(OPTIONS, count=1, lines=lines), statistics=statistics)
         for lines in (20, 9)

@@ -27,6 +27,7 @@ _CHATS = "tests/corpus/test_chats.py"
 _LLM = "tests/test_llm_plugin.py"
 _PULL = "tests/hub/test_push_and_pull.py"
 _PRIVATE = "tests/serve/test_private_folder.py"
+_STATES = "tests/generation/test_hostile_states.py"
 _SHOWN = "tests/cli/test_page_server.py"
 
 
@@ -619,6 +620,39 @@ FAULTS = (
     Fault(
         "the JSON of a draft keeps control characters in its title",
         ("tests/serve/test_files.py::test_no_file_has_a_control_of_a_title_or_a_text",),
+    ),
+    Fault(
+        "a saved state of several candidates that differ, or wait, writes outside of the kernel's arrays",
+        (
+            f"{_STATES}::test_numbers_that_no_text_leads_to_are_refused",
+            "tests/generation/test_repetition.py::test_a_text_that_has_waited_longer_than_anything_is_kept_is_not_copied",
+        ),
+    ),
+    Fault(
+        "a saved state whose random numbers are at no place reads foreign memory",
+        (f"{_STATES}::test_numbers_that_no_text_leads_to_are_refused",),
+    ),
+    Fault(
+        "a saved state with a speaker below zero reads and writes outside of the kernel's arrays",
+        (
+            f"{_STATES}::test_numbers_that_no_text_leads_to_are_refused",
+            "tests/kernel/test_scores.py::test_nobody_beyond_the_speakers_goes_on",
+        ),
+    ),
+    Fault(
+        "other numbers of a saved state end in a traceback",
+        (
+            f"{_STATES}::test_numbers_that_no_text_leads_to_are_refused",
+            f"{_STATES}::test_no_number_crashes_what_continues_a_text",
+        ),
+    ),
+    Fault(
+        "a model of half a megabyte that names thousands of sources or speakers fills the memory",
+        ("tests/generation/test_many_speakers.py::test_a_large_cast_takes_little_memory",),
+    ),
+    Fault(
+        "a page of such a model, and what it is exported to, fill the memory",
+        ("tests/generation/test_many_speakers.py::test_a_grammar_too_large_to_be_written_out_is_refused",),
     ),
 )
 """In the order of their numbers, which begin with 1."""
