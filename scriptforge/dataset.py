@@ -21,7 +21,7 @@ from scriptforge.errors import DatasetError
 from scriptforge.options import Level
 from scriptforge.script_rows import PLAIN, ScriptRow, read_rows
 from scriptforge.validation import Count, Share
-from scriptforge.workspace import SPLITS, DatasetFolder, RunFolder, atomic_write
+from scriptforge.workspace import SPLITS, DatasetFolder, RunFolder, atomic_write, refuse_special_files
 
 _PREPARE_AGAIN = "Prepare it again with --force."
 
@@ -291,6 +291,7 @@ class Dataset:
         """
         self.folder = folder
         try:
+            refuse_special_files(folder.path)
             self.description = Description.model_validate_json(folder.description.read_bytes())
         except (OSError, ValidationError) as error:
             raise DatasetError(

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,14 @@ def test_a_damaged_description(folder: DatasetFolder, content: bytes) -> None:
     with pytest.raises(DatasetError, match=r"dataset\.json is missing or damaged") as caught:
         Dataset(folder)
     assert "--force" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "tokenizer.json", "train.npy", "scripts.parquet"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder: DatasetFolder, name: str) -> None:
+    (folder.path / name).unlink()
+    os.mkfifo(folder.path / name)
+    with pytest.raises(DatasetError, match="cannot be read"):
+        Dataset(folder)
 
 
 def test_a_description_with_more_in_it_is_of_another_version(folder: DatasetFolder) -> None:

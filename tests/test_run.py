@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from scriptforge.dataset import Dataset
 from scriptforge.errors import RunError, ScriptforgeError
 from scriptforge.generation.generate import Session
 from scriptforge.options import GenerateOptions
-from scriptforge.run.records import RunDescription
+from scriptforge.run.records import HubRecord, RunDescription
 from scriptforge.run.run import Run
 from scriptforge.training.trainer import start
 from scriptforge.workspace import RunFolder
@@ -90,6 +91,15 @@ def test_damaged_weights(folder: RunFolder, content: bytes) -> None:
     folder.weights.write_bytes(content)
     with pytest.raises(RunError, match="is damaged or belongs to another model"):
         Run(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "lexicon.txt", "hub.json"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder: RunFolder, name: str) -> None:
+    (folder.path / name).unlink(missing_ok=True)
+    os.mkfifo(folder.path / name)
+    with pytest.raises(RunError, match=f"cannot be read: {name} is a pipe or device, not a file"):
+        Run(folder)
+    assert HubRecord.load(folder) is None
 
 
 def test_cut_weights(folder: RunFolder) -> None:

@@ -43,7 +43,9 @@ PrimeOpen = Annotated[
 Scene = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Start with this scene heading: “INT. DINER - NIGHT”.")
 ]
-CastNames = Annotated[str | None, typer.Option(metavar="A,B", help="Let only these people speak.")]
+CastNames = Annotated[
+    list[str] | None, typer.Option(metavar="A,B", help="Let only these people speak; may be repeated.")
+]
 NextSpeaker = Annotated[str | None, typer.Option("--next", metavar="NAME", help="Who speaks next.")]
 NoStageDirections = Annotated[
     bool, typer.Option("--no-stage-directions", help="No actions, and no asides in brackets.")
@@ -225,7 +227,7 @@ def generate(
     options = GenerateOptions(
         **_unchanged(context.params),
         prime=_given_prime(prime) if piped is None else piped,
-        cast=tuple(name.strip() for name in (cast or "").split(",") if name.strip()),
+        cast=tuple(name.strip() for name in ",".join(cast or []).split(",") if name.strip()),
         stage_directions=not no_stage_directions,
         **_voices(voice or []),
     )

@@ -21,6 +21,7 @@ from scriptforge.screenplay.formats import FORMATS
 from scriptforge.screenplay.table import Columns
 from scriptforge.validation import first_problem
 from scriptforge.workspace import is_file_name, parse_toml
+from scriptforge.workspace.files import is_special
 
 FULL_REVISION = r"[0-9a-f]{40}"
 OWN_FILE = "or give a file of your own: --from PATH, in a mix PATH in place of the name"
@@ -234,6 +235,8 @@ def read_card(path: Path) -> Card:
 
 
 def _parse(path: Path) -> tuple[str, dict[str, Any]]:
+    if is_special(path):
+        raise CorpusError(f"{path} cannot be read: it is a pipe or device, not a file.", "Remove it.")
     try:
         text = path.read_text("utf-8")
         return text, parse_toml(text)

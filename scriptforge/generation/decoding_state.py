@@ -85,6 +85,8 @@ def load_state(path: Path, *, weights: str) -> tuple[DecodingState, int]:
         RunError: the file is missing or damaged, or its model's weights have another fingerprint.
     """
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError
         with safe_open(path, framework="np") as file:
             kind, fingerprint, seed = file.metadata()["format"].rsplit(" ", 2)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

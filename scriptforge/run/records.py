@@ -16,7 +16,7 @@ from scriptforge.text_statistics.token_frequencies import TokenFrequencies, meas
 from scriptforge.text_statistics.turns import TurnStatistics, measure_turns
 from scriptforge.validation import Amount, ClosedModel, Count, first_problem
 from scriptforge.vocabulary import Level
-from scriptforge.workspace import RunFolder, Workspace, atomic_write
+from scriptforge.workspace import RunFolder, Workspace, atomic_write, refuse_special_files
 
 MAX_CONFIG = 4_000_000
 """Largest size of a config, in bytes."""
@@ -183,6 +183,7 @@ class HubRecord(ClosedModel):
     def load(cls, folder: RunFolder) -> Self | None:
         """Read the record of a run; None if it was not pulled, or the record is damaged."""
         try:
+            refuse_special_files(folder.path)
             return cls.model_validate_json(folder.hub.read_bytes())
         except (OSError, ValidationError):
             return None
@@ -294,6 +295,7 @@ class RunDescription(ClosedModel):
         """
         name = f"{folder.name}/{folder.config.name}"
         try:
+            refuse_special_files(folder.path)
             with folder.config.open("rb") as file:
                 content = file.read(MAX_CONFIG + 1)
         except OSError as error:

@@ -38,6 +38,7 @@ from scriptforge.workspace import (
     atomic_folder,
     atomic_write,
     parse_json,
+    refuse_special_files,
     remove_leftovers,
 )
 
@@ -237,6 +238,7 @@ def _digest(path: Path) -> dict[str, Any]:
 
 def _verifies(path: Path) -> bool:
     try:
+        refuse_special_files(path)
         manifest = parse_json((path / MANIFEST).read_bytes())
         return {WEIGHTS, TENSORS, STATE} <= set(manifest) and all(
             _digest(path / name) == digest for name, digest in manifest.items()

@@ -14,6 +14,7 @@ from scriptforge.workspace.files import (
     parse_json,
     parse_toml,
     read_json,
+    refuse_special_files,
 )
 from scriptforge.workspace.folders import SPLITS, DatasetFolder, RunFolder, StudyFolder
 from scriptforge.workspace.outputs import (
@@ -61,6 +62,7 @@ __all__ = [
     "parse_toml",
     "read_json",
     "refuse_existing",
+    "refuse_special_files",
     "remove_leftovers",
     "timestamp_after",
     "turn_to_write",

@@ -109,6 +109,17 @@ def is_special(path: Path) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
+def refuse_special_files(folder: Path) -> None:
+    """Check that nothing in a folder is a pipe or device, which a stranger may have put there.
+
+    Raises:
+        OSError: something is: it might be read for ever.
+    """
+    for path in folder.iterdir():
+        if is_special(path):
+            raise OSError(errno.EINVAL, f"{path.name} is a pipe or device, not a file", str(path))
+
+
 def rename_folder(path: Path, target: Path) -> None:
     """Rename a folder within its parent, atomically."""
     path.rename(target)

@@ -126,6 +126,14 @@ class TestPeopleOfOnesOwn:
         assert f"{self.STRANGE.format('Boo')} Did you mean Bo?" in said
         assert len(said) == 2
 
+    def test_a_cast_may_be_named_one_by_one(self, spelling: Path) -> None:
+        pages = {
+            scriptforge(*self.WORDS, "--turns", "6", *cast, workspace=spelling).stdout
+            for cast in (("--cast", "bo,elaine"), ("--cast", "bo", "--cast", "elaine"))
+        }
+        (page,) = pages
+        assert {line.partition(":")[0].lower() for line in page.splitlines()} == {"bo", "elaine"}
+
     @pytest.mark.parametrize("words", [("--cast", "MARA,elaine"), ("--next", "MARA")])
     def test_others_must_be_introduced(self, spelling: Path, words: tuple[str, ...]) -> None:
         for prime in ((), ("--prime", "bo: a bell")):

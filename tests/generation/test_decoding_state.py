@@ -1,5 +1,6 @@
 """Writing in two parts is as good as writing at once."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -197,10 +198,12 @@ def test_the_same_state_is_the_same_file(saved: Path) -> None:
     assert len(files) == 1
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "text", "cut", "foreign"])
+@pytest.mark.parametrize("damage", ["missing", "pipe", "empty", "text", "cut", "foreign"])
 def test_a_damaged_file_is_refused(saved: Path, damage: str) -> None:
-    if damage == "missing":
+    if damage in ("missing", "pipe"):
         saved.unlink()
+        if damage == "pipe":
+            os.mkfifo(saved)
     elif damage == "foreign":
         save_file({"ids": np.zeros(1)}, saved)
     else:

@@ -654,5 +654,13 @@ FAULTS = (
         "a page of such a model, and what it is exported to, fill the memory",
         ("tests/generation/test_many_speakers.py::test_a_grammar_too_large_to_be_written_out_is_refused",),
     ),
+    Fault(
+        "a pipe in the place of a file of a run, dataset, checkpoint, card or saved state is waited for",
+        (
+            "tests/test_run.py::test_a_pipe_in_the_place_of_a_file_is_not_waited_for",
+            "tests/test_dataset.py::test_a_pipe_in_the_place_of_a_file_is_not_waited_for",
+            "tests/generation/test_decoding_state.py::test_a_damaged_file_is_refused",
+        ),
+    ),
 )
 """In the order of their numbers, which begin with 1."""
