@@ -59,7 +59,7 @@ def make_private(folder: Path) -> None:
         folder.mkdir(_FOLDER_FOR_OWNER)
         sync_folder(folder.parent)
     if _is_exposed(folder.stat()):
-        with suppress(PermissionError):  # somebody else's folder, or a file system without permissions
+        with suppress(OSError):  # somebody else's folder, or a file system without permissions, or read-only
             folder.chmod(_FOLDER_FOR_OWNER)
 
 
