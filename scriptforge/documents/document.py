@@ -32,7 +32,7 @@ _INSTALL = "Install them: pip install 'scriptforge-lm[documents]'"
 _SCORE_OF_MARGINS = 0.5
 
 _MAX_UNPACKED = 32 << 20
-"""Bytes that are read from an archive, at most; all of Shakespeare's plays have about 25 million in Word."""
+"""Bytes that are read from an archive, at most; a megabyte of plays has about three million in Word."""
 
 _MAX_CONTENT = 400 << 20
 _MAX_DIRECTORY = 2 << 20
